@@ -1,0 +1,130 @@
+"""One child process that we start, watch and certainly end.
+
+Refuses to know what runs in it; readiness is a question that the owner asks through a probe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.kit.errors import ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+PROBE_PAUSE_S = 0.02
+"""Pause between two looks at a starting process: short beside any start-up (60 ms and up)."""
+
+LOG_TAIL_CHARACTERS = 2_000
+"""How much of a dead process's output an error message repeats."""
+
+
+class ProcessError(ServerError):
+    """A child process failed or was late; the message repeats the end of its output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: the words of the command, its whole environment, and the account it runs under.
+
+    `account` is a user and a group id, for programs that refuse to run as root.
+    """
+
+    words: Sequence[str]
+    environ: Mapping[str, str]
+    folder: Path = Path("/")
+    account: tuple[int, int] | None = None
+
+
+class Child:
+    """A process in a session of its own: Ctrl-C at the terminal reaches it only through us."""
+
+    def __init__(self, name: str, command: Command, *, log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process exists now."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Number of the running process; raises `ProcessError` when there is none."""
+        if self._process is None or not self.is_running:
+            message = f"{self.name} is not running"
+            raise ProcessError(message)
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the command, adding its output to the log; a running process is left alone."""
+        if self.is_running:
+            return
+        user, group = self._command.account or (None, None)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - words of our own wiring
+                list(self._command.words),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self._command.environ),
+                cwd=self._command.folder,
+                user=user,
+                group=group,
+                extra_groups=None if user is None else [],
+                start_new_session=True,
+            )
+
+    def wait_ready(self, probe: Callable[[], bool], *, within_s: float) -> None:
+        """Return once `probe` says yes.
+
+        Raises `ProcessError` when the process ends first or the time is over; a process that is
+        merely late is left running.
+        """
+        deadline = time.monotonic() + within_s
+        while not probe():
+            if not self.is_running:
+                raise ProcessError(self._describe("ended before it was ready"))
+            if time.monotonic() > deadline:
+                raise ProcessError(self._describe(f"was not ready within {within_s:g} s"))
+            time.sleep(PROBE_PAUSE_S)
+
+    def kill(self) -> None:
+        """End the process and its group at once, as a power cut would; no process is no error."""
+        self._end(signal.SIGKILL, within_s=10.0)
+
+    def stop(self, *, sign: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> None:
+        """Ask the process to end, and kill it when it has not within the time.
+
+        No process is no error.
+        """
+        try:
+            self._end(sign, within_s=within_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def read_log(self) -> str:
+        """All output so far; what is not UTF-8 is replaced."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def _end(self, sign: signal.Signals, *, within_s: float) -> None:
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, sign)
+        process.wait(within_s)
+
+    def _describe(self, what: str) -> str:
+        code = None if self._process is None else self._process.poll()
+        tail = self.read_log()[-LOG_TAIL_CHARACTERS:].strip()
+        return f"{self.name} {what} (exit status {code}); its output ends: {tail}"
