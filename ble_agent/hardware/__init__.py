@@ -1,0 +1,1 @@
+"""Doors, bolts and sensors behind one port; importing this package loads no driver."""
