@@ -71,7 +71,7 @@ class Child:
             return
         user, group = self._command.account or (None, None)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - words of our own wiring
+            self._process = subprocess.Popen(
                 list(self._command.words),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

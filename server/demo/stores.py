@@ -290,7 +290,7 @@ def _run_as(
     account: tuple[int, int] | None, words: list[str]
 ) -> subprocess.CompletedProcess[bytes]:
     user, group = account or (None, None)
-    return subprocess.run(  # noqa: S603 - words of this file, never of a request
+    return subprocess.run(
         words,
         capture_output=True,
         check=False,

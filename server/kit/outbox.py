@@ -1,0 +1,256 @@
+"""The outbox: what must happen after a commit is a row of that commit, and stays until it has.
+
+Owns the table, the leases and the retries. Knows neither the queue that carries the ids nor what
+an event means. A handler may be called more than once: it is idempotent by the id of its event.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, ColumnElement, Index, Text, and_, delete, or_, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, col, select
+
+from server.kit.db import enum_text
+from server.kit.errors import BrokenPromise
+
+if TYPE_CHECKING:
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+Facts = Mapping[str, str | int | bool | None]
+"""What a row tells besides its subject: ids and small numbers, never a secret."""
+
+FACTS_CHARACTERS = 1_000
+"""Longest JSON of the facts; more belongs into a table, with its id among the facts."""
+
+LONGEST_PAUSE_S = 300
+"""Cap of the growing pause between attempts: a provider that is back is found within minutes."""
+
+MOST_ATTEMPTS = 300
+"""Attempts before an event is given up: about a day at the longest pause."""
+
+REASON_CHARACTERS = 200
+
+
+class OutboxState(StrEnum):
+    """How far an event is."""
+
+    PENDING = "PENDING"
+    """Waits for its time, for a worker, or is in the hands of one."""
+    DONE = "DONE"
+    """Its handler has finished."""
+    DEAD = "DEAD"
+    """Given up, with a reason; nothing happens to it any more."""
+
+
+PENDING = text("state = 'PENDING'")
+
+
+class Outbox(SQLModel, table=True):
+    """One event. `attempts` grows with each lease, so it also tells the leases apart."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "not_before", postgresql_where=PENDING, sqlite_where=PENDING),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    kind: str = Field(max_length=64)
+    subject: uuid.UUID
+    facts: dict[str, Any] = Field(sa_type=JSON)
+    state: OutboxState = Field(default=OutboxState.PENDING, sa_type=enum_text(OutboxState))
+    created_at: datetime
+    not_before: datetime
+    leased_until: datetime | None = None
+    attempts: int = 0
+    settled_at: datetime | None = None
+    reason: str | None = Field(default=None, sa_type=Text)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """An event in the hands of one worker. Once `until` has passed another may take it."""
+
+    id: uuid.UUID
+    kind: str
+    subject: uuid.UUID
+    facts: Facts
+    attempt: int
+    created_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The event has had its effect, now or in an earlier attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Not now: try after `after_s` if somebody told us how long, else after a growing pause."""
+
+    reason: str
+    after_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Trying again is of no use."""
+
+    reason: str
+
+
+Outcome = Done | Again | Dead
+"""What a handler says about its event."""
+
+
+async def append(
+    session: AsyncSession,
+    *,
+    id: uuid.UUID,
+    kind: str,
+    subject: uuid.UUID,
+    facts: Facts,
+    at: datetime,
+    not_before: datetime | None = None,
+) -> None:
+    """Add an event to the caller's transaction, to be handled from `not_before` on.
+
+    An id that exists already is left as it is, so a repeated use-case that derives its ids tells
+    its event once. Raises `BrokenPromise` when the facts are larger than facts should be.
+    """
+    if len(json.dumps(dict(facts))) > FACTS_CHARACTERS:
+        message = f"facts of {kind} are longer than {FACTS_CHARACTERS} characters"
+        raise BrokenPromise(message)
+    row = {
+        "id": id,
+        "kind": kind,
+        "subject": subject,
+        "facts": dict(facts),
+        "created_at": at,
+        "not_before": not_before or at,
+        "state": OutboxState.PENDING,
+        "attempts": 0,
+    }
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    await session.exec(
+        dialect.insert(Outbox).values(**row).on_conflict_do_nothing(index_elements=["id"])
+    )
+
+
+async def list_due(
+    session: AsyncSession, *, kinds: Collection[str], now: datetime, limit: int
+) -> list[tuple[uuid.UUID, int]]:
+    """Ids and attempts so far of events that may be leased now, the longest waiting first.
+
+    Kinds that are not named stay where they are: an old worker leaves them to a newer one.
+    """
+    due = and_(col(Outbox.kind).in_(kinds), _is_free(now))
+    order = (col(Outbox.not_before), col(Outbox.id))
+    rows = await session.exec(
+        select(col(Outbox.id), col(Outbox.attempts)).where(due).order_by(*order).limit(limit)
+    )
+    return [(event, attempts) for event, attempts in rows]
+
+
+async def lease(
+    session: AsyncSession, event: uuid.UUID, *, now: datetime, for_s: float
+) -> Lease | None:
+    """Take the event for `for_s` seconds, or None: it is settled, not due, or in other hands.
+
+    The attempt is counted before anything happens: if we crash after this commit, the lease runs
+    out and the event is taken again.
+    """
+    free = select(col(Outbox.id)).where(col(Outbox.id) == event, _is_free(now))
+    until = now + timedelta(seconds=for_s)
+    taken = await session.exec(
+        update(Outbox)
+        .where(col(Outbox.id).in_(free.with_for_update(skip_locked=True)))
+        .values(leased_until=until, attempts=col(Outbox.attempts) + 1)
+        .returning(
+            col(Outbox.kind),
+            col(Outbox.subject),
+            col(Outbox.facts),
+            col(Outbox.attempts),
+            col(Outbox.created_at),
+        )
+    )
+    row = taken.one_or_none()
+    if row is None:
+        return None
+    kind, subject, facts, attempt, created_at = row
+    return Lease(event, kind, subject, facts, attempt, created_at, until)
+
+
+async def settle(session: AsyncSession, held: Lease, outcome: Outcome, *, now: datetime) -> bool:
+    """Write down what became of a leased event; False if it is no longer ours.
+
+    Fenced by the attempt: a worker that comes back after its lease ran out changes nothing. A
+    handler may settle in the transaction that holds its effect; to settle again is then harmless.
+    """
+    changes: dict[str, Any] = {"leased_until": None}
+    match outcome:
+        case Done():
+            changes |= {"state": OutboxState.DONE, "settled_at": now, "reason": None}
+        case Dead(reason):
+            changes |= {"state": OutboxState.DEAD, "settled_at": now}
+            changes["reason"] = reason[:REASON_CHARACTERS]
+        case Again(reason, after_s):
+            pause_s = pause_after(held.attempt) if after_s is None else after_s
+            changes["not_before"] = now + timedelta(seconds=pause_s)
+            changes["reason"] = reason[:REASON_CHARACTERS]
+    ours = and_(
+        col(Outbox.id) == held.id,
+        col(Outbox.state) == OutboxState.PENDING,
+        col(Outbox.attempts) == held.attempt,
+    )
+    settled = await session.exec(
+        update(Outbox).where(ours).values(**changes).returning(col(Outbox.id))
+    )
+    return settled.one_or_none() is not None
+
+
+async def bury_exhausted(
+    session: AsyncSession, *, now: datetime, attempts: int = MOST_ATTEMPTS
+) -> int:
+    """Give up events attempted so often, also those that take every worker down with them.
+
+    Returns how many; the last known reason stays with them.
+    """
+    worn = and_(_is_free(now), col(Outbox.attempts) >= attempts)
+    buried = await session.exec(
+        update(Outbox)
+        .where(worn)
+        .values(state=OutboxState.DEAD, settled_at=now, leased_until=None)
+        .returning(col(Outbox.id))
+    )
+    return len(buried.all())
+
+
+async def prune(session: AsyncSession, *, settled_before: datetime, limit: int) -> int:
+    """Delete at most `limit` events done before the instant; dead ones stay for a person to see."""
+    old = select(col(Outbox.id)).where(
+        col(Outbox.state) == OutboxState.DONE, col(Outbox.settled_at) < settled_before
+    )
+    gone = await session.exec(
+        delete(Outbox).where(col(Outbox.id).in_(old.limit(limit))).returning(col(Outbox.id))
+    )
+    return len(gone.all())
+
+
+def pause_after(attempt: int) -> int:
+    """Seconds to wait after the failed attempt of this number: 2, 4, 8, ... up to the cap."""
+    return int(min(LONGEST_PAUSE_S, 2 ** min(attempt, 16)))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    unheld = or_(col(Outbox.leased_until).is_(None), col(Outbox.leased_until) <= now)
+    waiting = col(Outbox.state) == OutboxState.PENDING
+    return and_(waiting, col(Outbox.not_before) <= now, unheld)
