@@ -1,0 +1,144 @@
+"""The database: one engine, read and write transactions, names of constraints. Knows no table of
+ours.
+
+The same code runs on SQLite and PostgreSQL. Nothing here outlives a transaction on the server
+side (no session settings, no advisory session locks), so a transaction pooler may stand between.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Enum, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from enum import StrEnum
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+SQLITE_WAIT_MS = 10_000
+"""How long a SQLite connection waits for another's write transaction before it gives up."""
+
+POOL_SIZE = 10
+"""Connections a process keeps to PostgreSQL; as many again for a burst."""
+
+READS_ONLY = "restante_reads_only"
+
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+def enum_text(kind: type[StrEnum], *, length: int = 32) -> Any:
+    """Column type for `Field(sa_type=...)` that keeps a StrEnum as the text of its value.
+
+    A new member needs no migration, unlike PostgreSQL's own enum types.
+    """
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=length,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Database:
+    """One database by its SQLAlchemy address; connects on first use. Close it before its event
+    loop ends.
+
+    `statement_cache=False` turns off prepared statements, for PostgreSQL behind a transaction
+    pooler.
+    """
+
+    def __init__(self, url: str, *, statement_cache: bool = True) -> None:
+        self.engine = _make_engine(url, statement_cache=statement_cache)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is SQLite; a constraint that only PostgreSQL has must then be checked in
+        the transaction.
+        """
+        return self.engine.dialect.name == "sqlite"
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """One transaction, committed at the end, rolled back if the block raises.
+
+        On SQLite it starts with BEGIN IMMEDIATE: writers queue, so what is read inside stays true
+        until the commit. On PostgreSQL rows that must not change meanwhile are read with
+        `with_for_update()` (dropped on SQLite).
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """One transaction for reading, always rolled back; PostgreSQL refuses a write in it."""
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            await session.connection(execution_options=self._reading)
+            yield session
+
+    async def close(self) -> None:
+        """Close all connections; the object is of no use afterwards."""
+        await self.engine.dispose()
+
+    @property
+    def _reading(self) -> dict[str, Any]:
+        return {READS_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
+
+
+async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any) -> bool:
+    """Inserts a row unless one with the same key is there; tells whether it did. Two racers: one
+    True, one False.
+    """
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    result = await session.exec(statement)
+    return bool(result.rowcount)
+
+
+def _make_engine(url: str, *, statement_cache: bool) -> AsyncEngine:
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, connect_args={"timeout": SQLITE_WAIT_MS / 1000})
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    cache = (
+        {} if statement_cache else {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    )
+    return create_async_engine(
+        url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True, connect_args=cache
+    )
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    connection.isolation_level = (
+        None  # the driver's own BEGIN would come first and be a deferred one
+    )
+    cursor = connection.cursor()
+    for setting in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={SQLITE_WAIT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {setting}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads_only = connection.get_execution_options().get(READS_ONLY)
+    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")

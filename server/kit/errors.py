@@ -1,0 +1,68 @@
+"""What can go wrong on the server, told apart by who can help.
+
+    ServerError
+    |-- SettingsError      whoever started the process: correct the environment and start again
+    |-- KeyringError       whoever runs the machine: restore or repair the key files
+    |-- DatabaseError      whoever runs the machine: migrate, or look at the database
+    |-- TransportRefused   the client: its HTTP request is refused before any GraphQL runs
+    `-- BrokenPromise      a programmer: stored data contradicts what the code promises
+
+A refusal that a person may meet in everyday use is no exception but a value, `Refusal`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schema.codes import ProblemCode
+
+
+class ServerError(Exception):
+    """A broken expectation. The message says what was expected and what was met, and holds no
+    secret.
+    """
+
+
+class SettingsError(ServerError):
+    """A setting is unknown, missing or impossible; the message names it."""
+
+
+class KeyringError(ServerError):
+    """A key file is damaged, readable by others, or holds no key that is valid now."""
+
+
+class DatabaseError(ServerError):
+    """The database is not in the state that this version of the code needs."""
+
+
+class BrokenPromise(ServerError):
+    """Data that only our own code writes says something our own code never writes."""
+
+
+class TransportRefused(ServerError):
+    """An HTTP request that is answered with `status` and one sentence, without running any
+    GraphQL.
+    """
+
+    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An expected "no": a stable code, and where it helps a sentence, the input field, a waiting
+    time, a next step.
+
+    An empty `message` stands for the code's own sentence (`kit.graph`). Nothing in it is secret.
+    """
+
+    code: ProblemCode
+    message: str = ""
+    field: str | None = None
+    retry_after_s: int | None = None
+    next: str | None = None

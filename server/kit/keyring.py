@@ -1,0 +1,241 @@
+"""The server's private keys by purpose: made on first use, kept as files, replaced with an overlap.
+
+Root keys never come here: what they sign is carried in by hand. Nothing here is shown by `repr`
+or logged.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from schema.cose import SigningKey
+from schema.ids import KEY_ID_SIZE, KeyId
+from schema.noise import x25519_public
+from server.kit.errors import KeyringError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from server.kit.clock import Clock
+    from server.kit.ids import Randomness
+
+SEED_SIZE = 32
+
+
+class Purpose(StrEnum):
+    """What a key is for; no key serves two purposes."""
+
+    ISSUER = "issuer"
+    """Ed25519; signs unlock tokens and statements. Lockers learn it from a key set that a root
+    signed.
+    """
+    SEAL = "seal"
+    """X25519; opens the envelopes of lockers, which learn it from the same key set."""
+    ACCESS = "access"
+    """Ed25519; signs access tokens, which only this server reads."""
+    CODES = "codes"
+    """A secret from which one-time codes are derived."""
+
+
+LIVES = {
+    Purpose.ISSUER: timedelta(days=45),  # the most that PROTOCOL 2 allows
+    Purpose.SEAL: timedelta(
+        days=730
+    ),  # a locker without a visit for long must still find us able to read
+    Purpose.ACCESS: timedelta(days=45),
+    Purpose.CODES: timedelta(days=45),
+}
+
+RENEWED_BY_ITSELF = {Purpose.ACCESS: timedelta(days=15), Purpose.CODES: timedelta(days=15)}
+"""Purposes that concern nobody else: a new key is made when the newest has no more than this
+left.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateKey:
+    """One key with its span of life: `not_before <= now < expires_at`."""
+
+    purpose: Purpose
+    kid: KeyId
+    seed: bytes = field(repr=False)
+    not_before: datetime
+    expires_at: datetime
+
+    @property
+    def public(self) -> bytes:
+        """The public half, 32 bytes; of a secret for codes there is none (KeyringError)."""
+        if self.purpose is Purpose.CODES:
+            raise KeyringError("a secret for codes has no public half")
+        if self.purpose is Purpose.SEAL:
+            return x25519_public(self.seed)
+        return self.signing.public
+
+    @property
+    def signing(self) -> SigningKey:
+        """The key pair that signs; KeyringError for a key that is made for something else."""
+        if self.purpose not in {Purpose.ISSUER, Purpose.ACCESS}:
+            raise KeyringError(f"a key for {self.purpose} signs nothing")
+        return SigningKey(self.seed)
+
+    def is_alive_at(self, instant: datetime) -> bool:
+        """Whether the key's span of life holds this instant."""
+        return self.not_before <= instant < self.expires_at
+
+
+class Keyring(Protocol):
+    """Gives private keys to those that sign, unseal or derive."""
+
+    def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
+        """The keys of this purpose that are alive now, newest first, at least one; KeyringError
+        if all have died.
+        """
+
+    def rotate(self, purpose: Purpose) -> PrivateKey:
+        """A new key beside those that are alive; it is the newest from now on."""
+
+
+def current_key(keyring: Keyring, purpose: Purpose) -> PrivateKey:
+    """The key to sign with now: the newest that is alive."""
+    return keyring.list_keys(purpose)[0]
+
+
+def derive(key: PrivateKey, *parts: bytes) -> bytes:
+    """32 bytes that only the holder of the key can foretell from the parts (HMAC-SHA-256; parts
+    cannot run together).
+    """
+    framed = b"".join(len(part).to_bytes(4) + part for part in parts)
+    return hmac.digest(key.seed, framed, hashlib.sha256)
+
+
+class FileKeyring:
+    """Keys as files (mode 0600) in a folder (mode 0700), one a file, shared by all processes of
+    one machine.
+
+    A file is complete or absent. Whoever needs a first key makes it under a lock, so that two
+    processes agree. A key that another process made is seen at the next call.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock, randomness: Randomness) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._randomness = randomness
+        self._seen: tuple[int, tuple[PrivateKey, ...]] | None = None
+
+    def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
+        """The keys of this purpose that are alive now, newest first; a first one is made where
+        none ever was.
+        """
+        if self._wants_new(purpose):
+            with self._locked():
+                if self._wants_new(purpose):
+                    self._make(purpose)
+        alive = self._alive(purpose)
+        if not alive:
+            message = (
+                f"every {purpose} key has expired; make a new one and have a root sign the key set"
+            )
+            raise KeyringError(message)
+        return alive
+
+    def rotate(self, purpose: Purpose) -> PrivateKey:
+        """A new key beside those that are alive; it is the newest from now on."""
+        with self._locked():
+            return self._make(purpose)
+
+    def _alive(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
+        now = self._clock.now()
+        alive = [key for key in self._all() if key.purpose is purpose and key.is_alive_at(now)]
+        return tuple(sorted(alive, key=lambda key: (key.not_before, key.kid), reverse=True))
+
+    def _wants_new(self, purpose: Purpose) -> bool:
+        margin = RENEWED_BY_ITSELF.get(purpose)
+        if margin is None:
+            return not any(key.purpose is purpose for key in self._all())
+        latest = max((key.expires_at for key in self._alive(purpose)), default=None)
+        return latest is None or latest - self._clock.now() <= margin
+
+    def _make(self, purpose: Purpose) -> PrivateKey:
+        taken = {key.kid for key in self._all() if key.purpose is purpose}
+        kid = KeyId(self._randomness.take(KEY_ID_SIZE))
+        while kid in taken:
+            kid = KeyId(self._randomness.take(KEY_ID_SIZE))
+        now = self._clock.now().replace(microsecond=0)
+        key = PrivateKey(purpose, kid, self._randomness.take(SEED_SIZE), now, now + LIVES[purpose])
+        self._write(key)
+        return key
+
+    def _write(self, key: PrivateKey) -> None:
+        path = self._folder / f"{key.purpose}-{key.kid.hex()}.json"
+        draft = path.with_suffix(".draft")
+        text = json.dumps(
+            {
+                "purpose": key.purpose,
+                "kid": key.kid.hex(),
+                "seed": base64.b64encode(key.seed).decode(),
+                "not_before": key.not_before.isoformat(),
+                "expires_at": key.expires_at.isoformat(),
+            }
+        )
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        # If we crash here, a draft stays behind that nobody reads and the next key replaces.
+        draft.rename(path)
+        self._seen = None
+
+    def _all(self) -> tuple[PrivateKey, ...]:
+        """Every key in the folder, dead ones too; the folder is read again only when it changed."""
+        self._make_folder()
+        changed = self._folder.stat().st_mtime_ns
+        if self._seen is None or self._seen[0] != changed:
+            self._seen = (
+                changed,
+                tuple(_read_key(path) for path in sorted(self._folder.glob("*.json"))),
+            )
+        return self._seen[1]
+
+    def _make_folder(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folder.stat().st_mode & 0o077:
+            raise KeyringError(
+                f"{self._folder} holds private keys but is open to others; chmod 700 it"
+            )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._make_folder()
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _read_key(path: Path) -> PrivateKey:
+    if path.stat().st_mode & 0o077:
+        message = (
+            f"{path} is a private key that others may read; chmod 600 it, and think of replacing it"
+        )
+        raise KeyringError(message)
+    try:
+        words = json.loads(path.read_text())
+        return PrivateKey(
+            purpose=Purpose(words["purpose"]),
+            kid=KeyId(bytes.fromhex(words["kid"])),
+            seed=base64.b64decode(words["seed"], validate=True),
+            not_before=datetime.fromisoformat(words["not_before"]).astimezone(UTC),
+            expires_at=datetime.fromisoformat(words["expires_at"]).astimezone(UTC),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise KeyringError(f"{path} is no key file of ours") from error

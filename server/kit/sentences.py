@@ -1,0 +1,41 @@
+"""One plain sentence for each problem code, said when a refusal brings none of its own (DOMAIN
+4.2).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
+    {
+        ProblemCode.SIGNED_OUT: "Sign in again.",
+        ProblemCode.CODE_WRONG: "That code is not right.",
+        ProblemCode.CODE_EXPIRED: "That code is too old; we can send another.",
+        ProblemCode.DEVICE_PROOF_INVALID: "We could not confirm this phone. Sign in again.",
+        ProblemCode.DEVICE_TOO_NEW: (
+            "This phone is new. Confirm it on your other phone, "
+            "show your identity at a hub, or wait."
+        ),
+        ProblemCode.NOT_FOUND: "We can't find that.",
+        ProblemCode.NOT_PERMITTED: "Your account may not do this.",
+        ProblemCode.SECOND_PERSON_NEEDED: "A colleague must confirm this.",
+        ProblemCode.CHANGED_MEANWHILE: "This changed while you looked. Here is the latest.",
+        ProblemCode.WRONG_STATE: "This can't be done in the present state.",
+        ProblemCode.CONSENT_MISSING: "The recipient has not agreed to this place.",
+        ProblemCode.NO_COMPARTMENT: "Nothing free fits.",
+        ProblemCode.NO_CLIMATE: "No compartment of this climate is ready here.",
+        ProblemCode.RESERVATION_EXPIRED: "The hold ran out. Reserve again.",
+        ProblemCode.SLOW_DOWN: "Too many requests; wait a little.",
+        ProblemCode.TOO_COSTLY: "Ask for less at once.",
+        ProblemCode.PROVIDER_DOWN: "A partner system is down; we keep trying.",
+        ProblemCode.POLICY_INVALID: "A value breaks a rule.",
+        ProblemCode.INPUT_INVALID: "An argument has the wrong form.",
+        ProblemCode.ENVELOPE_INVALID: "These bytes are not an envelope of a locker we know.",
+    }
+)

@@ -1,0 +1,69 @@
+"""Fixtures for the server's tests: a database of each kind, a clock, ids, randomness, keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from server.kit.db import Database
+from server.tables import TABLES
+from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock, SeededRandomness
+from tests.fakes.stores import PostgresTemplate, SqliteTemplate, empty, start_postgres
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+assert TABLES, "the metadata must be whole before the templates are made"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
+    return SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[PostgresTemplate]:
+    with start_postgres() as cluster:
+        yield PostgresTemplate(cluster)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database with all tables and no rows."""
+    if request.param == "sqlite":
+        sqlite: SqliteTemplate = request.getfixturevalue("sqlite_template")
+        return sqlite.copy(tmp_path)
+    postgres: PostgresTemplate = request.getfixturevalue("postgres_template")
+    return postgres.url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database with all tables and no rows: each test runs on SQLite and on PostgreSQL."""
+    database = Database(database_url)
+    if not database.is_sqlite:
+        await empty(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def ids() -> CountedIds:
+    return CountedIds()
+
+
+@pytest.fixture
+def randomness(request: pytest.FixtureRequest) -> SeededRandomness:
+    return SeededRandomness(request.node.nodeid)
+
+
+@pytest.fixture
+def keyring(request: pytest.FixtureRequest, clock: MovableClock) -> DerivedKeyring:
+    return DerivedKeyring(request.node.nodeid, clock)

@@ -1,0 +1,54 @@
+"""Databases for tests: one PostgreSQL for each test process, and copies of an empty database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from server.demo.stores import Postgres, get_postgres
+from server.kit.db import Database, metadata
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class SqliteTemplate:
+    """A file with all tables and no rows, copied for each test."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "template.db"
+        asyncio.run(_create_tables(Database(f"sqlite+aiosqlite:///{self._file}")))
+
+    def copy(self, folder: Path) -> str:
+        """The address of a fresh copy."""
+        shutil.copy(self._file, folder / "test.db")
+        return f"sqlite+aiosqlite:///{folder / 'test.db'}"
+
+
+class PostgresTemplate:
+    """A cluster with one database, whose rows are removed between tests."""
+
+    def __init__(self, cluster: Postgres) -> None:
+        self.cluster = cluster
+        self.url = cluster.create_database("test")
+        asyncio.run(_create_tables(Database(self.url)))
+
+
+def start_postgres() -> Postgres:
+    """A cluster that is not started yet, from the programs of this machine."""
+    return Postgres(get_postgres(os.environ))
+
+
+async def empty(database: Database) -> None:
+    """Removes the rows of every table."""
+    names = ", ".join(table.name for table in metadata.sorted_tables)
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql(f"TRUNCATE {names}")
+
+
+async def _create_tables(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await database.close()

@@ -1,0 +1,83 @@
+"""Transactions: both databases behave alike."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
+
+from server.kit.db import Database, insert_new
+from server.kit.proofs import UsedProof
+
+if TYPE_CHECKING:
+    from tests.fakes.sources import MovableClock
+
+
+async def count(database: Database) -> int:
+    async with database.read() as session:
+        return len((await session.exec(select(UsedProof))).all())
+
+
+async def test_what_a_write_block_did_stands_after_it(
+    database: Database, clock: MovableClock
+) -> None:
+    async with database.write() as session:
+        session.add(UsedProof(digest=b"1", expires_at=clock.now()))
+    async with database.read() as session:
+        found = (await session.exec(select(UsedProof))).one()
+    assert found.expires_at == clock.now()
+
+
+async def test_a_write_block_that_raises_leaves_nothing(
+    database: Database, clock: MovableClock
+) -> None:
+    async def fail() -> None:
+        async with database.write() as session:
+            session.add(UsedProof(digest=b"1", expires_at=clock.now()))
+            await session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert await count(database) == 0
+
+
+async def test_a_read_block_keeps_nothing(database: Database, clock: MovableClock) -> None:
+    try:
+        async with database.read() as session:
+            session.add(UsedProof(digest=b"1", expires_at=clock.now()))
+            await session.flush()
+    except DBAPIError:
+        assert not database.is_sqlite
+    assert await count(database) == 0
+
+
+async def test_of_two_racers_for_one_key_one_wins(database: Database, clock: MovableClock) -> None:
+    async def race() -> bool:
+        async with database.write() as session:
+            return await insert_new(session, UsedProof, digest=b"1", expires_at=clock.now())
+
+    assert sorted(await asyncio.gather(*(race() for _ in range(8)))) == [False] * 7 + [True]
+
+
+async def test_what_is_read_in_a_write_block_stays_true_until_its_end(
+    database: Database, clock: MovableClock
+) -> None:
+    async with database.write() as session:
+        session.add(UsedProof(digest=b"counter", expires_at=clock.now()))
+
+    async def add_a_second() -> None:
+        async with database.write() as session:
+            query = select(UsedProof).with_for_update()
+            row = (await session.exec(query)).one()
+            await asyncio.sleep(0)
+            row.expires_at += (clock.now() - clock.now()).resolution
+            session.add(row)
+
+    await asyncio.gather(*(add_a_second() for _ in range(20)))
+    async with database.read() as session:
+        row = (await session.exec(select(UsedProof))).one()
+    assert (row.expires_at - clock.now()).microseconds == 20
