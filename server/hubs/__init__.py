@@ -1,0 +1,1 @@
+"""Partners and the places where lockers stand: address, position, hours."""
