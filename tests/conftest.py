@@ -67,3 +67,20 @@ def randomness(request: pytest.FixtureRequest) -> SeededRandomness:
 @pytest.fixture
 def keyring(request: pytest.FixtureRequest, clock: MovableClock) -> DerivedKeyring:
     return DerivedKeyring(request.node.nodeid, clock)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--hostile-inputs",
+        type=int,
+        default=20_000,
+        metavar="N",
+        help="how many hostile inputs the parsers are fed together; CI's longer gate: 1000000",
+    )
+
+
+@pytest.fixture
+def hostile_inputs(request: pytest.FixtureRequest) -> int:
+    """How many inputs of a stranger a test tries, all parsers together."""
+    count: int = request.config.getoption("--hostile-inputs")
+    return count

@@ -1,4 +1,4 @@
-"""Where the project's own files are: everything in the checkout that is not built, fetched or run."""
+"""Where the project's own files are: all of the checkout that is not built, fetched or run."""
 
 from collections.abc import Iterator
 from pathlib import Path
