@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
+from server.ledger.tables import ChainHead, JournalEntry, LockerReading
 
-TABLES = (UsedProof, Outbox)
+TABLES = (UsedProof, Outbox, JournalEntry, ChainHead, LockerReading)
 """All tables, lowest part of the house first."""

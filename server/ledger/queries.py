@@ -1,0 +1,178 @@
+"""SQL of the ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import col, func, select, update
+
+from schema.journal import FIRST_PREV_HEAD, Kind
+from server.kit.db import insert_new
+from server.ledger.rules import Link, about
+from server.ledger.tables import ChainHead, JournalEntry, LockerReading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
+    from sqlmodel.sql.expression import SelectOfScalar
+
+    from schema.envelopes import Reading
+    from schema.ids import LockerId
+    from server.ledger.rules import Line
+
+
+async def hold_chain(session: AsyncSession, lid: LockerId) -> ChainHead:
+    """The locker's chain head, made if need be, with its row held until the transaction ends."""
+    await insert_new(session, ChainHead, lid=lid, seq=0, head=FIRST_PREV_HEAD)
+    held = select(ChainHead).where(ChainHead.lid == lid).with_for_update()
+    return (await session.exec(held.execution_options(populate_existing=True))).one()
+
+
+async def find_chain(session: AsyncSession, lid: LockerId) -> ChainHead | None:
+    """The locker's chain head, if it ever delivered anything."""
+    return (await session.exec(select(ChainHead).where(ChainHead.lid == lid))).one_or_none()
+
+
+async def move_chain(
+    session: AsyncSession, lid: LockerId, *, expected: int, seq: int, head: bytes
+) -> bool:
+    """Moves the chain head on from `expected`; False when it stands elsewhere."""
+    moved = await session.exec(
+        update(ChainHead)
+        .where(col(ChainHead.lid) == lid, col(ChainHead.seq) == expected)
+        .values(seq=seq, head=head)
+    )
+    return moved.rowcount == 1
+
+
+async def mark_fork(session: AsyncSession, lid: LockerId, *, raw: bytes, now: datetime) -> None:
+    """Keeps the entry that contradicts the chain, and with it the end of all trust."""
+    await session.exec(
+        update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=now, fork_raw=raw)
+    )
+
+
+async def find_links(
+    session: AsyncSession, lid: LockerId, *, first: int, last: int
+) -> dict[int, Link]:
+    """Heads of the stored entries from `first` to `last`, by number."""
+    columns = col(JournalEntry.seq), col(JournalEntry.head), col(JournalEntry.prev_head)
+    rows = await session.exec(
+        select(*columns).where(JournalEntry.lid == lid, col(JournalEntry.seq).between(first, last))
+    )
+    return {seq: Link(head, prev_head) for seq, head, prev_head in rows}
+
+
+async def insert_lines(session: AsyncSession, lines: Iterable[Line], *, now: datetime) -> None:
+    """Adds entries that are not stored yet."""
+    rows = [_row(line, now) for line in lines]
+    if rows:
+        session.add_all(rows)
+        await session.flush()
+
+
+async def list_waiting(
+    session: AsyncSession, lid: LockerId, *, after: int, limit: int
+) -> Sequence[tuple[int, bytes]]:
+    """Numbers and bytes of stored entries behind the chain head, in order; there may be gaps."""
+    rows = await session.exec(
+        select(JournalEntry.seq, JournalEntry.raw)
+        .where(JournalEntry.lid == lid, JournalEntry.seq > after)
+        .order_by(col(JournalEntry.seq))
+        .limit(limit)
+    )
+    return rows.all()
+
+
+async def list_entries(
+    session: AsyncSession, lid: LockerId, *, after: int, limit: int
+) -> Sequence[JournalEntry]:
+    """Entries of the unbroken journal behind `after`, in order."""
+    rows = await session.exec(
+        _in_chain(lid).where(JournalEntry.seq > after).order_by(col(JournalEntry.seq)).limit(limit)
+    )
+    return rows.all()
+
+
+async def list_stay_marks(
+    session: AsyncSession, lid: LockerId, stay: bytes
+) -> Sequence[JournalEntry]:
+    """The entries that name the stay: its deposit and its end, in order."""
+    rows = await session.exec(
+        _in_chain(lid).where(JournalEntry.stay == stay).order_by(col(JournalEntry.seq))
+    )
+    return rows.all()
+
+
+async def find_acceptance_before(
+    session: AsyncSession, lid: LockerId, comp: int, *, seq: int
+) -> int | None:
+    """Number of the newest ACCEPTED for this compartment before `seq`."""
+    newest = select(func.max(JournalEntry.seq)).where(
+        JournalEntry.lid == lid,
+        JournalEntry.comp == comp,
+        JournalEntry.seq < seq,
+        JournalEntry.kind == Kind.ACCEPTED.value,
+    )
+    return (await session.exec(newest)).one()
+
+
+async def list_compartment_entries(
+    session: AsyncSession, lid: LockerId, comp: int, *, first: int, last: int, limit: int
+) -> Sequence[JournalEntry]:
+    """What the journal says of one compartment from `first` to `last`, in order."""
+    rows = await session.exec(
+        _in_chain(lid)
+        .where(JournalEntry.comp == comp, col(JournalEntry.seq).between(first, last))
+        .order_by(col(JournalEntry.seq))
+        .limit(limit)
+    )
+    return rows.all()
+
+
+async def insert_readings(
+    session: AsyncSession, lid: LockerId, readings: Iterable[Reading], *, now: datetime
+) -> None:
+    """Adds readings; one whose locker, time, channel and kind are stored changes nothing."""
+    rows: list[dict[str, Any]] = [
+        {
+            "lid": lid,
+            "t": reading.t,
+            "channel": reading.channel,
+            "kind": reading.kind,
+            "value": reading.value,
+            "received_at": now,
+        }
+        for reading in readings
+    ]
+    if rows:
+        dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+        await session.exec(dialect.insert(LockerReading).on_conflict_do_nothing(), params=rows)
+
+
+def _in_chain(lid: LockerId) -> SelectOfScalar[JournalEntry]:
+    """Entries of the locker that have nothing missing before them."""
+    held = select(col(ChainHead.seq)).where(ChainHead.lid == lid).scalar_subquery()
+    return select(JournalEntry).where(JournalEntry.lid == lid, JournalEntry.seq <= held)
+
+
+def _row(line: Line, now: datetime) -> JournalEntry:
+    entry, named = line.entry, about(line.entry)
+    return JournalEntry(
+        lid=entry.lid,
+        seq=entry.seq,
+        t=entry.t,
+        clockq=entry.clockq,
+        kind=entry.kind,
+        boot=entry.boot,
+        prev_head=entry.prev_head,
+        head=line.head,
+        comp=named.comp,
+        stay=named.stay,
+        cti=named.cti,
+        raw=line.raw,
+        received_at=now,
+    )

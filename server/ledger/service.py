@@ -1,0 +1,151 @@
+"""Appending what lockers signed, and reading it back as evidence.
+
+Knows no vertical: what an entry means is told by whoever takes `Appended.ready` further.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.ids import LIMIT
+from server.kit.errors import BrokenPromise
+from server.ledger import queries
+from server.ledger.rules import ENDS_OF_STAY, Line, find_fork, read_line, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+    from schema.envelopes import Contents, Reading
+    from schema.ids import LockerId
+    from server.ledger.tables import JournalEntry
+
+READY_AT_ONCE = 2_000
+"""Entries that one transaction takes into the chain; the rest follows with the next envelope."""
+
+EVIDENCE_ENTRIES = 200
+"""Entries told of one stay; a stay of everyday use has about a dozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTip:
+    """How far a journal is stored without a gap."""
+
+    seq: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of one envelope's entries.
+
+    `ready` are the entries, from this envelope or from former ones, that have nothing missing
+    before them any more: the caller gives each its effect in this very transaction.
+    """
+
+    stored: int
+    known: int
+    ready: tuple[Line, ...]
+    tip: ChainTip
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """The locker contradicts its own journal; nothing was taken. `is_new`: not seen before."""
+
+    seq: int
+    is_new: bool
+
+
+async def append(session: AsyncSession, contents: Contents, *, now: datetime) -> Appended | Forked:
+    """Store what a locker signed in the caller's transaction, entries once by (locker, seq).
+
+    Repeats change nothing. Entries behind a gap are stored and wait. Other bytes under a number
+    that is taken, or beside an entry they do not fit, are a fork. Malformed when the entries are no
+    unbroken piece of a chain.
+    """
+    lid, first = contents.lid, contents.first
+    lines = read_lines(contents.entries, lid=lid, first=first, head=contents.head)
+    chain = await queries.hold_chain(session, lid)
+    if chain.forked_at is not None:
+        return Forked(chain.seq, is_new=False)
+    stored = await queries.find_links(session, lid, first=first - 1, last=first + len(lines))
+    fork = find_fork(lines, stored)
+    if fork is not None:
+        await queries.mark_fork(session, lid, raw=fork.raw, now=now)
+        return Forked(fork.seq, is_new=True)
+    fresh = [line for line in lines if line.seq not in stored]
+    await queries.insert_lines(session, fresh, now=now)
+    ready, tip = await _advance(session, lid, ChainTip(chain.seq, chain.head))
+    return Appended(len(fresh), len(lines) - len(fresh), ready, tip)
+
+
+async def observe_readings(
+    session: AsyncSession, lid: LockerId, readings: Sequence[Reading], *, now: datetime
+) -> None:
+    """Keep measured values, each once by (locker, t, channel, kind); a repeat changes nothing."""
+    await queries.insert_readings(session, lid, readings, now=now)
+
+
+async def find_tip(session: AsyncSession, lid: LockerId) -> ChainTip | None:
+    """How far the locker's journal is stored; None before its first envelope."""
+    chain = await queries.find_chain(session, lid)
+    return None if chain is None else ChainTip(chain.seq, chain.head)
+
+
+async def is_distrusted(session: AsyncSession, lid: LockerId) -> bool:
+    """Whether the locker once contradicted its own journal and was not inspected since."""
+    chain = await queries.find_chain(session, lid)
+    return chain is not None and chain.forked_at is not None
+
+
+async def list_entries(
+    session: AsyncSession, lid: LockerId, *, after: int, limit: int
+) -> Sequence[JournalEntry]:
+    """Up to `limit` entries of the unbroken journal with a number above `after`, in order."""
+    return await queries.list_entries(session, lid, after=after, limit=limit)
+
+
+async def list_evidence(
+    session: AsyncSession, lid: LockerId, stay: bytes
+) -> Sequence[JournalEntry]:
+    """What the journal says of one stay, in order: from the acceptance of its deposit to its end.
+
+    A stay that goes on is told up to now. Empty before the deposit has arrived.
+    """
+    marks = await queries.list_stay_marks(session, lid, stay)
+    if not marks:
+        return []
+    start, comp = marks[0], marks[0].comp
+    if comp is None:
+        raise BrokenPromise(f"entry {start.seq} names a stay but no compartment")
+    accepted = await queries.find_acceptance_before(session, lid, comp, seq=start.seq)
+    end = next((mark.seq for mark in marks if mark.kind in ENDS_OF_STAY), LIMIT)
+    return await queries.list_compartment_entries(
+        session,
+        lid,
+        comp,
+        first=start.seq if accepted is None else accepted,
+        last=end,
+        limit=EVIDENCE_ENTRIES,
+    )
+
+
+async def _advance(
+    session: AsyncSession, lid: LockerId, tip: ChainTip
+) -> tuple[tuple[Line, ...], ChainTip]:
+    """The entries that follow the chain head without a gap, and the head moved behind them."""
+    ready: list[Line] = []
+    for seq, raw in await queries.list_waiting(session, lid, after=tip.seq, limit=READY_AT_ONCE):
+        if seq != tip.seq + 1 + len(ready):
+            break
+        ready.append(read_line(raw))
+    if not ready:
+        return (), tip
+    moved = ChainTip(ready[-1].seq, ready[-1].head)
+    if not await queries.move_chain(session, lid, expected=tip.seq, seq=moved.seq, head=moved.head):
+        raise BrokenPromise("the chain head moved although its row was held")
+    return tuple(ready), moved

@@ -1,0 +1,67 @@
+"""Tables of the ledger: entries, one chain head per locker, readings; only the heads change.
+
+The locker's own time stands in the keys, so that the large tables can be parted by month.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field, SQLModel
+
+
+class JournalEntry(SQLModel, table=True):
+    """One entry as the locker wrote it. `comp`, `stay` and `cti` repeat what its body names.
+
+    One row for each (lid, seq): the chain head's row is held by whoever writes here.
+    """
+
+    __tablename__ = "journal_entries"
+    __table_args__ = (
+        Index("ix_journal_entries_lid_comp_seq", "lid", "comp", "seq"),
+        Index("ix_journal_entries_stay", "stay"),
+    )
+
+    lid: bytes = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    t: int = Field(primary_key=True, sa_type=BigInteger)
+    clockq: int
+    kind: int
+    boot: int = Field(sa_type=BigInteger)
+    prev_head: bytes
+    head: bytes
+    comp: int | None = None
+    stay: bytes | None = None
+    cti: bytes | None = None
+    raw: bytes
+    received_at: datetime
+
+
+class ChainHead(SQLModel, table=True):
+    """How far a locker's journal is stored without a gap; all up to `seq` has had its effect.
+
+    The two `fork` columns keep the first entry that contradicted the chain: from then on nothing
+    of this locker is taken until it was inspected.
+    """
+
+    __tablename__ = "chain_heads"
+
+    lid: bytes = Field(primary_key=True)
+    seq: int = Field(default=0, sa_type=BigInteger)
+    head: bytes
+    forked_at: datetime | None = None
+    fork_raw: bytes | None = None
+
+
+class LockerReading(SQLModel, table=True):
+    """One measured value in scaled integers, taken once by its whole key."""
+
+    __tablename__ = "locker_readings"
+
+    lid: bytes = Field(primary_key=True)
+    t: int = Field(primary_key=True, sa_type=BigInteger)
+    channel: int = Field(primary_key=True, sa_type=BigInteger)
+    kind: int = Field(primary_key=True, sa_type=BigInteger)
+    value: int = Field(sa_type=BigInteger)
+    received_at: datetime

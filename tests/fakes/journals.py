@@ -1,0 +1,141 @@
+"""A locker as the server sees it: keys, a journal that grows entry by entry, sealed envelopes."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import TYPE_CHECKING
+
+from schema.cose import SigningKey
+from schema.envelopes import Contents, Reading, pack, seal_envelope
+from schema.ids import KeyId, LockerId, StayId
+from schema.journal import FIRST_PREV_HEAD, Accepted, Entry, Kind, entry_head, sign_head
+from schema.keys import Operation
+from schema.noise import x25519_public
+from tests.fakes.sources import START
+
+if TYPE_CHECKING:
+    from schema.codec import Value
+
+
+def seed(*parts: object) -> bytes:
+    """32 bytes derived from a name."""
+    return hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+
+
+def stay_of(number: int) -> StayId:
+    """A stay's 8 bytes."""
+    return StayId(seed("stay", number)[:8])
+
+
+class JournalingLocker:
+    """Writes a journal as PROTOCOL 8 wants it; `copy` gives it a twin with the same keys."""
+
+    def __init__(self, name: str = "locker") -> None:
+        self.lid = LockerId(seed(name, "lid")[:8])
+        self.key = SigningKey(seed(name, "sign"))
+        self.noise_public = x25519_public(seed(name, "noise"))
+        self.entries: list[bytes] = []
+        self.now = int(START.timestamp())
+
+    def copy(self) -> JournalingLocker:
+        """The same locker with the same past, free to go on differently."""
+        twin = copy.copy(self)
+        twin.entries = list(self.entries)
+        return twin
+
+    @property
+    def head(self) -> bytes:
+        """The head after the last entry."""
+        return self.head_at(len(self.entries))
+
+    def head_at(self, seq: int) -> bytes:
+        """The head after entry `seq`; 0 is before the first."""
+        return entry_head(self.entries[seq - 1]) if seq else FIRST_PREV_HEAD
+
+    def receipt(self, seq: int) -> bytes:
+        """The locker's signature on its head after `seq`, as a phone gets it in a result."""
+        return sign_head(self.key, self.lid, seq, self.head_at(seq))
+
+    def write(self, kind: int, *body: Value, salt: int = 0) -> int:
+        """Appends one entry and returns its number."""
+        seq = len(self.entries) + 1
+        entry = Entry(
+            lid=self.lid,
+            boot=1,
+            seq=seq,
+            prev_head=self.head,
+            t=self.now,
+            clockq=2,
+            mono_ms=seq * 1000,
+            salt=seed(seq, salt)[:16],
+            kind=kind,
+            body=list(body),
+        )
+        self.entries.append(entry.encode())
+        return seq
+
+    def boot(self) -> int:
+        """Starts."""
+        return self.write(Kind.BOOT, "test", 0)
+
+    def accept(self, operation: Operation, comp: int, cti: bytes | None) -> int:
+        """Lets the holder of a token (None: of a PIN) at a compartment."""
+        accepted = Accepted(
+            op=int(operation),
+            asked_comp=None,
+            code=None,
+            comp=comp,
+            cti=cti,
+            h=None if cti is None else bytes(32),
+            pop=None if cti is None else bytes(64),
+            chain_hash=None if cti is None else bytes(32),
+            rest=(),
+        )
+        return self.write(Kind.ACCEPTED, *accepted.as_body())
+
+    def deposit(self, comp: int, stay: StayId, cti: bytes) -> int:
+        """A whole deposit; returns the number of its DEPOSITED."""
+        self.accept(Operation.DEPOSIT, comp, cti)
+        self.write(Kind.PULSED, comp, 1)
+        self.write(Kind.DOOR_OPENED, comp, False)
+        self.write(Kind.DOOR_CLOSED, comp, True)
+        return self.write(Kind.DEPOSITED, comp, stay)
+
+    def collect(self, comp: int, stay: StayId, cti: bytes | None, *, grade: int = 1) -> int:
+        """A whole collection; returns the number of its COLLECTED."""
+        self.accept(Operation.OPEN, comp, cti)
+        self.write(Kind.PULSED, comp, 1)
+        self.write(Kind.DOOR_OPENED, comp, True)
+        self.write(Kind.DOOR_CLOSED, comp, False)
+        return self.write(Kind.COLLECTED, comp, stay, grade)
+
+    def contents(
+        self, first: int = 1, last: int | None = None, *, readings: tuple[Reading, ...] = ()
+    ) -> Contents:
+        """What an envelope of these entries holds."""
+        last = len(self.entries) if last is None else last
+        entries = tuple(self.entries[first - 1 : last])
+        return Contents(self.lid, first, entries, self.head_at(last), readings)
+
+    def envelope(
+        self,
+        first: int = 1,
+        last: int | None = None,
+        *,
+        kid: KeyId,
+        to: bytes,
+        readings: tuple[Reading, ...] = (),
+    ) -> bytes:
+        """These entries, signed and sealed to the server's key."""
+        made = self.contents(first, last, readings=readings)
+        packed = pack(first=first, entries=made.entries, head=made.head, readings=made.readings)
+        return seal_envelope(
+            packed,
+            lid=self.lid,
+            first=first,
+            count=len(made.entries),
+            key=self.key,
+            kid=kid,
+            to=to,
+        )
