@@ -27,6 +27,8 @@ class Quality(IntEnum):
 
 
 class Cancellable(Protocol):
+    """A callback that waits for its turn."""
+
     def cancel(self) -> None:
         """Keep the callback from running. Cancelling twice, or too late, does nothing."""
 
@@ -37,13 +39,13 @@ class Scheduler(Protocol):
     def time(self) -> float:
         """Seconds from an arbitrary start, never backwards."""
 
-    def call_soon(self, callback: Callable[[], None], /) -> Cancellable:
+    def call_soon(self, callback: Callable[[], object], /) -> Cancellable:
         """Run on the loop after the callbacks already waiting, never inside this call."""
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> Cancellable:
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Cancellable:
         """Run on the loop once `delay` seconds have passed; later if the loop is busy."""
 
-    def call_soon_threadsafe(self, callback: Callable[[], None], /) -> Cancellable:
+    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> Cancellable:
         """`call_soon` for other threads."""
 
 
@@ -118,10 +120,10 @@ class TrustedClock:
         """
         self._uptime = uptime
         self._started_s = uptime()
-        quality = Quality.FLOOR_ONLY
-        at = floor
         if battery_at is not None and battery_at >= floor:
             quality, at = Quality.BATTERY, battery_at
+        else:
+            quality, at = Quality.FLOOR_ONLY, floor
         self._state = ClockState(floor=floor, at=at, since_s=self._started_s, quality=quality)
 
     @property

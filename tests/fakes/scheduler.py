@@ -17,7 +17,7 @@ class ManualTimer:
 
     at_s: float
     order: int
-    callback: Callable[[], None]
+    callback: Callable[[], object]
     cancelled: bool = False
 
     def __lt__(self, other: ManualTimer) -> bool:
@@ -42,15 +42,15 @@ class ManualScheduler:
     def time(self) -> float:
         return self._time_s
 
-    def call_soon(self, callback: Callable[[], None], /) -> ManualTimer:
+    def call_soon(self, callback: Callable[[], object], /) -> ManualTimer:
         return self.call_later(0.0, callback)
 
-    def call_later(self, delay: float, callback: Callable[[], None], /) -> ManualTimer:
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> ManualTimer:
         timer = ManualTimer(self._time_s + max(0.0, delay), next(self._order), callback)
         heapq.heappush(self._waiting, timer)
         return timer
 
-    def call_soon_threadsafe(self, callback: Callable[[], None], /) -> ManualTimer:
+    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> ManualTimer:
         return self.call_soon(callback)
 
     def advance(self, seconds: float = 0.0) -> None:
