@@ -31,6 +31,9 @@ POOL_SIZE = 10
 
 READS_ONLY = "restante_reads_only"
 
+Session = AsyncSession
+"""One transaction in the hands of a service, which may not import what it is made of."""
+
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = {
     "ix": "ix_%(column_0_label)s",
