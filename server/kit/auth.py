@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from schema.codes import ProblemCode
+from server.kit.errors import Refusal
+
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlmodel.ext.asyncio.session import AsyncSession
-
-    from server.kit.errors import Refusal
 
 
 class Permission(StrEnum):
@@ -163,6 +164,11 @@ ANONYMOUS = Actor()
 """The actor of a request that vouches for nobody."""
 
 
+def deny(actor: Actor) -> Refusal:
+    """What an actor without the permission hears: to sign in, if nobody is signed in."""
+    return Refusal(ProblemCode.SIGNED_OUT if actor.is_anonymous else ProblemCode.NOT_PERMITTED)
+
+
 def _reaches(
     scope: Scope, subject: uuid.UUID | None, *, hub: uuid.UUID | None, carrier: uuid.UUID | None
 ) -> bool:
@@ -193,3 +199,23 @@ class SignIn(Protocol):
         self, session: AsyncSession, *, request_id: uuid.UUID, answer: str, now: datetime
     ) -> str | Refusal:
         """The proven address, once; a wrong answer uses up a try."""
+
+
+class Accounts(Protocol):
+    """Knows who stands behind an access token or an API key, and what they may do now."""
+
+    async def find_person(
+        self,
+        session: AsyncSession,
+        *,
+        person_id: uuid.UUID,
+        device_id: uuid.UUID,
+        thumbprint: str,
+        now: datetime,
+    ) -> Actor | None:
+        """The person on that device, or None when it is signed out or has another key."""
+
+    async def find_carrier(
+        self, session: AsyncSession, *, api_key: str, now: datetime
+    ) -> Actor | None:
+        """The carrier's system that holds this API key, or None when the key is not alive."""
