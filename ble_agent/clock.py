@@ -128,14 +128,17 @@ class TrustedClock:
 
     @property
     def state(self) -> ClockState:
+        """What is believed now; derive changes from it and never keep it across an `adopt`."""
         return self._state
 
     @property
     def floor(self) -> int:
+        """Unix seconds that the disk holds too: a restart begins here."""
         return self._state.floor
 
     @property
     def quality(self) -> Quality:
+        """Never above 0 in a new process, unless it was given a battery-backed reading."""
         return self._state.quality
 
     def now(self) -> int:

@@ -118,6 +118,7 @@ class GpioHardware:
 
     @property
     def compartments(self) -> Sequence[int]:
+        """Those of the map; the numbers may have gaps."""
         return tuple(self._bolts)
 
     async def pulse(self, comp: int, visitor: Visitor) -> None:
@@ -131,13 +132,16 @@ class GpioHardware:
             raise HardwareFailed(f"bolt {comp} cannot be driven: {error}") from error
 
     def door(self, comp: int) -> Door:
+        """The contact as last settled; UNKNOWN if it could not be read then."""
         return self._doors[comp]
 
     def occupied(self, comp: int) -> bool | None:
+        """The level of the pin at this moment, not debounced."""
         sensor = self._sensors[comp]
         return None if sensor is None else self._is_at(sensor, self._map.parcel_present)
 
     def watch(self, listener: Callable[[int, Door], None]) -> Callable[[], None]:
+        """As the port says; a change takes `debounce_ms` to be observed."""
         return self._watchers.add(listener)
 
     def close(self) -> None:

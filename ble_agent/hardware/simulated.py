@@ -102,6 +102,7 @@ class SimulatedHardware:
 
     @property
     def compartments(self) -> Sequence[int]:
+        """1 to the count given."""
         return tuple(self._boxes)
 
     async def pulse(self, comp: int, visitor: Visitor) -> None:
@@ -114,12 +115,15 @@ class SimulatedHardware:
             self._open(comp, box)
 
     def door(self, comp: int) -> Door:
+        """What the contact says: the truth at once, unless a fault falsifies or delays it."""
         return self._boxes[comp].door_read
 
     def occupied(self, comp: int) -> bool | None:
+        """What the sensor says; a visit shows in it from the moment the door closes."""
         return self._boxes[comp].occupied_read
 
     def watch(self, listener: Callable[[int, Door], None]) -> Callable[[], None]:
+        """As the port says; changes of a faulty contact's word are changes too."""
         return self._watchers.add(listener)
 
     def close(self) -> None:

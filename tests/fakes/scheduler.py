@@ -24,6 +24,7 @@ class ManualTimer:
         return (self.at_s, self.order) < (other.at_s, other.order)
 
     def cancel(self) -> None:
+        """Drop the callback; it stays in the queue until its time has passed."""
         self.cancelled = True
 
 
@@ -40,17 +41,21 @@ class ManualScheduler:
         self._waiting: list[ManualTimer] = []
 
     def time(self) -> float:
+        """Seconds moved so far, from the given start."""
         return self._time_s
 
     def call_soon(self, callback: Callable[[], object], /) -> ManualTimer:
+        """Due at once, run by the next `advance`."""
         return self.call_later(0.0, callback)
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> ManualTimer:
+        """Due `delay` seconds from the present that `advance` has reached."""
         timer = ManualTimer(self._time_s + max(0.0, delay), next(self._order), callback)
         heapq.heappush(self._waiting, timer)
         return timer
 
     def call_soon_threadsafe(self, callback: Callable[[], object], /) -> ManualTimer:
+        """As `call_soon`, for the one other thread that a test has joined before it advances."""
         return self.call_soon(callback)
 
     def advance(self, seconds: float = 0.0) -> None:
