@@ -1,0 +1,260 @@
+"""What the port `Radio` promises, held by every radio."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ble_agent.radio.port import RadioLost, Refused
+from schema.gatt import MAX_ATTRIBUTE, AttError, split
+from tests.fakes.radios import (
+    PATIENCE_S,
+    Air,
+    LoopbackAir,
+    Phone,
+    RecordingListener,
+    open_bumble_air,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+LID = bytes.fromhex("4dbe53e4c9f2d2e9")
+OTHER_LID = bytes.fromhex("0001020304050607")
+
+
+@pytest.fixture(params=["loopback", "bumble"])
+async def air(request: pytest.FixtureRequest) -> AsyncIterator[Air]:
+    """An air with a radio that is not started yet."""
+    if request.param == "loopback":
+        yield LoopbackAir()
+    else:
+        async with open_bumble_air() as bumble:
+            yield bumble
+            await bumble.radio.stop()
+
+
+@pytest.fixture
+def listener() -> RecordingListener:
+    return RecordingListener()
+
+
+async def _heard(phone: Phone, count: int, mark: bytes = b"") -> list[bytes]:
+    """The next fragments that begin with `mark`; a radio may bring those of others too."""
+    fragments: list[bytes] = []
+    async with asyncio.timeout(PATIENCE_S):
+        while len(fragments) < count:
+            fragment = await phone.next_fragment()
+            if fragment.startswith(mark):
+                fragments.append(fragment)
+    return fragments
+
+
+@pytest.mark.parametrize(("mtu", "offsets"), [(517, [0]), (185, [0]), (23, [0, 22, 44])])
+async def test_hello_is_read_on_from_where_the_phone_is(
+    air: Air, listener: RecordingListener, mtu: int, offsets: list[int]
+) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone(mtu)
+    assert await phone.read_hello() == b"\x01" * 54
+    assert listener.offsets == [("hello", offset) for offset in offsets]
+
+
+async def test_hello_that_ends_with_a_full_piece_is_read_whole(
+    air: Air, listener: RecordingListener
+) -> None:
+    listener.hello_bytes = 44
+    await air.radio.start(LID, listener)
+    phone = await air.phone(23)
+    assert await phone.read_hello() == b"\x01" * 44
+
+
+async def test_each_phone_and_each_reading_has_its_own_hello(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    first, second = await air.phone(), await air.phone()
+    hellos = [await phone.read_hello() for phone in (first, second, first)]
+    assert [hello[:1] for hello in hellos] == [b"\x01", b"\x02", b"\x03"]
+
+
+@pytest.mark.parametrize("refusal", list(AttError))
+async def test_refusals_reach_the_phone_by_their_number(
+    air: Air, listener: RecordingListener, refusal: AttError
+) -> None:
+    listener.refusal = refusal
+    await air.radio.start(LID, listener)
+    phone = await air.phone()
+    with pytest.raises(Refused) as written:
+        await phone.write(b"\x80x")
+    with pytest.raises(Refused) as read:
+        await phone.read_hello()
+    assert (written.value.att_error, read.value.att_error) == (refusal, refusal)
+
+
+async def test_refusal_in_the_middle_of_a_hello_reaches_the_phone(
+    air: Air, listener: RecordingListener
+) -> None:
+    listener.refusal = AttError.NO_HELLO
+    await air.radio.start(LID, listener)
+    phone = await air.phone(23)
+    with pytest.raises(Refused):
+        await phone.read_hello()
+
+
+@pytest.mark.parametrize("mtu", [23, 185, 247, 517])
+async def test_fragments_travel_whole_both_ways(
+    air: Air, listener: RecordingListener, mtu: int
+) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone(mtu)
+    assert phone.fragment_size == min(mtu - 3, MAX_ATTRIBUTE)
+    fragments = split(bytes(range(200)) + bytes(348), phone.fragment_size)
+    for fragment in fragments:
+        await phone.write(fragment)
+    [link] = listener.links
+    assert listener.written[link] == fragments
+    for fragment in fragments:
+        await air.radio.reply(link, fragment)
+    assert await _heard(phone, len(fragments)) == fragments
+
+
+async def test_fragment_longer_than_the_mtu_allows_is_written_whole(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone(23)
+    await phone.write(b"\x80" + bytes(179))
+    assert listener.written[listener.links[0]] == [b"\x80" + bytes(179)]
+
+
+async def test_phones_get_their_replies_in_order(air: Air, listener: RecordingListener) -> None:
+    await air.radio.start(LID, listener)
+    phones = [await air.phone() for _ in range(2)]
+    for number in range(20):
+        for mark, link in zip(b"ab", listener.links, strict=True):
+            await air.radio.reply(link, bytes((mark, number)))
+    for mark, phone in zip((b"a", b"b"), phones, strict=True):
+        heard = await _heard(phone, 20, mark)
+        assert [fragment[1] for fragment in heard] == list(range(20))
+
+
+async def test_result_is_read_at_any_offset(air: Air, listener: RecordingListener) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone(185)
+    assert await phone.read_result() == b""
+    listener.result = b"\x80" + bytes(range(255)) * 2
+    assert await phone.read_result() == listener.result
+    assert [offset for _, offset in listener.offsets] == [0, 0, 184, 368]
+
+
+async def test_four_phones_are_served_at_once(air: Air, listener: RecordingListener) -> None:
+    await air.radio.start(LID, listener)
+    phones = [await air.phone() for _ in range(4)]
+    for phone in phones:
+        await phone.write(b"\x80x")
+    assert len(set(listener.links)) == 4
+    assert all(listener.written[link] == [b"\x80x"] for link in listener.links)
+
+
+async def test_phone_that_leaves_is_lost_once(air: Air, listener: RecordingListener) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone()
+    await phone.leave()
+    await listener.until(lambda: listener.lost_links == listener.links)
+    await air.radio.reply(listener.links[0], b"\x80too late")
+    await air.radio.drop(listener.links[0])
+    assert len(listener.lost_links) == 1
+
+
+async def test_phone_that_comes_back_is_another_link(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    await (await air.phone()).leave()
+    await listener.until(lambda: len(listener.lost_links) == 1)
+    await (await air.phone()).read_hello()
+    assert len(set(listener.links)) == 2
+
+
+async def test_dropped_phone_is_disconnected_and_the_other_stays(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    first, second = await air.phone(), await air.phone()
+    await air.radio.drop(listener.links[0])
+    async with asyncio.timeout(PATIENCE_S):
+        await first.gone.wait()
+    await second.read_hello()
+    assert listener.lost_links == listener.links[:1]
+
+
+async def test_work_on_a_write_outlives_its_link(air: Air, listener: RecordingListener) -> None:
+    listener.hold = asyncio.Event()
+    await air.radio.start(LID, listener)
+    phone = await air.phone()
+    writing = asyncio.create_task(phone.write(b"\x80x"))
+    await listener.until(lambda: len(listener.written) == 1)
+    await air.radio.drop(listener.links[0])
+    await listener.until(lambda: len(listener.lost_links) == 1)
+    listener.hold.set()
+    await asyncio.wait([writing])
+    assert writing.done()
+    assert await (await air.phone()).read_hello() == b"\x01" * 54
+    writing.exception()
+
+
+async def test_advertisement_goes_off_and_on_and_connections_stay(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    assert air.is_advertised()
+    phone = await air.phone()
+    await air.radio.advertise(False)
+    await air.radio.advertise(False)
+    assert not air.is_advertised()
+    await phone.read_hello()
+    await air.radio.advertise(True)
+    assert air.is_advertised()
+    await (await air.phone()).read_hello()
+
+
+async def test_stopped_radio_is_gone_and_can_start_again(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone()
+    watching = asyncio.create_task(air.radio.watch())
+    await air.radio.stop()
+    await air.radio.stop()
+    await asyncio.wait_for(watching, PATIENCE_S)
+    assert listener.lost_links == listener.links
+    await asyncio.wait_for(phone.gone.wait(), PATIENCE_S)
+    assert not air.is_advertised()
+    again = RecordingListener()
+    await air.radio.start(OTHER_LID, again)
+    await (await air.phone()).read_hello()
+    assert len(again.links) == 1
+
+
+async def test_lost_controller_ends_every_link_and_the_radio_can_start_again(
+    air: Air, listener: RecordingListener
+) -> None:
+    await air.radio.start(LID, listener)
+    phone = await air.phone()
+    watching = asyncio.create_task(air.radio.watch())
+    await air.take_away()
+    with pytest.raises(RadioLost):
+        await asyncio.wait_for(watching, PATIENCE_S)
+    assert listener.lost_links == listener.links
+    async with asyncio.timeout(PATIENCE_S):
+        await phone.gone.wait()
+    await air.radio.reply(listener.links[0], b"\x80x")
+    await air.radio.drop(listener.links[0])
+    with pytest.raises(RadioLost):
+        await air.radio.advertise(True)
+    await air.bring_back()
+    await air.radio.start(LID, listener)
+    await (await air.phone()).read_hello()
