@@ -42,14 +42,23 @@ class BrokenPromise(ServerError):
 
 
 class TransportRefused(ServerError):
-    """An HTTP request that is answered with `status` and one sentence, without running any
-    GraphQL.
+    """An HTTP request that is answered with `status` and a sentence, and no GraphQL is run.
+
+    `code` and `headers` go into the answer if given.
     """
 
-    def __init__(self, status: int, message: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: ProblemCode | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code
         self.headers = headers or {}
 
 

@@ -14,6 +14,7 @@ import binascii
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -63,6 +64,7 @@ class Context:
     source: str
     proof: DeviceProof | Refusal | None = None
     loaders: dict[type, Any] = field(default_factory=dict)
+    access_expires_at: datetime | None = None
     connection_params: dict[str, object] | None = None
 
 

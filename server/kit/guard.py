@@ -1,0 +1,106 @@
+"""The schema as strangers meet it: operations have a deadline, errors give nothing away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+
+from schema.codes import ProblemCode
+from server.kit.graph import Context
+from server.kit.limits import DocumentLimits
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from strawberry.types import ExecutionContext
+
+OPERATION_SECONDS = 10
+"""How long an operation may run; our own take milliseconds."""
+
+MAX_ERRORS = 5
+MAX_MESSAGE_CHARACTERS = 300
+
+logger = logging.getLogger(__name__)
+
+_HINT = re.compile(r" Did you mean .*\?$", re.DOTALL)
+_INNER = re.compile(r" but encountered error .*$", re.DOTALL)
+_EXPECTED = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
+
+
+class Deadline(SchemaExtension):
+    """Ends an operation that takes too long; its transactions are rolled back."""
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        """Runs around the execution."""
+        try:
+            async with asyncio.timeout(OPERATION_SECONDS):
+                yield
+        except TimeoutError:
+            code = {"code": ProblemCode.TOO_COSTLY.value}
+            raise GraphQLError("This took too long and was ended.", extensions=code) from None
+
+
+class GuardedSchema(strawberry.Schema):
+    """A schema whose errors are tidied in one place, whatever transport they leave by.
+
+    An unexpected exception is logged once under a new id, and only the id goes out. Messages of
+    the library lose their suggestions and the texts of inner exceptions.
+    """
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Replaces what is in the list: every transport is handed this very list afterwards."""
+        context = execution_context.context if execution_context else None
+        errors[:] = [_tidy(error, context) for error in errors[:MAX_ERRORS]]
+
+
+def make_schema(query: type, mutation: type, *, types: tuple[type, ...] = ()) -> GuardedSchema:
+    """The schema of these root types, limits in place; `types` are reached by interfaces alone."""
+    return GuardedSchema(
+        query,
+        mutation,
+        types=types,
+        config=StrawberryConfig(disable_field_suggestions=True, batching_config=None),
+        extensions=[DocumentLimits, Deadline],
+    )
+
+
+def _tidy(error: GraphQLError, context: object) -> GraphQLError:
+    cause: BaseException | None = error.original_error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if cause is None or isinstance(cause, _EXPECTED):
+        message = _INNER.sub(" got another.", _HINT.sub("", error.message))
+        return _replaced(error, message[:MAX_MESSAGE_CHARACTERS], error.extensions)
+    if error.path is None and error.nodes:
+        # A scalar refused a variable; after the semicolon comes the text of its exception.
+        message = error.message.partition(";")[0] + ": it has the wrong form."
+        code = {"code": ProblemCode.INPUT_INVALID.value}
+        return _replaced(error, message[-MAX_MESSAGE_CHARACTERS:], code)
+    error_id = str(context.ids.new() if isinstance(context, Context) else uuid.uuid4())
+    logger.error("unexpected error in an operation", exc_info=cause, extra={"error_id": error_id})
+    message = "Something went wrong on our side; quote the id when you ask about it."
+    return _replaced(error, message, {"code": "INTERNAL", "id": error_id})
+
+
+def _replaced(
+    error: GraphQLError, message: str, extensions: Mapping[str, object] | None
+) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions=dict(extensions or {}),
+    )

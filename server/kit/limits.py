@@ -1,0 +1,243 @@
+"""How large a GraphQL document may be, decided in time linear in its length, before it is
+validated.
+
+Fragments are measured once each, however often and however deep they are spread: the known
+attacks double the work with every fragment, so a limiter that walks along the spreads is itself a
+way in.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
+    VariableNode,
+)
+from strawberry.extensions import SchemaExtension
+
+from schema.codes import ProblemCode
+from server.kit.graph import DEFAULT_PAGE, MAX_PAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_CHARACTERS = 16 * 1024
+"""The largest document of our own clients is under 4 KiB; the usual introspection query has 2
+KiB.
+"""
+
+MAX_NESTING = 64
+"""Brackets inside one another; the parser recurses once for each."""
+
+MAX_TOKENS = 1_000
+MAX_OPERATIONS = 5
+MAX_VARIABLES = 50
+MAX_VALUES = 2_000
+"""Values of all kinds in the variables together."""
+
+MAX_DEPTH = 12
+MAX_FIELDS = 300
+"""Fields once every fragment is spread."""
+
+MAX_COST = 20_000
+"""Fields that the answer may hold: a field counts as often as the pages around it have entries."""
+
+MAX_MUTATIONS = 10
+"""Fields at the root of a mutation, so that one request cannot stand for hundreds of tries."""
+
+INTROSPECTION_ENTRIES = {
+    "types": 60,
+    "fields": 4,
+    "inputFields": 3,
+    "enumValues": 3,
+    "possibleTypes": 4,
+    "args": 2,
+    "directives": 8,
+}
+"""Rough lengths of the lists of introspection; the usual query passes, a walk around a cycle does
+not.
+"""
+
+NOT_DEEPER = "ofType"
+"""Wrapping of a type in introspection: a chain that never branches, seven long in the usual
+query.
+"""
+
+MAX_PAGE_DIGITS = 6
+
+_BRACKETS = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*"""|"(?:[^"\\\n]|\\.)*"|#[^\n\r]*|[\[\](){}]', re.DOTALL
+)
+
+
+def nesting_of(text: str) -> int:
+    """The deepest nesting of brackets outside strings and comments: a scan that cannot recurse."""
+    depth = deepest = 0
+    for token in _BRACKETS.findall(text):
+        if token in "[({":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in "])}":
+            depth -= 1
+    return deepest
+
+
+def refuse_text(query: str) -> str | None:
+    """Why the text of a document must not even be parsed, or None."""
+    if len(query) > MAX_CHARACTERS:
+        return f"The document has more than {MAX_CHARACTERS} characters."
+    if nesting_of(query) > MAX_NESTING:
+        return f"The document is nested more than {MAX_NESTING} deep."
+    return None
+
+
+def refuse_variables(variables: Mapping[str, Any] | None) -> str | None:
+    """Why the variables are too many to be looked at, or None."""
+    waiting: list[Any] = [variables or {}]
+    count = 0
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        count += 1
+        if count + len(waiting) > MAX_VALUES:
+            return f"The variables hold more than {MAX_VALUES} values."
+    return None
+
+
+class DocumentLimits(SchemaExtension):
+    """Bounds the parser by tokens, then refuses a parsed document that asks for too much."""
+
+    def on_operation(self) -> Iterator[None]:
+        """Tells the parser when to stop."""
+        self.execution_context.parse_options["max_tokens"] = MAX_TOKENS
+        yield
+
+    def on_parse(self) -> Iterator[None]:
+        """Measures what the parser made; a refusal takes the place of validation."""
+        yield
+        document = self.execution_context.graphql_document
+        if document is not None and self.execution_context.pre_execution_errors is None:
+            reason = refuse_document(document, self.execution_context.variables or {})
+            if reason:
+                error = GraphQLError(reason, extensions={"code": ProblemCode.TOO_COSTLY.value})
+                self.execution_context.pre_execution_errors = [error]
+
+
+def refuse_document(document: DocumentNode, variables: Mapping[str, Any]) -> str | None:
+    """Why the document asks for too much, or None."""
+    operations = [
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    ]
+    if len(operations) > MAX_OPERATIONS:
+        return f"The document has more than {MAX_OPERATIONS} operations."
+    if any(len(operation.variable_definitions or ()) > MAX_VARIABLES for operation in operations):
+        return f"An operation has more than {MAX_VARIABLES} variables."
+    for operation in operations:
+        if (
+            operation.operation is OperationType.MUTATION
+            and len(operation.selection_set.selections) > MAX_MUTATIONS
+        ):
+            return f"A mutation has more than {MAX_MUTATIONS} fields."
+    return _Measure(document, variables).refuse(operations)
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    depth: int = 0
+    fields: int = 0
+    cost: int = 0
+    has_edges: bool = False
+
+    def beside(self, other: _Size) -> _Size:
+        return _Size(
+            max(self.depth, other.depth),
+            # Past the limits exact numbers do not matter, and uncapped they would grow without
+            # bound.
+            min(self.fields + other.fields, MAX_FIELDS + 1),
+            min(self.cost + other.cost, MAX_COST + 1),
+            self.has_edges or other.has_edges,
+        )
+
+
+class _Measure:
+    """Sizes of one document's selections."""
+
+    def __init__(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+        self._variables = variables
+        self._fragments = {
+            node.name.value: node
+            for node in document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        self._known: dict[str, _Size] = {}
+
+    def refuse(self, operations: list[OperationDefinitionNode]) -> str | None:
+        """Why an operation, or a fragment whether used or not, is too large."""
+        sizes = [self._of_fragment(name) for name in self._fragments]
+        sizes += [self._of(operation.selection_set) for operation in operations]
+        for size in sizes:
+            if size.depth > MAX_DEPTH:
+                return f"The document asks for more than {MAX_DEPTH} levels."
+            if size.fields > MAX_FIELDS:
+                return f"The document asks for more than {MAX_FIELDS} fields."
+            if size.cost > MAX_COST:
+                return f"The answer may hold more than {MAX_COST} values; ask for smaller pages."
+        return None
+
+    def _of(self, selections: SelectionSetNode | None) -> _Size:
+        size = _Size()
+        for node in selections.selections if selections else ():
+            if isinstance(node, FieldNode):
+                size = size.beside(self._of_field(node))
+            elif isinstance(node, InlineFragmentNode):
+                size = size.beside(self._of(node.selection_set))
+            elif isinstance(node, FragmentSpreadNode):
+                size = size.beside(self._of_fragment(node.name.value))
+        return size
+
+    def _of_field(self, node: FieldNode) -> _Size:
+        inner = self._of(node.selection_set)
+        name = node.name.value
+        entries = DEFAULT_PAGE if inner.has_edges else INTROSPECTION_ENTRIES.get(name, 1)
+        for argument in node.arguments or ():
+            if argument.name.value == "first":
+                entries = self._first(argument.value)
+        return _Size(
+            depth=inner.depth + (name != NOT_DEEPER),
+            fields=inner.fields + 1,
+            cost=1 + entries * inner.cost,
+            has_edges=name == "edges",
+        )
+
+    def _of_fragment(self, name: str) -> _Size:
+        """Measured once. Unknown names and cycles count as nothing: validation refuses them."""
+        if name not in self._fragments:
+            return _Size()
+        if name not in self._known:
+            self._known[name] = _Size()
+            self._known[name] = self._of(self._fragments[name].selection_set)
+        return self._known[name]
+
+    def _first(self, value: object) -> int:
+        given: object = None
+        if isinstance(value, IntValueNode):
+            # More digits than any page has, and int() of a very long text is slow.
+            given = int(value.value) if len(value.value) <= MAX_PAGE_DIGITS else MAX_PAGE
+        elif isinstance(value, VariableNode):
+            given = self._variables.get(value.name.value, DEFAULT_PAGE)
+        return max(0, min(given, MAX_PAGE)) if isinstance(given, int) else MAX_PAGE

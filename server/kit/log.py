@@ -1,0 +1,51 @@
+"""Structured log: one JSON object a line on standard error, and nothing in it that opens anything.
+
+Code logs through `logging` with `extra={...}`; what stands in `extra` becomes a member of the
+object.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+SECRET_WORDS = ("authorization", "cookie", "dpop", "password", "secret", "seed", "token")
+"""A member of such a name is written as `[hidden]`: a guard against our own slips."""
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+
+class JsonLines(logging.Formatter):
+    """Writes a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line: time, level, source, message, then whatever `extra` brought, then the
+        traceback if any.
+        """
+        line: dict[str, object] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "from": record.name,
+            "message": record.getMessage(),
+        }
+        for name, value in vars(record).items():
+            if name not in _PLAIN:
+                line[name] = "[hidden]" if _is_secret(name) else value
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+def start_logging(level: int = logging.INFO) -> None:
+    """Sends every record of the process to standard error as JSON lines; repeating this replaces
+    the handler.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def _is_secret(name: str) -> bool:
+    return any(word in name.lower() for word in SECRET_WORDS)
