@@ -114,7 +114,7 @@ Outcome = Done | Again | Dead
 async def append(
     session: AsyncSession,
     *,
-    id: uuid.UUID,
+    id: uuid.UUID,  # noqa: A002 - the name of the column
     kind: str,
     subject: uuid.UUID,
     facts: Facts,
