@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
     from schema.envelopes import Contents, Reading
     from schema.ids import LockerId
+    from server.kit.db import Session
     from server.ledger.tables import JournalEntry
 
 READY_AT_ONCE = 2_000
@@ -60,7 +59,7 @@ class Forked:
     is_new: bool
 
 
-async def append(session: AsyncSession, contents: Contents, *, now: datetime) -> Appended | Forked:
+async def append(session: Session, contents: Contents, *, now: datetime) -> Appended | Forked:
     """Store what a locker signed in the caller's transaction, entries once by (locker, seq).
 
     Repeats change nothing. Entries behind a gap are stored and wait. Other bytes under a number
@@ -84,34 +83,32 @@ async def append(session: AsyncSession, contents: Contents, *, now: datetime) ->
 
 
 async def observe_readings(
-    session: AsyncSession, lid: LockerId, readings: Sequence[Reading], *, now: datetime
+    session: Session, lid: LockerId, readings: Sequence[Reading], *, now: datetime
 ) -> None:
     """Keep measured values, each once by (locker, t, channel, kind); a repeat changes nothing."""
     await queries.insert_readings(session, lid, readings, now=now)
 
 
-async def find_tip(session: AsyncSession, lid: LockerId) -> ChainTip | None:
+async def find_tip(session: Session, lid: LockerId) -> ChainTip | None:
     """How far the locker's journal is stored; None before its first envelope."""
     chain = await queries.find_chain(session, lid)
     return None if chain is None else ChainTip(chain.seq, chain.head)
 
 
-async def is_distrusted(session: AsyncSession, lid: LockerId) -> bool:
+async def is_distrusted(session: Session, lid: LockerId) -> bool:
     """Whether the locker once contradicted its own journal and was not inspected since."""
     chain = await queries.find_chain(session, lid)
     return chain is not None and chain.forked_at is not None
 
 
 async def list_entries(
-    session: AsyncSession, lid: LockerId, *, after: int, limit: int
+    session: Session, lid: LockerId, *, after: int, limit: int
 ) -> Sequence[JournalEntry]:
     """Up to `limit` entries of the unbroken journal with a number above `after`, in order."""
     return await queries.list_entries(session, lid, after=after, limit=limit)
 
 
-async def list_evidence(
-    session: AsyncSession, lid: LockerId, stay: bytes
-) -> Sequence[JournalEntry]:
+async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequence[JournalEntry]:
     """What the journal says of one stay, in order: from the acceptance of its deposit to its end.
 
     A stay that goes on is told up to now. Empty before the deposit has arrived.
@@ -135,7 +132,7 @@ async def list_evidence(
 
 
 async def _advance(
-    session: AsyncSession, lid: LockerId, tip: ChainTip
+    session: Session, lid: LockerId, tip: ChainTip
 ) -> tuple[tuple[Line, ...], ChainTip]:
     """The entries that follow the chain head without a gap, and the head moved behind them."""
     ready: list[Line] = []

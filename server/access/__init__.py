@@ -1,0 +1,1 @@
+"""Who may open what: grants, unlock tokens, revocations, and every statement the server signs."""

@@ -1,0 +1,182 @@
+"""SQL of grants, tokens and signed statements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from sqlmodel import col, select, update
+
+from schema.ids import EVERY_LOCKER
+from server.access.rules import LIVING, Action, GrantState
+from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
+from server.kit.db import insert_new
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+    from schema.ids import LockerId
+    from schema.statements import StatementType
+
+
+async def insert_grant(session: AsyncSession, grant: Grant) -> bool:
+    """Adds the grant; False when one of its id is there already."""
+    return await insert_new(session, Grant, **grant.model_dump())
+
+
+async def find_grant(
+    session: AsyncSession, grant_id: uuid.UUID, *, is_held: bool = False
+) -> Grant | None:
+    """The grant of this id; `is_held` keeps its row until the transaction ends."""
+    query = select(Grant).where(Grant.id == grant_id)
+    return (await session.exec(query.with_for_update() if is_held else query)).one_or_none()
+
+
+async def find_newest_grant(
+    session: AsyncSession, *, parcel_id: uuid.UUID, action: Action, stay: bytes
+) -> Grant | None:
+    """The newest grant of this action for a parcel's stay, living or not; its row is held."""
+    query = (
+        select(Grant)
+        .where(Grant.parcel_id == parcel_id, Grant.action == action, Grant.stay == stay)
+        .order_by(col(Grant.created_at).desc(), col(Grant.id).desc())
+        .limit(1)
+        .with_for_update()
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def list_living_grants(session: AsyncSession, stay: bytes) -> Sequence[Grant]:
+    """Grants of the stay that can still change, with their rows held."""
+    query = select(Grant).where(Grant.stay == stay, col(Grant.state).in_(LIVING)).with_for_update()
+    return (await session.exec(query.order_by(col(Grant.id)))).all()
+
+
+async def change_grant(
+    session: AsyncSession,
+    grant: Grant,
+    state: GrantState,
+    *,
+    now: datetime,
+    by: uuid.UUID | None = None,
+) -> None:
+    """Writes the grant's new state; a final one also says when and by whom."""
+    changes: dict[str, Any] = {"state": state, "version": Grant.version + 1}
+    if state not in LIVING:
+        changes |= {"ended_at": now, "ended_by": by}
+    await session.exec(update(Grant).where(col(Grant.id) == grant.id).values(**changes))
+    await session.refresh(grant)
+
+
+async def insert_token(session: AsyncSession, token: IssuedToken) -> None:
+    """Adds a token that is about to leave."""
+    session.add(token)
+    await session.flush()
+
+
+async def find_newest_token(
+    session: AsyncSession, *, grant_id: uuid.UUID, device_id: uuid.UUID
+) -> IssuedToken | None:
+    """The last token that this device got for the grant, unless it was revoked."""
+    query = (
+        select(IssuedToken)
+        .where(
+            IssuedToken.grant_id == grant_id,
+            IssuedToken.device_id == device_id,
+            col(IssuedToken.revoked_at).is_(None),
+        )
+        .order_by(col(IssuedToken.iat).desc(), col(IssuedToken.exp).desc())
+        .limit(1)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def find_token(
+    session: AsyncSession, cti: bytes, lid: LockerId
+) -> tuple[IssuedToken, Grant] | None:
+    """A token that we issued for this locker, with its grant."""
+    query = (
+        select(IssuedToken, Grant)
+        .join(Grant, col(Grant.id) == col(IssuedToken.grant_id))
+        .where(IssuedToken.cti == cti, IssuedToken.lid == lid)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def revoke_grant_tokens(
+    session: AsyncSession, grant_ids: Collection[uuid.UUID], *, now: datetime, now_s: int
+) -> bool:
+    """Marks the living tokens of these grants as revoked; whether there were any."""
+    return bool(await _revoke(session, col(IssuedToken.grant_id).in_(grant_ids), now, now_s))
+
+
+async def revoke_device_tokens(
+    session: AsyncSession, device_id: uuid.UUID, *, now: datetime, now_s: int
+) -> list[bytes]:
+    """Marks the living tokens of a device as revoked; the lockers that they were for."""
+    return await _revoke(session, col(IssuedToken.device_id) == device_id, now, now_s)
+
+
+async def list_revoked(
+    session: AsyncSession, lid: LockerId, *, now_s: int, limit: int
+) -> Sequence[IssuedToken]:
+    """Revoked tokens of the locker that are not over yet, the longest living first."""
+    query = (
+        select(IssuedToken)
+        .where(
+            IssuedToken.lid == lid,
+            col(IssuedToken.revoked_at).is_not(None),
+            IssuedToken.exp >= now_s,
+        )
+        .order_by(col(IssuedToken.exp).desc(), col(IssuedToken.cti))
+        .limit(limit)
+    )
+    return (await session.exec(query)).all()
+
+
+async def draw_seq(session: AsyncSession, kind: StatementType) -> int:
+    """The next number of a kind of statement; never drawn twice, and higher than all before."""
+    await insert_new(session, StatementCounter, kind=kind.value, seq=0)
+    drawn = await session.exec(
+        update(StatementCounter)
+        .where(col(StatementCounter.kind) == kind.value)
+        .values(seq=StatementCounter.seq + 1)
+        .returning(col(StatementCounter.seq))
+    )
+    return cast("int", drawn.scalar_one())
+
+
+async def insert_statement(session: AsyncSession, statement: SignedStatement) -> None:
+    """Adds a statement that is about to leave."""
+    session.add(statement)
+    await session.flush()
+
+
+async def find_statement(
+    session: AsyncSession, kind: StatementType, lid: LockerId
+) -> SignedStatement | None:
+    """The statement of this kind that counts for the locker."""
+    query = (
+        select(SignedStatement)
+        .where(
+            SignedStatement.kind == kind.value,
+            col(SignedStatement.audience).in_((lid, EVERY_LOCKER)),
+        )
+        .order_by(col(SignedStatement.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def _revoke(session: AsyncSession, which: Any, now: datetime, now_s: int) -> list[bytes]:
+    living = col(IssuedToken.revoked_at).is_(None) & (col(IssuedToken.exp) >= now_s)
+    revoked = await session.exec(
+        update(IssuedToken)
+        .where(which, living)
+        .values(revoked_at=now)
+        .returning(col(IssuedToken.lid))
+    )
+    return sorted(set(revoked.scalars()))

@@ -1,0 +1,185 @@
+"""Grants and tokens as pure decisions: states, lives, what an action is on the wire, revocations.
+
+Knows neither a database nor a key; all numbers that are policy stand here with their source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from schema.keys import Operation, Role
+from schema.statements import MAX_REVOCATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from schema.keys import KeyEntry
+
+RECIPIENT_LIFE = timedelta(hours=24)
+"""Longest life of a recipient's token (DOMAIN 5.1)."""
+
+OFFLINE_LIFE = timedelta(days=7)
+"""The same where the hub has no network to refresh by (DOMAIN 5.1)."""
+
+GRACE = timedelta(hours=2)
+"""A token outlives the deadline by this (DOMAIN 5.1)."""
+
+COURIER_LIFE = timedelta(minutes=10)
+"""Life of a deposit token fetched at the stop (DOMAIN 5.1)."""
+
+ROUTE_LIFE = timedelta(hours=12)
+"""Life of a deposit token of a tour, bound to the courier's key (DOMAIN 5.1)."""
+
+DEPTH = 2
+"""Delegations that may follow a recipient's token (DOMAIN 2.4)."""
+
+
+class Action(StrEnum):
+    """What a grant allows."""
+
+    DEPOSIT = "DEPOSIT"
+    """To put a parcel in."""
+    OPEN = "OPEN"
+    """To take out what a stay holds."""
+    DROPOFF = "DROPOFF"
+    """To put in what one sends."""
+    REMOVE = "REMOVE"
+    """To take out what somebody else did not collect, for its carrier or hub."""
+    INSPECT = "INSPECT"
+    """To look into a compartment that holds no stay."""
+    SERVICE = "SERVICE"
+    """To open a compartment for repair."""
+
+
+class GrantState(StrEnum):
+    """How a grant stands; the last four are final."""
+
+    ISSUED = "ISSUED"
+    """Its time has not begun."""
+    ACTIVE = "ACTIVE"
+    """Tokens for it open doors."""
+    USED = "USED"
+    """Its uses are spent, or its stay has ended."""
+    EXPIRED = "EXPIRED"
+    """Its time is over."""
+    REVOKED = "REVOKED"
+    """Withdrawn; its tokens are in the locker's list of revocations."""
+    SUPERSEDED = "SUPERSEDED"
+    """Another grant took its place."""
+
+
+class Turn(StrEnum):
+    """What happens to a grant."""
+
+    BEGIN = "BEGIN"
+    USE_UP = "USE_UP"
+    EXPIRE = "EXPIRE"
+    REVOKE = "REVOKE"
+    SUPERSEDE = "SUPERSEDE"
+
+
+LIVING = frozenset({GrantState.ISSUED, GrantState.ACTIVE})
+"""States in which a grant can still change, and be worth a token."""
+
+_TURNS = {
+    Turn.BEGIN: (frozenset({GrantState.ISSUED}), GrantState.ACTIVE),
+    Turn.USE_UP: (frozenset({GrantState.ACTIVE}), GrantState.USED),
+    Turn.EXPIRE: (LIVING, GrantState.EXPIRED),
+    Turn.REVOKE: (LIVING, GrantState.REVOKED),
+    Turn.SUPERSEDE: (LIVING, GrantState.SUPERSEDED),
+}
+"""DOMAIN 2.4 line by line."""
+
+
+def find_grant_state(current: GrantState, turn: Turn) -> GrantState | None:
+    """The state after the turn, or None when the table has no such line."""
+    sources, target = _TURNS[turn]
+    return target if current in sources else None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when until when, in Unix seconds, both included."""
+
+    nbf: int
+    exp: int
+
+
+_ON_THE_WIRE = {
+    Action.DEPOSIT: (Operation.DEPOSIT, Role.COURIER),
+    Action.OPEN: (Operation.OPEN, Role.RECIPIENT),
+    Action.DROPOFF: (Operation.DEPOSIT, Role.COURIER),
+    Action.REMOVE: (Operation.OPEN, Role.COURIER),
+    Action.INSPECT: (Operation.INSPECT, Role.HUB),
+    Action.SERVICE: (Operation.SERVICE, Role.TECHNICIAN),
+}
+
+
+def on_the_wire(action: Action) -> tuple[Operation, Role]:
+    """The operation and the role by which a token says this (DOMAIN 1.1, Grant)."""
+    return _ON_THE_WIRE[action]
+
+
+def recipient_end(
+    now: datetime, *, available_through: datetime | None, is_low_connectivity: bool
+) -> datetime:
+    """When a recipient's token made now should end; without a deadline its longest life counts."""
+    longest = now + (OFFLINE_LIFE if is_low_connectivity else RECIPIENT_LIFE)
+    return longest if available_through is None else min(longest, available_through + GRACE)
+
+
+def fit_span(now: int, end: int, key: KeyEntry) -> Span | None:
+    """A token's span from now to `end`, cut to what its key may sign; None if nothing is left."""
+    span = Span(now, min(end, key.exp, now + key.max_ttl))
+    return span if key.nbf <= now < span.exp else None
+
+
+def is_fresh_enough(*, exp: int, wanted: int, now: int) -> bool:
+    """Whether a token handed out before is still given instead of a new one.
+
+    It is while at least half of what a new one would have is left and it does not outlast that, so
+    that asking often makes few tokens, and a list of revocations stays short.
+    """
+    return exp <= wanted and exp - now >= (wanted - now) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """One token in a list of revocations: `exp` is when it would be over anyway."""
+
+    id: bytes
+    iat: int
+    exp: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationList:
+    """What a list says: everything issued before `min_iat` is dead, and so are the entries."""
+
+    min_iat: int
+    entries: tuple[tuple[bytes, int], ...]
+
+
+def list_revocations(revoked: Iterable[Revoked], *, min_iat: int, now: int) -> RevocationList:
+    """The whole list as of now, never longer than a locker takes.
+
+    Entries that are over, or dead by `min_iat`, are left out. When more than 40 remain, `min_iat`
+    rises to now: every token issued before, also of others, has to be fetched anew.
+    """
+    living = _living(revoked, min_iat=min_iat, now=now)
+    if len(living) > MAX_REVOCATIONS:
+        min_iat = now
+        living = _living(living, min_iat=min_iat, now=now)[:MAX_REVOCATIONS]
+    return RevocationList(min_iat, tuple((one.id, one.exp) for one in living))
+
+
+def _living(revoked: Iterable[Revoked], *, min_iat: int, now: int) -> Sequence[Revoked]:
+    """Longest life first, so that a cut would take what matters least."""
+    return sorted(
+        (one for one in revoked if one.exp >= now and one.iat >= min_iat),
+        key=lambda one: (-one.exp, one.id),
+    )

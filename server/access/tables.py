@@ -1,0 +1,97 @@
+"""Tables of grants, of the tokens issued for them, and of signed statements with their counters."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
+
+from server.access.rules import Action, GrantState
+from server.kit.db import enum_text
+
+
+class Grant(SQLModel, table=True):
+    """Who may do what with one stay of one locker, and until when. `version` grows with each turn.
+
+    A grant of the server itself has no `granted_by`.
+    """
+
+    __tablename__ = "grants"
+    __table_args__ = (
+        Index("ix_grants_parcel_id_action", "parcel_id", "action"),
+        Index("ix_grants_stay", "stay"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    created_at: datetime
+    version: int = 1
+    action: Action = Field(sa_type=enum_text(Action))
+    state: GrantState = Field(sa_type=enum_text(GrantState))
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    locker_id: uuid.UUID = Field(foreign_key="lockers.id")
+    stay: bytes
+    compartment: int | None = None
+    """Its number, where the grant is for that door alone."""
+    holder_id: uuid.UUID | None = Field(default=None, foreign_key="persons.id")
+    granted_by: uuid.UUID | None = None
+    not_before: datetime
+    not_after: datetime | None = None
+    """None: as long as the stay."""
+    ended_at: datetime | None = None
+    ended_by: uuid.UUID | None = None
+    """The person or carrier that ended it, where one did."""
+
+
+class IssuedToken(SQLModel, table=True):
+    """A token that left the house. It opens nothing without the device key that it names.
+
+    Times are Unix seconds, as the token itself says them.
+    """
+
+    __tablename__ = "issued_tokens"
+    __table_args__ = (
+        Index("ix_issued_tokens_grant_id_device_id", "grant_id", "device_id"),
+        Index("ix_issued_tokens_device_id", "device_id"),
+        Index(
+            "ix_issued_tokens_revoked",
+            "lid",
+            "exp",
+            postgresql_where=text("revoked_at IS NOT NULL"),
+            sqlite_where=text("revoked_at IS NOT NULL"),
+        ),
+    )
+
+    cti: bytes = Field(primary_key=True)
+    grant_id: uuid.UUID = Field(foreign_key="grants.id")
+    device_id: uuid.UUID
+    lid: bytes
+    kid: bytes
+    iat: int = Field(sa_type=BigInteger)
+    exp: int = Field(sa_type=BigInteger)
+    raw: bytes
+    revoked_at: datetime | None = None
+
+
+class SignedStatement(SQLModel, table=True):
+    """A list of revocations or a configuration; the highest `seq` for a locker counts."""
+
+    __tablename__ = "signed_statements"
+    __table_args__ = (Index("ix_signed_statements_audience", "audience", "kind", "seq"),)
+
+    kind: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    audience: bytes
+    kid: bytes
+    raw: bytes
+    made_at: datetime
+
+
+class StatementCounter(SQLModel, table=True):
+    """The last `seq` drawn for a kind of statement, whichever locker it was for."""
+
+    __tablename__ = "statement_counters"
+
+    kind: int = Field(primary_key=True)
+    seq: int = Field(default=0, sa_type=BigInteger)
