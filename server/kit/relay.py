@@ -1,0 +1,111 @@
+"""Brings the events of the outbox to their handlers: looks for due ones, leases, calls, settles.
+
+Knows no kind of event. The queue in between may lose or repeat anything; the outbox alone decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from server.kit import outbox
+from server.kit.outbox import Again
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from server.kit.clock import Clock
+    from server.kit.db import Database
+    from server.kit.outbox import Lease, Outcome
+    from server.kit.queue import Queue
+
+    Handler = Callable[[Lease], Awaitable[Outcome]]
+
+logger = logging.getLogger(__name__)
+
+DELIVER = "deliver"
+"""Name of the job that handles one event."""
+
+MOST_AT_ONCE = 500
+"""Events that one look hands over; the next look, a second later, takes the rest."""
+
+OFFER_LASTS_S = 60
+
+KEPT = timedelta(days=7)
+"""How long a done event can still be looked at (bodies of notices: DOMAIN 5.4)."""
+
+PRUNED_AT_ONCE = 1_000
+
+
+class Relay:
+    """The path from a committed event to its handler.
+
+    A handler has `handler_s` to finish and its lease is longer, so that no two run for one event
+    unless a process was stopped in between.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        handlers: Mapping[str, Handler],
+        *,
+        clock: Clock,
+        handler_s: float = 15.0,
+    ) -> None:
+        self._database = database
+        self._queue = queue
+        self._handlers = handlers
+        self._clock = clock
+        self._handler_s = handler_s
+        self._lease_s = 2 * handler_s
+
+    async def look(self) -> None:
+        """Hand every due event to the queue; those already there are not doubled.
+
+        The attempt is part of the key: the job of a worker that was killed does not stand in the
+        way of the next attempt.
+        """
+        async with self._database.read() as session:
+            due = await outbox.list_due(
+                session, kinds=self._handlers.keys(), now=self._clock.now(), limit=MOST_AT_ONCE
+            )
+        for event, attempts in due:
+            key = f"ob:{event}:{attempts}"
+            await self._queue.offer(DELIVER, str(event), key=key, lasts_s=OFFER_LASTS_S)
+
+    async def deliver(self, event: str) -> None:
+        """Handle one event if it is due and in no other hands.
+
+        If we crash after the lease, or while the handler runs, the event is taken again when the
+        lease is over; if we crash after its effect but before it is settled, the handler is called
+        once more.
+        """
+        now = self._clock.now()
+        async with self._database.write() as session:
+            held = await outbox.lease(session, uuid.UUID(event), now=now, for_s=self._lease_s)
+        if held is None:
+            return
+        outcome = await self._handle(held)
+        async with self._database.write() as session:
+            await outbox.settle(session, held, outcome, now=self._clock.now())
+
+    async def tidy(self) -> None:
+        """Give up what was attempted too often, and delete a portion of what was done long ago."""
+        now = self._clock.now()
+        async with self._database.write() as session:
+            buried = await outbox.bury_exhausted(session, now=now)
+            await outbox.prune(session, settled_before=now - KEPT, limit=PRUNED_AT_ONCE)
+        if buried:
+            logger.error("%d events were attempted too often and given up", buried)
+
+    async def _handle(self, held: Lease) -> Outcome:
+        try:
+            async with asyncio.timeout(self._handler_s):
+                return await self._handlers[held.kind](held)
+        except Exception as error:
+            logger.exception("event %s (%s) failed", held.id, held.kind)
+            return Again(type(error).__name__)
