@@ -97,11 +97,14 @@ def parent_hash(raw: bytes) -> bytes:
 def issue_token(key: SigningKey, kid: KeyId, lid: LockerId, claims: Claims) -> bytes:
     """A token signed by an issuer key for one locker; `claims.aud` must be that locker's text form.
 
-    Promises form only: the issuer itself must stay within its key's mask and longest life.
+    Malformed when its form would be refused by a locker. Promises form only: the issuer itself must
+    stay within its key's mask and longest life.
     """
     if claims.aud != locker_text(lid):
         raise ValueError(f"the audience is {claims.aud}, not {locker_text(lid)}")
-    return sign_object(key, Aad.TOKEN, encode(claims_value(claims)), kid)
+    raw = sign_object(key, Aad.TOKEN, encode(claims_value(claims)), kid)
+    parse_token(raw)
+    return raw
 
 
 def claims_value(claims: Claims) -> Value:
@@ -154,10 +157,15 @@ def parse_token(raw: bytes) -> Token:
 
 
 def delegate(key: SigningKey, parent: bytes, *, exp: int, holder: bytes, actions: int) -> bytes:
-    """A delegation of `parent` (token or delegation bytes), signed by the parent's holder."""
+    """A delegation of `parent` (token or delegation bytes), signed by the parent's holder.
+
+    Malformed when its form would be refused by a locker.
+    """
     scope = encode([_SCOPE_VERSION, actions, parent_hash(parent)])
     payload = encode({_EXP: exp, _CNF: _confirmation(holder), _SCOPE: scope})
-    return sign_object(key, Aad.DELEGATION, payload, None)
+    raw = sign_object(key, Aad.DELEGATION, payload, None)
+    parse_delegation(raw)
+    return raw
 
 
 def parse_delegation(raw: bytes) -> Delegation:
