@@ -1,0 +1,181 @@
+"""Making hubs, keeping their hours, and reading them as timetables.
+
+Hubs are public. Whoever provisions lockers makes partners and hubs; hours are written by the hub's
+own managers too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+from schema.codes import ProblemCode
+from server.hubs import queries
+from server.hubs.drafts import Hours, HubDraft, check_draft, check_hours, is_line
+from server.hubs.rules import Closure, Opening, Position, Timetable
+from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
+from server.kit.auth import Actor, Permission, deny
+from server.kit.errors import Refusal
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+
+    from server.kit.db import Session
+    from server.kit.graph import Page
+    from server.kit.ids import Ids
+
+
+async def create_partner(
+    session: Session, actor: Actor, *, legal_name: str, ids: Ids, now: datetime
+) -> Partner | Refusal:
+    """A partner of this legal name; the one that exists already is returned again."""
+    partner_id = ids.new()
+    if not actor.can(Permission.LOCKER_PROVISION, hub=partner_id):
+        return deny(actor)
+    if not is_line(legal_name, NAME_CHARACTERS):
+        rule = f"legalName: must be 1 to {NAME_CHARACTERS} characters on one line."
+        return Refusal(ProblemCode.INPUT_INVALID, rule, "legalName")
+    known = await queries.find_partner_named(session, legal_name)
+    if known is not None:
+        return known
+    partner = Partner(id=partner_id, created_at=now, legal_name=legal_name)
+    session.add(partner)
+    return partner
+
+
+async def create_hub(
+    session: Session, actor: Actor, *, draft: HubDraft, ids: Ids, now: datetime
+) -> Hub | Refusal:
+    """A new hub that never closes until its hours are written. Repeating it makes another."""
+    hub_id = ids.new()
+    if not actor.can(Permission.LOCKER_PROVISION, hub=hub_id):
+        return deny(actor)
+    refusal = check_draft(draft)
+    if refusal is not None:
+        return refusal
+    if draft.time_zone not in _zone_names():
+        return Refusal(ProblemCode.INPUT_INVALID, "timeZone: no such IANA zone.", "timeZone")
+    if await queries.find_partner(session, draft.partner_id) is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="partner")
+    hub = Hub(
+        id=hub_id,
+        created_at=now,
+        partner_id=draft.partner_id,
+        name=draft.name.strip(),
+        kind=draft.kind,
+        time_zone=draft.time_zone,
+        street=draft.street.strip(),
+        postal_code=draft.postal_code.strip(),
+        city=draft.city.strip(),
+        country=draft.country,
+        latitude=draft.position.latitude,
+        longitude=draft.position.longitude,
+        wheelchair_access=draft.wheelchair_access,
+        low_connectivity=draft.low_connectivity,
+    )
+    session.add(hub)
+    return hub
+
+
+async def update_hub_hours(
+    session: Session, actor: Actor, *, hub_id: uuid.UUID, hours: Hours, ids: Ids, now: datetime
+) -> Hub | Refusal:
+    """Replaces the weekly spans and every closure that is not over; past closures stay.
+
+    Writing the same hours again changes nothing but the version.
+    """
+    needed = (Permission.HUB_HOURS_WRITE, Permission.HUB_CLOSURE_WRITE)
+    if not all(actor.can(permission, hub=hub_id) for permission in needed):
+        return deny(actor)
+    refusal = check_hours(hours)
+    if refusal is not None:
+        return refusal
+    hub = await queries.lock_hub(session, hub_id)
+    if hub is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="hub")
+    today = now.astimezone(ZoneInfo(hub.time_zone)).date()
+    await queries.delete_openings(session, hub_id)
+    await queries.delete_closures(session, hub_id, since=today)
+    session.add_all(_openings(hub_id, hours.week, ids))
+    session.add_all(_closures(hub_id, hours.closures, ids))
+    hub.version += 1
+    return hub
+
+
+async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
+    """The hub of this id; everybody may see it."""
+    return await queries.find_hub(session, hub_id)
+
+
+async def list_hubs(session: Session, *, page: Page, near: Position | None) -> Sequence[Hub]:
+    """One more hub than the page, nearest first where a place is given."""
+    return await queries.list_hubs(session, page, near)
+
+
+async def list_hubs_by_ids(
+    session: Session, hub_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Hub]:
+    """The hubs of these ids that exist."""
+    return {hub.id: hub for hub in await queries.list_hubs_by_ids(session, hub_ids)}
+
+
+async def get_timetable(session: Session, hub: Hub, *, now: datetime) -> Timetable:
+    """The hours of one hub from yesterday on."""
+    return (await list_timetables(session, [hub], now=now))[hub.id]
+
+
+async def list_timetables(
+    session: Session, hubs: Collection[Hub], *, now: datetime
+) -> dict[uuid.UUID, Timetable]:
+    """The hours of these hubs from yesterday on, by hub, in two statements."""
+    hub_ids = [hub.id for hub in hubs]
+    week: dict[uuid.UUID, list[Opening]] = defaultdict(list)
+    for span in await queries.list_openings(session, hub_ids):
+        week[span.hub_id].append(Opening(span.weekday, span.opens_minute, span.closes_minute))
+    closures: dict[uuid.UUID, list[Closure]] = defaultdict(list)
+    # No zone is more than a day behind UTC, so no closure that matters is left out.
+    since = now.date() - timedelta(days=1)
+    for row in await queries.list_closures(session, hub_ids, since=since):
+        closures[row.hub_id].append(
+            Closure(row.first_day, row.last_day, row.reason, row.is_planned, row.shifts_deadlines)
+        )
+    return {
+        hub.id: Timetable(ZoneInfo(hub.time_zone), week[hub.id], closures[hub.id]) for hub in hubs
+    }
+
+
+@cache
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _openings(hub_id: uuid.UUID, week: Sequence[Opening], ids: Ids) -> list[HubOpening]:
+    return [
+        HubOpening(
+            id=ids.new(),
+            hub_id=hub_id,
+            weekday=span.weekday,
+            opens_minute=span.opens_minute,
+            closes_minute=span.closes_minute,
+        )
+        for span in week
+    ]
+
+
+def _closures(hub_id: uuid.UUID, closures: Sequence[Closure], ids: Ids) -> list[HubClosure]:
+    return [
+        HubClosure(
+            id=ids.new(),
+            hub_id=hub_id,
+            first_day=closure.first_day,
+            last_day=closure.last_day,
+            reason=closure.reason,
+            is_planned=closure.is_planned,
+            shifts_deadlines=closure.shifts_deadlines,
+        )
+        for closure in closures
+    ]

@@ -1,0 +1,1 @@
+"""Lockers and their keys, enrolment, compartments, reservations, and incidents about them."""

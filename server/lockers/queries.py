@@ -1,0 +1,253 @@
+"""SQL of lockers, compartments, enrolments, key sets, reservations and incidents.
+
+Who locks several rows locks the locker first, then the parcel, then the compartment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, or_, update
+from sqlmodel import col, select
+
+from schema.ids import EVERY_LOCKER, LockerId
+from server.kit.db import insert_new
+from server.lockers.rules import LockerState
+from server.lockers.tables import (
+    Compartment,
+    Enrolment,
+    Incident,
+    Locker,
+    Reservation,
+    SignedKeySet,
+)
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from server.kit.db import Session
+    from server.kit.graph import Page
+
+
+async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
+    """The locker of this row id."""
+    return await session.get(Locker, locker_id)
+
+
+async def find_locker_by_lid(session: Session, lid: LockerId) -> Locker | None:
+    """The locker of this protocol id."""
+    return (await session.exec(select(Locker).where(Locker.lid == lid))).first()
+
+
+async def find_twin(
+    session: Session, *, lid: LockerId, noise_public: bytes, sign_public: bytes, serial: str
+) -> Locker | None:
+    """A locker that shares its id, a key or its serial with these."""
+    statement = select(Locker).where(
+        or_(
+            col(Locker.lid) == lid,
+            col(Locker.noise_public) == noise_public,
+            col(Locker.sign_public) == sign_public,
+            col(Locker.serial) == serial,
+        )
+    )
+    return (await session.exec(statement)).first()
+
+
+async def lock_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
+    """The locker, kept from changing until the end of the transaction."""
+    statement = select(Locker).where(Locker.id == locker_id).with_for_update()
+    return (await session.exec(statement)).first()
+
+
+async def lock_lockers_of_hub(session: Session, hub_id: uuid.UUID) -> Sequence[Locker]:
+    """The lockers of a hub, in the order of their ids, so that two who lock them never cross."""
+    statement = (
+        select(Locker).where(Locker.hub_id == hub_id).order_by(col(Locker.id)).with_for_update()
+    )
+    return (await session.exec(statement)).all()
+
+
+async def list_lockers_by_ids(
+    session: Session, locker_ids: Collection[uuid.UUID]
+) -> Sequence[Locker]:
+    """Lockers of these row ids, in no order."""
+    return (await session.exec(select(Locker).where(col(Locker.id).in_(locker_ids)))).all()
+
+
+async def list_lockers_of_hubs(
+    session: Session, hub_ids: Collection[uuid.UUID], *, limit: int
+) -> Sequence[Locker]:
+    """At most `limit` lockers of each hub that are in the network, by id."""
+    place = (
+        func.row_number()
+        .over(partition_by=col(Locker.hub_id), order_by=col(Locker.id))
+        .label("place")
+    )
+    ranked = (
+        select(col(Locker.id).label("id"), place)
+        .where(col(Locker.hub_id).in_(hub_ids), col(Locker.state) != LockerState.RETIRED)
+        .subquery()
+    )
+    statement = (
+        select(Locker)
+        .join(ranked, col(Locker.id) == ranked.c.id)
+        .where(ranked.c.place <= limit)
+        .order_by(col(Locker.id))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def list_lockers_heard_before(
+    session: Session, *, state: LockerState, instant: datetime, limit: int
+) -> Sequence[Locker]:
+    """Lockers in this state last heard of before the instant, kept from changing.
+
+    One that was never heard of counts from its enrolment.
+    """
+    heard_at = func.coalesce(col(Locker.last_fact_at), col(Locker.created_at))
+    statement = (
+        select(Locker)
+        .where(col(Locker.state) == state, heard_at < instant)
+        .order_by(col(Locker.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.exec(statement)).all()
+
+
+async def find_compartment(session: Session, compartment_id: uuid.UUID) -> Compartment | None:
+    """The compartment of this row id."""
+    return await session.get(Compartment, compartment_id)
+
+
+async def lock_compartment(
+    session: Session, locker_id: uuid.UUID, number: int
+) -> Compartment | None:
+    """The compartment of this number, kept from changing until the end of the transaction."""
+    statement = (
+        select(Compartment)
+        .where(Compartment.locker_id == locker_id, Compartment.number == number)
+        .with_for_update()
+    )
+    return (await session.exec(statement)).first()
+
+
+async def list_compartments(
+    session: Session, locker_ids: Collection[uuid.UUID]
+) -> Sequence[Compartment]:
+    """Compartments of these lockers by number; a locker has at most 255."""
+    statement = (
+        select(Compartment)
+        .where(col(Compartment.locker_id).in_(locker_ids))
+        .order_by(col(Compartment.number))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def list_compartments_by_ids(
+    session: Session, compartment_ids: Collection[uuid.UUID]
+) -> Sequence[Compartment]:
+    """Compartments of these row ids, in no order."""
+    statement = select(Compartment).where(col(Compartment.id).in_(compartment_ids))
+    return (await session.exec(statement)).all()
+
+
+async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None:
+    """The enrolment of this code, kept from being used twice at once."""
+    statement = select(Enrolment).where(Enrolment.code_hash == code_hash).with_for_update()
+    return (await session.exec(statement)).first()
+
+
+async def find_key_set(session: Session, seq: int) -> SignedKeySet | None:
+    """The key set of this number, whoever it is for."""
+    return (await session.exec(select(SignedKeySet).where(SignedKeySet.seq == seq))).first()
+
+
+async def find_newest_key_set(session: Session, lid: LockerId) -> SignedKeySet | None:
+    """The key set with the highest number among those for this locker and those for all."""
+    statement = (
+        select(SignedKeySet)
+        .where(col(SignedKeySet.audience).in_([lid, EVERY_LOCKER]))
+        .order_by(col(SignedKeySet.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_last_key_set_seq(session: Session) -> int:
+    """The highest number of any key set, 0 without one: all audiences draw from one counter."""
+    return (await session.exec(select(func.max(col(SignedKeySet.seq))))).one() or 0
+
+
+async def find_live_reservation(session: Session, parcel_id: uuid.UUID) -> Reservation | None:
+    """The reservation that holds a compartment for this parcel, expired or not."""
+    statement = (
+        select(Reservation)
+        .where(Reservation.parcel_id == parcel_id, col(Reservation.ended_at).is_(None))
+        .with_for_update()
+    )
+    return (await session.exec(statement)).first()
+
+
+async def list_reservations(
+    session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime
+) -> Sequence[Reservation]:
+    """Reservations that hold a compartment for these parcels at this moment."""
+    statement = select(Reservation).where(
+        col(Reservation.parcel_id).in_(parcel_ids),
+        col(Reservation.ended_at).is_(None),
+        col(Reservation.expires_at) > now,
+    )
+    return (await session.exec(statement)).all()
+
+
+async def list_expired_reservations(
+    session: Session, *, now: datetime, limit: int, locker_id: uuid.UUID | None = None
+) -> Sequence[tuple[Reservation, Compartment]]:
+    """Live reservations whose time is over, with their compartments, kept from changing.
+
+    Those that somebody else is changing right now are left to them.
+    """
+    statement = (
+        select(Reservation, Compartment)
+        .join(Compartment, col(Compartment.id) == col(Reservation.compartment_id))
+        .where(col(Reservation.ended_at).is_(None), col(Reservation.expires_at) <= now)
+        .order_by(col(Reservation.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if locker_id is not None:
+        statement = statement.where(col(Compartment.locker_id) == locker_id)
+    return (await session.exec(statement)).all()
+
+
+async def end_reservations(session: Session, compartment_id: uuid.UUID, *, now: datetime) -> None:
+    """End whatever holds this compartment."""
+    await session.exec(
+        update(Reservation)
+        .where(
+            col(Reservation.compartment_id) == compartment_id,
+            col(Reservation.ended_at).is_(None),
+        )
+        .values(ended_at=now)
+    )
+
+
+async def insert_incident(session: Session, incident: Incident) -> bool:
+    """Whether this is the first incident of its kind that this fact opens about its subject."""
+    return await insert_new(session, Incident, **incident.model_dump())
+
+
+async def list_incidents(
+    session: Session, page: Page, *, hub_ids: Collection[uuid.UUID] | None
+) -> Sequence[Incident]:
+    """Open incidents by id, one more than the page; of all hubs when `hub_ids` is None."""
+    statement = select(Incident).where(col(Incident.resolved_at).is_(None))
+    if hub_ids is not None:
+        statement = statement.where(col(Incident.hub_id).in_(hub_ids))
+    if page.after is not None:
+        statement = statement.where(col(Incident.id) > page.after)
+    return (await session.exec(statement.order_by(col(Incident.id)).limit(page.limit))).all()

@@ -1,0 +1,1 @@
+"""The use-cases of lockers: enrolment, key sets, reservations, facts, reading."""

@@ -1,0 +1,120 @@
+"""Key sets: what the roots signed, kept until a newer one replaces it.
+
+The roots' private keys are never here; what they sign is brought in and verified.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from schema.codec import Malformed
+from schema.codes import ProblemCode
+from schema.ids import EVERY_LOCKER, KeyId, LockerId
+from schema.keys import MAX_KEYS, KeyEntry, KeySet, Operation, Roots
+from schema.statements import KeySetStatement, StatementType, parse_statement
+from server.kit.errors import BrokenPromise, Refusal
+from server.kit.keyring import Keyring, PrivateKey, Purpose
+from server.lockers import queries
+from server.lockers.tables import SignedKeySet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from server.kit.db import Session
+    from server.kit.ids import Ids
+
+ISSUER_ACTIONS = Operation.OPEN | Operation.DEPOSIT | Operation.INSPECT | Operation.SYNC
+"""What the online issuer may sign (PROTOCOL 2)."""
+
+ISSUER_MAX_TTL = timedelta(days=7)
+"""Longest life of a token of the online issuer (PROTOCOL 2)."""
+
+
+def roots_of(root_keys: Iterable[bytes]) -> Roots:
+    """The roots as the settings name them: key id (2 bytes), then the public key (32)."""
+    return Roots(tuple((KeyId(key[:2]), key[2:]) for key in root_keys))
+
+
+def compose_key_set(keyring: Keyring, *, seq: int, now: datetime) -> KeySetStatement:
+    """What a root should sign for every locker: all issuer keys alive, then the sealing key.
+
+    An issuer key that was replaced stays in as long as it lives, so tokens that it signed do too.
+    BrokenPromise when there are more than a key set holds.
+    """
+    issuers = keyring.list_keys(Purpose.ISSUER)
+    if len(issuers) >= MAX_KEYS:
+        message = f"{len(issuers)} issuer keys are alive, a key set holds {MAX_KEYS - 1}"
+        raise BrokenPromise(message)
+    seal = keyring.list_keys(Purpose.SEAL)[0]
+    entries = (*(_issuer_entry(key) for key in issuers), _sealing_entry(seal))
+    return KeySetStatement(EVERY_LOCKER, seq, int(now.timestamp()), entries)
+
+
+async def add_key_set(
+    session: Session, statement: bytes, *, roots: Roots, ids: Ids, now: datetime
+) -> SignedKeySet | Refusal:
+    """Keeps a key set that one of the roots signed. The same bytes again change nothing.
+
+    CHANGED_MEANWHILE when its number was given to another: each number is used once.
+    """
+    try:
+        parsed = parse_statement(StatementType.KEY_SET, statement)
+    except Malformed:
+        return Refusal(ProblemCode.INPUT_INVALID, "This is no key set statement.", "statement")
+    root = roots.find(parsed.signed.kid)
+    if root is None or not parsed.is_signed_by(root):
+        sentence = "No root that this server knows has signed this key set."
+        return Refusal(ProblemCode.INPUT_INVALID, sentence, "statement")
+    body = parsed.body
+    if not isinstance(body, KeySetStatement):
+        message = f"a key set was parsed as {type(body).__name__}"
+        raise BrokenPromise(message)
+    known = await queries.find_key_set(session, body.seq)
+    if known is not None:
+        is_same = known.statement == statement
+        return known if is_same else Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")
+    row = SignedKeySet(
+        id=ids.new(),
+        received_at=now,
+        audience=body.lid,
+        seq=body.seq,
+        issued_at=datetime.fromtimestamp(body.iat, UTC),
+        statement=statement,
+    )
+    session.add(row)
+    return row
+
+
+async def find_key_set(session: Session, lid: LockerId) -> SignedKeySet | None:
+    """The newest key set for this locker, its own or everybody's."""
+    return await queries.find_newest_key_set(session, lid)
+
+
+async def next_key_set_seq(session: Session) -> int:
+    """The number that the next key set must have; one counter serves every audience."""
+    return await queries.find_last_key_set_seq(session) + 1
+
+
+def keys_of(row: SignedKeySet) -> KeySet:
+    """The keys in a key set that we keep: a locker that applied it trusts these."""
+    body = parse_statement(StatementType.KEY_SET, row.statement).body
+    if not isinstance(body, KeySetStatement):
+        message = f"a kept key set was parsed as {type(body).__name__}"
+        raise BrokenPromise(message)
+    return KeySet(body.keys)
+
+
+def _issuer_entry(key: PrivateKey) -> KeyEntry:
+    return KeyEntry(
+        kid=key.kid,
+        public=key.public,
+        actions=int(ISSUER_ACTIONS),
+        max_ttl=int(ISSUER_MAX_TTL.total_seconds()),
+        nbf=int(key.not_before.timestamp()),
+        exp=int(key.expires_at.timestamp()),
+    )
+
+
+def _sealing_entry(key: PrivateKey) -> KeyEntry:
+    return KeyEntry(kid=key.kid, public=key.public, actions=0, max_ttl=0, nbf=0, exp=0)

@@ -1,0 +1,64 @@
+"""Lockers and compartments as others read them. Lockers of a hub are public, as hubs are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from server.lockers import queries
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection
+
+    from schema.ids import LockerId
+    from server.kit.db import Session
+    from server.lockers.tables import Compartment, Locker
+
+LOCKERS_OF_HUB = 50
+"""Most lockers shown of one hub; none has so many."""
+
+
+async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
+    """The locker of this row id."""
+    return await queries.find_locker(session, locker_id)
+
+
+async def find_locker_by_lid(session: Session, lid: LockerId) -> Locker | None:
+    """The locker of this protocol id; envelopes and tokens name it so."""
+    return await queries.find_locker_by_lid(session, lid)
+
+
+async def list_lockers_by_ids(
+    session: Session, locker_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Locker]:
+    """The lockers of these row ids that exist."""
+    return {one.id: one for one in await queries.list_lockers_by_ids(session, locker_ids)}
+
+
+async def list_lockers_of_hubs(
+    session: Session, hub_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, list[Locker]]:
+    """The lockers of each hub that are in the network."""
+    lockers: dict[uuid.UUID, list[Locker]] = defaultdict(list)
+    for locker in await queries.list_lockers_of_hubs(session, hub_ids, limit=LOCKERS_OF_HUB):
+        lockers[locker.hub_id].append(locker)
+    return lockers
+
+
+async def list_compartments(
+    session: Session, locker_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, list[Compartment]]:
+    """The compartments of each locker by number."""
+    doors: dict[uuid.UUID, list[Compartment]] = defaultdict(list)
+    for compartment in await queries.list_compartments(session, locker_ids):
+        doors[compartment.locker_id].append(compartment)
+    return doors
+
+
+async def list_compartments_by_ids(
+    session: Session, compartment_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Compartment]:
+    """The compartments of these row ids that exist."""
+    found = await queries.list_compartments_by_ids(session, compartment_ids)
+    return {one.id: one for one in found}

@@ -1,0 +1,200 @@
+"""Keeping a compartment for a parcel: the best fit, once, for a while.
+
+Whether somebody may ask is decided by whoever knows the parcel. A locker's row is the queue of
+those who want its compartments, so the choice is made on what is true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from schema.compartments import SizeMm
+from server.kit.errors import Refusal
+from server.lockers import queries
+from server.lockers.choice import HOLDS, Candidate, Need, ReservationPurpose, choose
+from server.lockers.rules import (
+    Allocation,
+    Change,
+    DisplayStatus,
+    display_status,
+    find_allocation,
+    is_taking_deposits,
+)
+from server.lockers.tables import Compartment, Locker, Reservation
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from server.kit.db import Session
+    from server.kit.ids import Ids
+
+SWEEP = 255
+"""Most reservations ended in one go: all that one locker can have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """Somebody wants a compartment for a parcel."""
+
+    parcel_id: uuid.UUID
+    need: Need
+    purpose: ReservationPurpose
+    created_by: uuid.UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A reservation with its compartment."""
+
+    reservation: Reservation
+    compartment: Compartment
+
+
+async def lock_lockers(
+    session: Session, *, hub_id: uuid.UUID, locker_id: uuid.UUID | None = None
+) -> list[Locker]:
+    """The named locker, or all of the hub, kept from changing; call it before a parcel is locked.
+
+    Empty when the locker is not one of the hub.
+    """
+    if locker_id is None:
+        return list(await queries.lock_lockers_of_hub(session, hub_id))
+    locker = await queries.lock_locker(session, locker_id)
+    return [locker] if locker is not None and locker.hub_id == hub_id else []
+
+
+async def reserve(
+    session: Session, lockers: Collection[Locker], wish: Wish, *, ids: Ids, now: datetime
+) -> Held | Refusal:
+    """A compartment for the parcel in the first of the locked lockers that has one.
+
+    A parcel that is kept a place in one of them keeps it, with its time renewed where the new
+    purpose gives more; a place elsewhere, or one that ran out, is given up in the same commit.
+    """
+    standing = await queries.find_live_reservation(session, wish.parcel_id)
+    if standing is not None:
+        held = await _renew(session, standing, lockers, wish, now=now)
+        if held is not None:
+            return held
+    refusal = Refusal(ProblemCode.NO_COMPARTMENT, field="locker")
+    for locker in lockers:
+        found = await _find_place(session, locker, wish, now=now)
+        if isinstance(found, Compartment):
+            if standing is not None:
+                await _give_up(session, standing, now=now)
+            return await _hold(session, found, wish, ids=ids, now=now)
+        refusal = found
+    return refusal
+
+
+async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> bool:
+    """Ends what is kept for the parcel; False if nothing was."""
+    standing = await queries.find_live_reservation(session, parcel_id)
+    if standing is None:
+        return False
+    await _give_up(session, standing, now=now)
+    return True
+
+
+async def expire_reservations(
+    session: Session, *, now: datetime, locker_id: uuid.UUID | None = None
+) -> int:
+    """Ends reservations whose time is over, at most 255 of them, and says how many."""
+    expired = await queries.list_expired_reservations(
+        session, now=now, limit=SWEEP, locker_id=locker_id
+    )
+    for reservation, compartment in expired:
+        _end(reservation, compartment, now=now)
+    return len(expired)
+
+
+def candidate(compartment: Compartment) -> Candidate:
+    """The compartment as the choice sees it."""
+    return Candidate(
+        id=compartment.id,
+        number=compartment.number,
+        inner=inner_of(compartment),
+        sill_height_mm=compartment.sill_height_mm,
+        zone=compartment.climate_zone,
+        status=status_of(compartment),
+    )
+
+
+def inner_of(compartment: Compartment) -> SizeMm:
+    """The room behind the door."""
+    return SizeMm(compartment.width_mm, compartment.height_mm, compartment.depth_mm)
+
+
+def status_of(compartment: Compartment) -> DisplayStatus:
+    """The compartment's four fields in one word."""
+    return display_status(
+        compartment.allocation, compartment.door, compartment.service, compartment.climate
+    )
+
+
+async def _find_place(
+    session: Session, locker: Locker, wish: Wish, *, now: datetime
+) -> Compartment | Refusal:
+    if not is_taking_deposits(locker.state):
+        return Refusal(ProblemCode.NO_COMPARTMENT, "This locker takes no parcels now.", "locker")
+    await expire_reservations(session, now=now, locker_id=locker.id)
+    compartments = await queries.list_compartments(session, [locker.id])
+    chosen = choose([candidate(one) for one in compartments], wish.need, wish.purpose)
+    if isinstance(chosen, Refusal):
+        return chosen
+    return next(one for one in compartments if one.id == chosen.id)
+
+
+async def _renew(
+    session: Session,
+    standing: Reservation,
+    lockers: Collection[Locker],
+    wish: Wish,
+    *,
+    now: datetime,
+) -> Held | None:
+    compartment = await queries.find_compartment(session, standing.compartment_id)
+    is_here = compartment is not None and compartment.locker_id in {one.id for one in lockers}
+    if compartment is None or not is_here or standing.expires_at <= now:
+        return None
+    standing.expires_at = max(standing.expires_at, now + HOLDS[wish.purpose])
+    return Held(standing, compartment)
+
+
+async def _hold(
+    session: Session, compartment: Compartment, wish: Wish, *, ids: Ids, now: datetime
+) -> Held:
+    compartment.allocation = Allocation.RESERVED
+    compartment.version += 1
+    reservation = Reservation(
+        id=ids.new(),
+        created_at=now,
+        compartment_id=compartment.id,
+        parcel_id=wish.parcel_id,
+        purpose=wish.purpose,
+        created_by=wish.created_by,
+        expires_at=now + HOLDS[wish.purpose],
+    )
+    session.add(reservation)
+    await session.flush()  # the index refuses a second one here, not at the commit
+    return Held(reservation, compartment)
+
+
+async def _give_up(session: Session, reservation: Reservation, *, now: datetime) -> None:
+    compartment = await queries.find_compartment(session, reservation.compartment_id)
+    if compartment is not None:
+        _end(reservation, compartment, now=now)
+    await session.flush()  # before another is held for the same parcel
+
+
+def _end(reservation: Reservation, compartment: Compartment, *, now: datetime) -> None:
+    """A compartment that is no longer RESERVED has been used or has met with doubt: it stays so."""
+    reservation.ended_at = now
+    freed = find_allocation(compartment.allocation, Change.RELEASE)
+    if freed is not None:
+        compartment.allocation = freed
+        compartment.version += 1

@@ -1,0 +1,168 @@
+"""Tables of lockers, compartments, enrolments, key sets, reservations and incidents."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from schema.compartments import ClimateZone, DoorState, Side
+from server.kit.db import enum_text
+from server.lockers.choice import ReservationPurpose
+from server.lockers.incidents import IncidentKind, Severity
+from server.lockers.rules import Allocation, ClimateState, LockerState, ServiceState
+
+SERIAL_CHARACTERS = 64
+LABEL_CHARACTERS = 8
+
+
+class Locker(SQLModel, table=True):
+    """The machine. Sequence numbers, clock quality and last fact are what it reported last."""
+
+    __tablename__ = "lockers"
+
+    id: uuid.UUID = Field(primary_key=True)
+    created_at: datetime
+    version: int = 1
+    hub_id: uuid.UUID = Field(foreign_key="hubs.id", index=True)
+    lid: bytes = Field(unique=True)
+    serial: str = Field(max_length=SERIAL_CHARACTERS, unique=True)
+    noise_public: bytes = Field(unique=True)
+    sign_public: bytes = Field(unique=True)
+    sealed_pin_secret: bytes
+    """Id of our sealing key (2 bytes), then the secret in a sealed box to it."""
+    state: LockerState = Field(sa_type=enum_text(LockerState))
+    last_fact_at: datetime | None = None
+    clock_quality: int | None = None
+    revocation_seq: int = Field(default=0, sa_type=BigInteger)
+    key_set_seq: int = Field(default=0, sa_type=BigInteger)
+    configuration_seq: int = Field(default=0, sa_type=BigInteger)
+
+
+class Enrolment(SQLModel, table=True):
+    """Permission for one locker to join a hub; only the code's hash is kept."""
+
+    __tablename__ = "enrolments"
+
+    id: uuid.UUID = Field(primary_key=True)
+    created_at: datetime
+    created_by: uuid.UUID
+    hub_id: uuid.UUID = Field(foreign_key="hubs.id")
+    serial: str = Field(max_length=SERIAL_CHARACTERS)
+    code_hash: bytes = Field(unique=True)
+    expires_at: datetime
+    layout: list[dict[str, Any]] = Field(sa_type=JSON)
+    locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id", unique=True)
+    """The locker that used it."""
+
+
+class Compartment(SQLModel, table=True):
+    """One door and the room behind it."""
+
+    __tablename__ = "compartments"
+    __table_args__ = (
+        UniqueConstraint("locker_id", "number"),
+        UniqueConstraint("locker_id", "label"),
+        CheckConstraint("number BETWEEN 1 AND 255", name="number"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    version: int = 1
+    locker_id: uuid.UUID = Field(foreign_key="lockers.id")
+    number: int
+    label: str = Field(max_length=LABEL_CHARACTERS)
+    side: Side = Field(sa_type=enum_text(Side))
+    row: int
+    column: int
+    width_mm: int
+    height_mm: int
+    depth_mm: int
+    sill_height_mm: int
+    climate_zone: ClimateZone = Field(sa_type=enum_text(ClimateZone))
+    allocation: Allocation = Field(sa_type=enum_text(Allocation))
+    door: DoorState = Field(sa_type=enum_text(DoorState))
+    service: ServiceState = Field(sa_type=enum_text(ServiceState))
+    climate: ClimateState = Field(sa_type=enum_text(ClimateState))
+
+
+class SignedKeySet(SQLModel, table=True):
+    """A key set that a root signed, for one locker or for all (`audience` is `*`)."""
+
+    __tablename__ = "key_sets"
+
+    id: uuid.UUID = Field(primary_key=True)
+    received_at: datetime
+    audience: bytes
+    seq: int = Field(sa_type=BigInteger, unique=True)
+    """Drawn from one counter, whoever it is for (PROTOCOL 2)."""
+    issued_at: datetime
+    statement: bytes
+
+
+class Reservation(SQLModel, table=True):
+    """A compartment kept for a parcel. While it is live neither has another."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (
+        Index(
+            "uq_reservations_live_compartment",
+            "compartment_id",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "uq_reservations_live_parcel",
+            "parcel_id",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "ix_reservations_due",
+            "expires_at",
+            postgresql_where=text("ended_at IS NULL"),
+            sqlite_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    created_at: datetime
+    compartment_id: uuid.UUID = Field(foreign_key="compartments.id")
+    parcel_id: uuid.UUID
+    purpose: ReservationPurpose = Field(sa_type=enum_text(ReservationPurpose))
+    created_by: uuid.UUID | None = None
+    expires_at: datetime
+    ended_at: datetime | None = None
+
+
+class Incident(SQLModel, table=True):
+    """Something wrong in the world. A fact opens at most one of a kind about a subject."""
+
+    __tablename__ = "incidents"
+    __table_args__ = (
+        UniqueConstraint("kind", "subject_id", "locker_id", "seq"),
+        Index(
+            "ix_incidents_open",
+            "due_at",
+            postgresql_where=text("resolved_at IS NULL"),
+            sqlite_where=text("resolved_at IS NULL"),
+        ),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    opened_at: datetime
+    kind: IncidentKind = Field(sa_type=enum_text(IncidentKind))
+    severity: Severity = Field(sa_type=enum_text(Severity))
+    due_at: datetime
+    hub_id: uuid.UUID | None = Field(default=None, foreign_key="hubs.id", index=True)
+    subject_id: uuid.UUID
+    """The parcel, compartment or locker that it is about."""
+    locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    """With the locker: the journal entry behind it."""
+    detail: str = Field(default="", sa_type=Text)
+    resolved_at: datetime | None = None
