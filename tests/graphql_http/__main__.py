@@ -18,7 +18,7 @@ ROOT = HERE.parents[1]
 START_S = 30.0
 
 
-def audit(folder: Path) -> int:
+def audit(folder: Path, node: str) -> int:
     """Serve an empty house out of `folder` and audit it; the exit status of the audits."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -36,7 +36,7 @@ def audit(folder: Path) -> int:
     try:
         server.wait_ready(lambda: answers(port), within_s=START_S)
         url = f"http://127.0.0.1:{port}/graphql"
-        return subprocess.run(["node", str(HERE / "audit.mjs"), url], check=False).returncode
+        return subprocess.run([node, str(HERE / "audit.mjs"), url], check=False).returncode
     finally:
         server.stop()
 
@@ -49,11 +49,12 @@ def answers(port: int) -> bool:
 
 def main() -> int:
     """Audit in a folder that is gone afterwards; without Node, say where the audits run."""
-    if shutil.which("node") is None:
+    node = shutil.which("node")
+    if node is None:
         print("the audits need Node; .ci/run installs it")
         return 1
     with tempfile.TemporaryDirectory() as folder:
-        return audit(Path(folder))
+        return audit(Path(folder), node)
 
 
 if __name__ == "__main__":
