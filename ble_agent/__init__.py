@@ -1,4 +1,6 @@
-"""The locker's own computer: opens doors with no network, and proves later what it did.
+"""The agent on the locker: opens doors for phones by Bluetooth, with no network.
 
-Shares `schema` with the server and nothing else.
+Imports `schema`, never `server`.
 """
+
+__version__ = "0.1.0"

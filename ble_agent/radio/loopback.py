@@ -51,6 +51,10 @@ class LoopbackPhone:
         """Wait for the next notification, for as long as it takes."""
         return await self._heard.get()
 
+    def has_heard(self) -> bool:
+        """Whether a notification waits to be taken."""
+        return not self._heard.empty()
+
     async def leave(self) -> None:
         """End the connection from the phone's side; twice is harmless."""
         await self._radio.drop(self.link)

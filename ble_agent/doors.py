@@ -1,0 +1,324 @@
+"""Fires bolts and watches doors to the end, whatever becomes of the phone that asked.
+
+Every observation is durable before anybody is told of it. After a start it takes up each opening
+that had not come to an end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ble_agent.admission import is_within
+from ble_agent.errors import HardwareFailed, StateError
+from ble_agent.evidence import Conclusion, conclude_close, conclude_overdue
+from ble_agent.flapping import Flapping
+from ble_agent.hardware.port import Door, Visitor
+from ble_agent.verdicts import Refusal
+from ble_agent.world import MAX_PULSES, OPEN_DETECT_S, REOPEN_S, TAKE_BACK_S, Opening, Phase
+from schema.codes import Code, DoorEvent
+from schema.journal import FAULT_FLAPPING, Kind
+from schema.keys import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ble_agent.clock import Cancellable, Scheduler
+    from ble_agent.hardware.port import Hardware
+    from ble_agent.journal import Journal, Line, Record
+    from ble_agent.redemptions import Redemptions
+    from ble_agent.verdicts import Permit
+    from schema.codec import Value
+
+    Follower = Callable[[DoorEvent, int, Line], None]
+
+logger = logging.getLogger(__name__)
+
+_VISITORS = {Operation.OPEN: Visitor.TAKES, Operation.DEPOSIT: Visitor.PUTS}
+
+
+class Doors:
+    """Every door of the locker.
+
+    At most one opening per compartment is followed; the newest acceptance takes its place. Call
+    `start` once before the first phone. Loses nothing when its process dies at any moment.
+    """
+
+    def __init__(
+        self,
+        hardware: Hardware,
+        journal: Journal,
+        redemptions: Redemptions,
+        *,
+        scheduler: Scheduler,
+        overdue_s: Callable[[], int],
+        on_failure: Callable[[StateError], None],
+    ) -> None:
+        self._hardware = hardware
+        self._journal = journal
+        self._redemptions = redemptions
+        self._scheduler = scheduler
+        self._overdue_s = overdue_s
+        self._on_failure = on_failure
+        self._followers: dict[int, Follower] = {}
+        self._timers: dict[int, Cancellable] = {}
+        self._flapping = Flapping()
+        self._bolts = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._unwatch: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Watch all doors, and bring openings that a stop interrupted to their end or onwards."""
+        self._unwatch = self._hardware.watch(self._on_door)
+        for comp, compartment in self._redemptions.stored().items():
+            opening = compartment.opening
+            is_open = self._hardware.door(comp) is Door.OPEN
+            if opening is None or not opening.is_pending:
+                if is_open:
+                    self._note_unexpected(comp)
+            elif is_open:
+                # Seen open now: whether it opened before or after the stop makes no difference.
+                self._take_up_open(opening)
+            elif opening.phase is Phase.ACCEPTED:
+                self._give_back(comp, opening.accepted_seq)
+            else:
+                self._on_closed(opening)
+
+    async def stop(self) -> None:
+        """Stop watching; pulses under way end by themselves."""
+        if self._unwatch is not None:
+            self._unwatch()
+        for timer in self._timers.values():
+            timer.cancel()
+        await asyncio.gather(*self._tasks)
+
+    def accept(self, record: Record, permit: Permit, *, seq: int) -> None:
+        """Make the permit's openings durable, each with the line of its first pulse.
+
+        If we crash after the commit, a line tells of a pulse that may not have happened: it
+        proves nothing anyway, and the same bearer tries again.
+        """
+        for comp in permit.comps:
+            occupied = self._hardware.occupied(comp)
+            self._redemptions.accept(record, permit, comp, seq=seq, occupied=occupied)
+            record.append(Kind.PULSED, [comp, 1])
+
+    def fire(self, comps: tuple[int, ...], follower: Follower) -> None:
+        """Pulse what was accepted, in order, and tell `follower` of these doors from now on."""
+        for comp in comps:
+            self._cancel_timer(comp)
+            self._followers[comp] = follower
+        if comps:
+            self._spawn(comps)
+
+    def reopen(self, comp: int, accepted_seq: int, follower: Follower) -> Line | Refusal:
+        """Open a door that has closed once more for its session; COMPARTMENT_BUSY otherwise."""
+        opening = self._find_opening(comp)
+        if opening is None or opening.accepted_seq != accepted_seq:
+            return Refusal(Code.COMPARTMENT_BUSY, "somebody else was let at the compartment")
+        refused = self._check_reopening(opening)
+        if refused is not None:
+            return refused
+        with self._journal.record("reopen") as record:
+            again = replace(
+                opening,
+                phase=Phase.ACCEPTED,
+                occupied_before=self._hardware.occupied(comp),
+                is_overdue=False,
+            )
+            self._redemptions.put(record, again)
+            self._redemptions.count_pulse(record, again)
+            line = record.append(Kind.PULSED, [comp, again.pulse_n])
+        self.fire((comp,), follower)
+        return line
+
+    def is_open_for(self, follower: Follower) -> bool:
+        """Whether a door that this follower is told of stands open or is about to open."""
+        return any(
+            (opening := self._find_opening(comp)) is not None and opening.is_pending
+            for comp, known in self._followers.items()
+            if known == follower
+        )
+
+    def unfollow(self, follower: Follower) -> None:
+        """Tell this follower no more; its doors are watched to the end all the same."""
+        for comp in [comp for comp, known in self._followers.items() if known == follower]:
+            del self._followers[comp]
+
+    def _check_reopening(self, opening: Opening) -> Refusal | None:
+        uptime_s, comp = self._journal.clock.uptime_s(), opening.comp
+        is_deposit = opening.op is Operation.DEPOSIT
+        since_s = opening.first_closed_s if is_deposit else opening.first_opened_s
+        if opening.phase is not Phase.CLOSED or self._hardware.door(comp) is Door.OPEN:
+            return Refusal(Code.COMPARTMENT_BUSY, "the door has not closed")
+        if not is_within(since_s, TAKE_BACK_S if is_deposit else REOPEN_S, uptime_s):
+            return Refusal(Code.COMPARTMENT_BUSY, "too late to open again")
+        if is_deposit and self._hardware.occupied(comp) is None:
+            return Refusal(Code.COMPARTMENT_BUSY, "without a sensor a deposit is final")
+        if self._spent_pulses(opening) >= MAX_PULSES:
+            return Refusal(Code.COMPARTMENT_FAULT, "the door does not open")
+        return None
+
+    def _spent_pulses(self, opening: Opening) -> int:
+        spent = self._redemptions.pulses(filter(None, (opening.stay, opening.cti)))
+        return spent.get(opening.stay, spent.get((opening.cti or b"", opening.comp), 0))
+
+    def _find_opening(self, comp: int) -> Opening | None:
+        return self._redemptions.stored()[comp].opening
+
+    def _spawn(self, comps: tuple[int, ...]) -> None:
+        task = asyncio.get_running_loop().create_task(self._pulse(comps))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _pulse(self, comps: tuple[int, ...]) -> None:
+        for comp in comps:
+            opening = self._find_opening(comp)
+            if opening is None or opening.phase is not Phase.ACCEPTED:
+                continue
+            try:
+                async with self._bolts:
+                    await self._hardware.pulse(comp, self._visitor(opening))
+            except HardwareFailed:
+                # The door will not open, and that is what the journal is about to say.
+                logger.exception("bolt %d could not be driven", comp)
+            if self._hardware.door(comp) is Door.OPEN:
+                self._on_door(comp, Door.OPEN)
+            else:
+                self._await_opening(opening)
+
+    def _visitor(self, opening: Opening) -> Visitor:
+        stored = self._redemptions.stored()[opening.comp].stay
+        is_again = opening.first_closed_s is not None and stored == opening.stay
+        if opening.op is Operation.DEPOSIT and is_again:
+            return Visitor.TAKES_BACK
+        return _VISITORS.get(opening.op, Visitor.LOOKS)
+
+    def _await_opening(self, opening: Opening) -> None:
+        current = self._find_opening(opening.comp)
+        if current is None or current.phase is not Phase.ACCEPTED:
+            return
+        give_back = partial(self._guarded, self._give_back, opening.comp, opening.accepted_seq)
+        self._set_timer(opening.comp, OPEN_DETECT_S, give_back)
+
+    def _on_door(self, comp: int, door: Door) -> None:
+        self._guarded(self._observe, comp, door)
+
+    def _observe(self, comp: int, door: Door) -> None:
+        opening = self._find_opening(comp)
+        if door is Door.OPEN:
+            if opening is not None and opening.phase is Phase.ACCEPTED:
+                self._take_up_open(opening)
+            elif opening is None or not opening.is_pending:
+                self._note_unexpected(comp)
+        elif door is Door.CLOSED:
+            if opening is not None and opening.phase is Phase.OPENED:
+                self._on_closed(opening)
+            elif opening is None or not opening.is_pending:
+                self._note_unexpected_close(comp)
+
+    def _take_up_open(self, opening: Opening) -> None:
+        """The door is open under an acceptance: consume the use, watch for the close."""
+        if opening.phase is Phase.ACCEPTED:
+            opened = replace(
+                opening,
+                phase=Phase.OPENED,
+                first_opened_s=opening.first_opened_s or self._journal.clock.uptime_s(),
+            )
+            body: list[Value] = [opening.comp, opening.occupied_before]
+            with self._journal.record("opened") as record:
+                # If we crash before this, the use is not consumed and the bearer may try again.
+                self._redemptions.put(record, opened)
+                self._redemptions.consume_opening(record, opened)
+                line = record.append(Kind.DOOR_OPENED, body)
+            self._tell(DoorEvent.DOOR_OPENED, opening.comp, line)
+        if not opening.is_overdue:
+            overdue = partial(self._guarded, self._on_overdue, opening.comp, opening.accepted_seq)
+            self._set_timer(opening.comp, self._overdue_s(), overdue)
+
+    def _on_closed(self, opening: Opening) -> None:
+        self._cancel_timer(opening.comp)
+        stored = self._redemptions.stored()[opening.comp].stay
+        occupied = self._hardware.occupied(opening.comp)
+        conclusion = conclude_close(opening, stored=stored, occupied=occupied)
+        closed_s = self._journal.clock.uptime_s()
+        self._conclude(
+            replace(
+                opening,
+                phase=Phase.CLOSED,
+                first_closed_s=opening.first_closed_s or closed_s,
+            ),
+            conclusion,
+        )
+
+    def _on_overdue(self, comp: int, accepted_seq: int) -> None:
+        opening = self._find_opening(comp)
+        if opening is None or opening.accepted_seq != accepted_seq:
+            return
+        if opening.phase is Phase.OPENED and not opening.is_overdue:
+            stored = self._redemptions.stored()[comp].stay
+            conclusion = conclude_overdue(opening, stored=stored)
+            self._conclude(replace(opening, is_overdue=True), conclusion)
+
+    def _conclude(self, opening: Opening, conclusion: Conclusion) -> None:
+        with self._journal.record("concluded") as record:
+            self._redemptions.put(record, opening)
+            if conclusion.stores is not None:
+                self._redemptions.store_stay(record, opening.comp, conclusion.stores)
+            if conclusion.ends is not None:
+                self._redemptions.end_stay(record, opening.comp, conclusion.ends)
+            if conclusion.consumes_deposit:
+                self._redemptions.consume_deposit(record, opening)
+            lines = [record.append(kind, body) for kind, body in conclusion.lines]
+        self._tell(conclusion.event, opening.comp, lines[-1])
+
+    def _give_back(self, comp: int, accepted_seq: int) -> None:
+        """The door never opened: nothing was used, and the compartment is free again."""
+        opening = self._find_opening(comp)
+        if opening is None or opening.accepted_seq != accepted_seq:
+            return
+        if opening.phase is Phase.ACCEPTED:
+            with self._journal.record("not detected") as record:
+                self._redemptions.put(record, replace(opening, phase=Phase.NOT_DETECTED))
+                line = record.append(Kind.OPEN_NOT_DETECTED, [comp])
+            self._tell(DoorEvent.OPEN_NOT_DETECTED, comp, line)
+
+    def _note_unexpected(self, comp: int) -> None:
+        """An opening outside a session moves no stay; a flapping door fills no journal."""
+        wanted = self._flapping.on_unexpected(comp, self._scheduler.time())
+        if wanted is None:
+            return
+        with self._journal.record("unexpected") as record:
+            record.append(Kind.UNEXPECTED_OPEN, [comp])
+            if wanted is Kind.FAULT:
+                record.append(Kind.FAULT, [comp, FAULT_FLAPPING])
+
+    def _note_unexpected_close(self, comp: int) -> None:
+        if self._flapping.is_muted(comp, self._scheduler.time()):
+            return
+        with self._journal.record("closed") as record:
+            record.append(Kind.DOOR_CLOSED, [comp, self._hardware.occupied(comp)])
+
+    def _tell(self, event: DoorEvent, comp: int, line: Line) -> None:
+        follower = self._followers.get(comp)
+        if follower is not None:
+            follower(event, comp, line)
+
+    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
+        """Run a step that a timer or a door began; a broken store ends the agent, never a door."""
+        try:
+            step(*arguments)
+        except StateError as error:
+            self._on_failure(error)
+
+    def _set_timer(self, comp: int, delay_s: float, callback: Callable[[], None]) -> None:
+        self._cancel_timer(comp)
+        self._timers[comp] = self._scheduler.call_later(delay_s, callback)
+
+    def _cancel_timer(self, comp: int) -> None:
+        timer = self._timers.pop(comp, None)
+        if timer is not None:
+            timer.cancel()

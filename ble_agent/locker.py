@@ -1,0 +1,234 @@
+"""One locker: its identity and parts, what it says of itself, and how it decides a request."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from ble_agent import __version__
+from ble_agent import identity as identities
+from ble_agent import journal as journals
+from ble_agent import redemptions as redeeming
+from ble_agent import statements as stating
+from ble_agent.clock import TrustedClock
+from ble_agent.denials import Denials
+from ble_agent.doors import Doors
+from ble_agent.errors import StoreFull
+from ble_agent.journal import Journal, get_number, set_number
+from ble_agent.policy import judge
+from ble_agent.presence import Presence
+from ble_agent.redemptions import Redemptions
+from ble_agent.statements import Statements
+from ble_agent.verdicts import Permit, Refusal
+from ble_agent.world import World
+from schema.codes import Code
+from schema.handshake import Hello, Report
+from schema.ids import locker_text
+from schema.journal import Accepted, Kind, sign_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ble_agent.clock import Scheduler
+    from ble_agent.errors import StateError
+    from ble_agent.hardware.port import Hardware
+    from ble_agent.identity import Identity
+    from ble_agent.journal import Line
+    from ble_agent.store import Store
+    from schema.handshake import Request
+
+TABLES: Final = (
+    *identities.TABLES,
+    *journals.TABLES,
+    *redeeming.TABLES,
+    *stating.TABLES,
+)
+
+
+class BootCause(IntEnum):
+    """Why a process began, as its BOOT line says."""
+
+    FIRST_OR_CLEAN = 0
+    """The first start, or the former process ended in order."""
+    INTERRUPTED = 1
+    """The former process was killed, or the power went."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a request: a code, the compartment and the line that the result names."""
+
+    code: Code
+    line: Line
+    comp: int | None = None
+    comps: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Locker:
+    """The running locker, shared by all sessions; every call runs on the event loop's thread."""
+
+    identity: Identity
+    store: Store
+    hardware: Hardware
+    journal: Journal
+    redemptions: Redemptions
+    statements: Statements
+    doors: Doors
+    denials: Denials
+    presence: Presence
+
+    def hello(self) -> Hello:
+        """What is told to every phone in clear."""
+        trust, clock = self.statements.trust(), self.journal.clock
+        return Hello(
+            lid=self.identity.lid,
+            rev=trust.revoked.seq,
+            keys=trust.key_seq,
+            cfg=trust.cfg_seq,
+            now=clock.now(),
+            clockq=int(clock.quality),
+            acked=self.journal.acknowledged(),
+            seq=self.journal.tail().seq,
+        )
+
+    def report(self, code: int, comp: int | None, line: Line) -> Report:
+        """A code with the journal line behind it, vouched for by this locker."""
+        clock, lid = self.journal.clock, self.identity.lid
+        return Report(
+            code=code,
+            comp=comp,
+            seq=line.seq,
+            head=line.head,
+            signature=sign_head(self.identity.signing, lid, line.seq, line.head),
+            now=clock.now(),
+            clockq=int(clock.quality),
+        )
+
+    def decide(self, request: Request, handshake_hash: bytes, nonce: bytes) -> Decision:
+        """Apply what the request brings, judge it, make a permit durable; no bolt moves here."""
+        refused = self.statements.apply(request.statements, nonce=nonce)
+        verdict = refused or judge(request, handshake_hash, self._world(request))
+        is_proved = isinstance(verdict, Permit) or verdict.is_proved
+        if request.req.code is not None and is_proved and self.statements.trust().asks_presence:
+            self.presence.redraw(self.journal.clock.uptime_s())
+        if isinstance(verdict, Refusal):
+            return self.refuse(verdict.code)
+        try:
+            return self._accept(request, handshake_hash, verdict)
+        except StoreFull:
+            return self.refuse(Code.STORAGE_FULL)
+
+    def refuse(self, code: Code) -> Decision:
+        """Count a refusal; it names the newest line."""
+        self.denials.count(code)
+        return Decision(code, self.journal.tail())
+
+    def _accept(self, request: Request, handshake_hash: bytes, permit: Permit) -> Decision:
+        accepted = Accepted(
+            op=int(request.req.op),
+            asked_comp=request.req.comp,
+            code=request.req.code,
+            comp=permit.comp,
+            cti=permit.cti,
+            h=handshake_hash,
+            pop=request.pop,
+            chain_hash=hashlib.sha256(b"".join(request.chain)).digest(),
+            rest=request.chain[1:],
+        )
+        with self.journal.record("accept") as record:
+            if permit.floor_iat is not None:
+                record.raise_floor(permit.floor_iat)
+            line = record.append(Kind.ACCEPTED, accepted.as_body())
+            self.doors.accept(record, permit, seq=line.seq)
+        return Decision(Code.OK, line, permit.comp, permit.comps)
+
+    def _world(self, request: Request) -> World:
+        trust, clock = self.statements.trust(), self.journal.clock
+        tokens = [token for token in (request.token, request.second_token) if token is not None]
+        ctis = [bytes(token.claims.cti) for token in tokens]
+        uptime_s = clock.uptime_s()
+        return World(
+            audience=locker_text(self.identity.lid),
+            now=clock.now(),
+            clockq=int(clock.quality),
+            uptime_s=uptime_s,
+            keys=trust.keys,
+            compartments=self.redemptions.compartments(self.hardware),
+            revoked=trust.revoked,
+            used=self.redemptions.used(ctis),
+            pulses=self.redemptions.pulses([*ctis, *(t.claims.stay for t in tokens)]),
+            presence_code=self.presence.code(uptime_s) if trust.asks_presence else None,
+            room=self.store.room(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a running locker takes from outside itself.
+
+    `machine_start` names this start of the machine, under which uptimes compare. `show_presence`
+    is told of each new presence code; `on_failure` of a store that can serve no more.
+    """
+
+    hardware: Hardware
+    scheduler: Scheduler
+    take_random: Callable[[int], bytes]
+    machine_start: str
+    measure_uptime_s: Callable[[], float]
+    show_presence: Callable[[int], None]
+    on_failure: Callable[[StateError], None]
+
+
+def start_locker(store: Store, around: Surroundings) -> Locker:
+    """Bring a commissioned locker up: one BOOT line, then doors as they were left.
+
+    StateMissing where none was commissioned. Must run on the event loop.
+    """
+    identity = identities.get_identity(store)
+    with store.reading() as connection:
+        floor, boot = get_number(connection, "floor"), get_number(connection, "boot") + 1
+        was_interrupted = bool(get_number(connection, "running"))
+    clock = TrustedClock(floor, uptime=around.measure_uptime_s)
+    journal = Journal(store, identity.lid, clock=clock, boot=boot, take_random=around.take_random)
+    redemptions = Redemptions(store, machine_start=around.machine_start)
+    statements = Statements(store, journal, redemptions, lid=identity.lid, roots=identity.roots)
+    doors = Doors(
+        around.hardware,
+        journal,
+        redemptions,
+        scheduler=around.scheduler,
+        overdue_s=lambda: statements.trust().close_overdue_s,
+        on_failure=around.on_failure,
+    )
+    _record_boot(journal, boot, was_interrupted=was_interrupted)
+    doors.start()
+    return Locker(
+        identity=identity,
+        store=store,
+        hardware=around.hardware,
+        journal=journal,
+        redemptions=redemptions,
+        statements=statements,
+        doors=doors,
+        denials=Denials(journal, around.scheduler, around.on_failure),
+        presence=Presence(around.take_random, around.show_presence),
+    )
+
+
+async def stop_locker(locker: Locker) -> None:
+    """End in order: what was counted is written, and the next start is no surprise."""
+    await locker.doors.stop()
+    locker.denials.flush()
+    with locker.journal.record("stop") as record:
+        set_number(record.connection, "running", 0)
+
+
+def _record_boot(journal: Journal, boot: int, *, was_interrupted: bool) -> None:
+    cause = BootCause.INTERRUPTED if was_interrupted else BootCause.FIRST_OR_CLEAN
+    with journal.record("boot") as record:
+        set_number(record.connection, "boot", boot)
+        set_number(record.connection, "running", 1)
+        record.append(Kind.BOOT, [__version__, int(cause)])

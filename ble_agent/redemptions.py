@@ -1,0 +1,245 @@
+"""Stays, openings, used tokens and pulses: what must be durable before a bolt moves.
+
+Every change is made inside a `Record`; reading gives the frozen values that `policy` judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from ble_agent.hardware.port import Door
+from ble_agent.world import Bearer, Compartment, Opening, Phase
+from schema.ids import StayId
+from schema.keys import Operation
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+    from ble_agent.hardware.port import Probes
+    from ble_agent.journal import Record
+    from ble_agent.store import Store
+    from ble_agent.verdicts import Permit
+
+TABLES: Final = (
+    "CREATE TABLE compartments (number INTEGER PRIMARY KEY, stay BLOB UNIQUE, last_ended BLOB)"
+    " STRICT",
+    "CREATE TABLE openings (comp INTEGER PRIMARY KEY REFERENCES compartments (number),"
+    " op INTEGER NOT NULL, holder BLOB NOT NULL, token BLOB NOT NULL, cti BLOB, second_cti BLOB,"
+    " stay BLOB NOT NULL, exp INTEGER NOT NULL, phase TEXT NOT NULL,"
+    " accepted_seq INTEGER NOT NULL, pulse_n INTEGER NOT NULL, occupied_before INTEGER,"
+    " first_opened_s REAL, first_closed_s REAL, is_overdue INTEGER NOT NULL,"
+    " machine_start TEXT NOT NULL) STRICT",
+    "CREATE TABLE uses (cti BLOB NOT NULL, comp INTEGER NOT NULL, exp INTEGER NOT NULL,"
+    " PRIMARY KEY (cti, comp)) STRICT",
+    "CREATE TABLE pulses (subject BLOB NOT NULL, comp INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " exp INTEGER NOT NULL, PRIMARY KEY (subject, comp)) STRICT",
+)
+
+_ANY_COMPARTMENT = -1
+"""Stands for the compartment in a use or a count that belongs to a token or stay as a whole."""
+
+_OPENING_COLUMNS = (
+    "comp, op, holder, token, cti, second_cti, stay, exp, phase, accepted_seq, pulse_n,"
+    " occupied_before, first_opened_s, first_closed_s, is_overdue, machine_start"
+)
+
+
+class Redemptions:
+    """The durable side of every opening.
+
+    `machine_start` names this start of the machine: uptimes written under another one are void.
+    """
+
+    def __init__(self, store: Store, *, machine_start: str) -> None:
+        self._store = store
+        self._machine_start = machine_start
+        self._cached: dict[int, Compartment] | None = None
+
+    def compartments(self, probes: Probes) -> dict[int, Compartment]:
+        """All compartments, with what the sensors say at this moment."""
+        return {
+            number: replace(
+                stored,
+                is_door_open=probes.door(number) is Door.OPEN,
+                occupied=probes.occupied(number),
+            )
+            for number, stored in self.stored().items()
+        }
+
+    def stored(self) -> Mapping[int, Compartment]:
+        """All compartments as they are durably known, sensors aside."""
+        with self._store.reading() as connection:
+            if connection.in_transaction:
+                # What a transaction sees may yet be undone, so it must not be remembered.
+                return self._load(connection)
+            if self._cached is None:
+                self._cached = self._load(connection)
+            return self._cached
+
+    def used(self, ctis: Iterable[bytes]) -> frozenset[tuple[bytes, int | None]]:
+        """The consumed uses of these tokens."""
+        with self._store.reading() as connection:
+            return frozenset(
+                (cti, None if comp == _ANY_COMPARTMENT else comp)
+                for cti in ctis
+                for (comp,) in connection.execute("SELECT comp FROM uses WHERE cti = ?", (cti,))
+            )
+
+    def pulses(self, subjects: Iterable[bytes]) -> dict[bytes | tuple[bytes, int], int]:
+        """The pulses spent on these stays, and on these tokens by compartment."""
+        with self._store.reading() as connection:
+            return {
+                subject if comp == _ANY_COMPARTMENT else (subject, comp): n
+                for subject in subjects
+                for comp, n in connection.execute(
+                    "SELECT comp, n FROM pulses WHERE subject = ?", (subject,)
+                )
+            }
+
+    def accept(
+        self, record: Record, permit: Permit, comp: int, *, seq: int, occupied: bool | None
+    ) -> None:
+        """Store the intent to open `comp`, and one pulse of its budget, in place of the former."""
+        former = self.stored()[comp].opening
+        again = former is not None and former.op is permit.op is Operation.DEPOSIT
+        keeps = again and former is not None and former.bearer == permit.bearer
+        opening = Opening(
+            comp=comp,
+            op=permit.op,
+            bearer=permit.bearer,
+            cti=permit.cti,
+            second_cti=permit.second_cti,
+            stay=permit.stay,
+            exp=permit.exp,
+            phase=Phase.ACCEPTED,
+            accepted_seq=seq,
+            occupied_before=occupied,
+            first_closed_s=former.first_closed_s if keeps and former is not None else None,
+        )
+        self.put(record, opening)
+        self.count_pulse(record, opening)
+
+    def put(self, record: Record, opening: Opening) -> None:
+        """Store an opening as it is now."""
+        self._cached = None
+        marks = ", ".join("?" * len(_OPENING_COLUMNS.split(",")))
+        record.connection.execute(
+            f"INSERT OR REPLACE INTO openings ({_OPENING_COLUMNS}) VALUES ({marks})",  # noqa: S608 - constants
+            (
+                opening.comp,
+                int(opening.op),
+                opening.bearer.holder,
+                opening.bearer.token,
+                opening.cti,
+                opening.second_cti,
+                opening.stay,
+                opening.exp,
+                opening.phase.value,
+                opening.accepted_seq,
+                opening.pulse_n,
+                _as_number(opening.occupied_before),
+                opening.first_opened_s,
+                opening.first_closed_s,
+                int(opening.is_overdue),
+                self._machine_start,
+            ),
+        )
+
+    def count_pulse(self, record: Record, opening: Opening) -> None:
+        """Spend one pulse of the stay, or of the token at this compartment."""
+        subject, comp = opening.stay, _ANY_COMPARTMENT
+        if not opening.stay or opening.op not in {Operation.OPEN, Operation.DEPOSIT}:
+            subject, comp = StayId(opening.cti or b""), opening.comp
+        record.connection.execute(
+            "INSERT INTO pulses (subject, comp, n, exp) VALUES (?, ?, 1, ?)"
+            " ON CONFLICT (subject, comp) DO UPDATE SET n = n + 1, exp = max(exp, excluded.exp)",
+            (subject, comp, opening.exp),
+        )
+
+    def consume_opening(self, record: Record, opening: Opening) -> None:
+        """Consume the use of a token without a stay, now that its door has opened."""
+        if opening.op is Operation.DEPOSIT or (opening.stay and opening.op is Operation.OPEN):
+            return
+        for cti in filter(None, (opening.cti, opening.second_cti)):
+            self._use(record, cti, opening.comp, opening.exp)
+
+    def consume_deposit(self, record: Record, opening: Opening) -> None:
+        """Consume a deposit token, now that its door has closed."""
+        if opening.cti is not None:
+            self._use(record, opening.cti, _ANY_COMPARTMENT, opening.exp)
+
+    def store_stay(self, record: Record, comp: int, stay: StayId) -> None:
+        """A deposit has closed: the stay is in `comp`, and its pulses count anew."""
+        self._cached = None
+        record.connection.execute("UPDATE compartments SET stay = ? WHERE number = ?", (stay, comp))
+        record.connection.execute("DELETE FROM pulses WHERE subject = ?", (stay,))
+
+    def end_stay(self, record: Record, comp: int, stay: StayId) -> None:
+        """The stay in `comp` is over; every token for it is dead from here on."""
+        self._cached = None
+        record.connection.execute(
+            "UPDATE compartments SET stay = NULL, last_ended = ? WHERE number = ?", (stay, comp)
+        )
+        record.connection.execute("DELETE FROM pulses WHERE subject = ?", (stay,))
+
+    def prune(self, record: Record, before: int) -> None:
+        """Forget uses and counts of tokens that ended before this server-signed time."""
+        record.connection.execute("DELETE FROM uses WHERE exp < ?", (before,))
+        record.connection.execute("DELETE FROM pulses WHERE exp < ? AND n > 0", (before,))
+
+    def _use(self, record: Record, cti: bytes, comp: int, exp: int) -> None:
+        record.connection.execute(
+            "INSERT OR IGNORE INTO uses (cti, comp, exp) VALUES (?, ?, ?)", (cti, comp, exp)
+        )
+
+    def _load(self, connection: sqlite3.Connection) -> dict[int, Compartment]:
+        rows = connection.execute(f"SELECT {_OPENING_COLUMNS} FROM openings")  # noqa: S608 - constants
+        openings = {row[0]: self._read_opening(row) for row in rows}
+        return {
+            number: Compartment(
+                number=number,
+                stay=None if stay is None else StayId(stay),
+                last_ended=None if ended is None else StayId(ended),
+                opening=openings.get(number),
+            )
+            for number, stay, ended in connection.execute(
+                "SELECT number, stay, last_ended FROM compartments ORDER BY number"
+            )
+        }
+
+    def _read_opening(self, row: tuple[object, ...]) -> Opening:
+        comp, op, holder, token, cti, second, stay, exp, phase, seq, n, before, *rest = row
+        opened, closed, overdue, start = rest
+        is_known = start == self._machine_start
+        return Opening(
+            comp=_int(comp),
+            op=Operation(_int(op)),
+            bearer=Bearer(_bytes(holder), _bytes(token)),
+            cti=None if cti is None else _bytes(cti),
+            second_cti=None if second is None else _bytes(second),
+            stay=StayId(_bytes(stay)),
+            exp=_int(exp),
+            phase=Phase(str(phase)),
+            accepted_seq=_int(seq),
+            pulse_n=_int(n),
+            occupied_before=None if before is None else bool(before),
+            first_opened_s=opened if is_known and isinstance(opened, float) else None,
+            first_closed_s=closed if is_known and isinstance(closed, float) else None,
+            is_overdue=bool(overdue),
+        )
+
+
+def _as_number(flag: bool | None) -> int | None:
+    return None if flag is None else int(flag)
+
+
+def _int(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value

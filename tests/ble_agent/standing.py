@@ -1,0 +1,350 @@
+"""A whole locker in one process for tests: simulated doors, time moved by hand, keys of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ble_agent.desk import Desk
+from ble_agent.hardware.simulated import SimulatedHardware
+from ble_agent.identity import commission
+from ble_agent.locker import TABLES, Surroundings, start_locker, stop_locker
+from ble_agent.radio.loopback import LoopbackRadio
+from ble_agent.store import Store
+from schema.cose import SigningKey
+from schema.handshake import OpenRequest, PhoneVisit
+from schema.ids import KeyId, StayId, TokenId, locker_text
+from schema.journal import Kind, parse_entry
+from schema.keys import KeyEntry, Operation, Role, Roots
+from schema.noise import x25519_public
+from schema.statements import (
+    Configuration,
+    KeySetStatement,
+    StatementType,
+    Time,
+    sign_statement,
+    time_nonce,
+)
+from schema.tokens import Claims, issue_token
+from tests.fakes.scheduler import ManualScheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ble_agent.errors import StateError
+    from ble_agent.locker import Locker
+    from ble_agent.radio.loopback import LoopbackPhone
+    from ble_agent.store import Moment
+    from schema.codec import Value
+    from schema.handshake import EnvelopeFrame, Report
+
+NOW = 1_760_000_000
+DAY = 86_400
+ROOT, ISSUER, SERVICE, OPERATOR, SEAL = (
+    KeyId(bytes.fromhex(kid)) for kid in ("f001", "0001", "0002", "0004", "0101")
+)
+
+
+def key_of(name: str) -> SigningKey:
+    """A signing key that is the same in every run."""
+    return SigningKey(hashlib.sha256(name.encode()).digest())
+
+
+def bytes_of(name: str, size: int = 8) -> bytes:
+    """Bytes that are the same in every run."""
+    return hashlib.sha256(name.encode()).digest()[:size]
+
+
+SEAL_PRIVATE = bytes_of("seal", 32)
+KEYS = (
+    KeyEntry(ISSUER, key_of("issuer").public, 23, 7 * DAY, NOW - DAY, NOW + 45 * DAY),
+    KeyEntry(SERVICE, key_of("service").public, 72, 4 * 3600, NOW - DAY, NOW + 45 * DAY),
+    KeyEntry(OPERATOR, key_of("operator").public, 64, 4 * 3600, NOW - DAY, NOW + 45 * DAY),
+    KeyEntry(SEAL, x25519_public(SEAL_PRIVATE), 0, 0, 0, 0),
+)
+
+
+class Randomness:
+    """Bytes from a counter: different at each call, the same in each run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._count = 0
+
+    def take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        self._count += 1
+        return hashlib.shake_256(f"{self._name}/{self._count}".encode()).digest(size)
+
+
+@dataclass
+class Standing:
+    """A locker at work. `restart` is a power cut and the next start on the same folder."""
+
+    folder: Path
+    compartments: int = 4
+    occupied: set[int] = field(default_factory=set)
+    door_seconds: float | None = 2.0
+    cut: Callable[[Moment, str], None] | None = None
+    max_bytes: int = 64 * 1024 * 1024
+    scheduler: ManualScheduler = field(default_factory=ManualScheduler)
+    failures: list[StateError] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
+    randomness: Randomness = field(default_factory=lambda: Randomness("locker"))
+    machine_start: str = "start 1"
+    locker: Locker = field(init=False)
+    radio: LoopbackRadio = field(init=False)
+
+    async def start(self) -> Standing:
+        """Commission on the first start; bring locker, desk and radio up."""
+        store = Store(self.folder, tables=TABLES, cut=self.cut, max_bytes=self.max_bytes)
+        if not _is_commissioned(store):
+            commission(
+                store,
+                compartments=self.compartments,
+                roots=Roots(((ROOT, key_of("root").public),)),
+                take_random=self.randomness.take,
+            )
+        self.hardware = SimulatedHardware(
+            self.compartments,
+            scheduler=self.scheduler,
+            occupied=self.occupied,
+            door_seconds=self.door_seconds,
+        )
+        self.locker = start_locker(
+            store,
+            Surroundings(
+                hardware=self.hardware,
+                scheduler=self.scheduler,
+                take_random=self.randomness.take,
+                machine_start=self.machine_start,
+                measure_uptime_s=self.scheduler.time,
+                show_presence=self.shown.append,
+                on_failure=self.failures.append,
+            ),
+        )
+        self.radio = LoopbackRadio()
+        self.desk = Desk(
+            self.locker,
+            self.radio,
+            scheduler=self.scheduler,
+            take_random=self.randomness.take,
+            on_failure=self.failures.append,
+        )
+        self._sending = asyncio.get_running_loop().create_task(self.desk.send_messages())
+        await self.radio.start(self.lid, self.desk)
+        return self
+
+    async def kill(self) -> None:
+        """The power goes: nothing is written any more, links are gone."""
+        self._sending.cancel()
+        self.hardware.close()
+        self.locker.store.close()
+        self.scheduler = ManualScheduler(self.scheduler.time())
+
+    async def restart(self, *, occupied: set[int] | None = None) -> Standing:
+        """A power cut and the next start; `occupied` is what the sensors then say."""
+        await self.kill()
+        self.occupied = self.stays_in() if occupied is None else occupied
+        return await self.start()
+
+    async def stop(self) -> None:
+        """End in order."""
+        await self.radio.stop()
+        self._sending.cancel()
+        await stop_locker(self.locker)
+        self.hardware.close()
+        self.locker.store.close()
+
+    def stays_in(self) -> set[int]:
+        """The compartments in which a stay is durably stored."""
+        store = Store(self.folder, tables=TABLES)
+        with store.reading() as connection:
+            rows = connection.execute("SELECT number FROM compartments WHERE stay IS NOT NULL")
+            numbers = {int(number) for (number,) in rows}
+        store.close()
+        return numbers
+
+    @property
+    def lid(self) -> bytes:
+        return self.locker.identity.lid
+
+    async def pass_time(self, seconds: float = 0.0) -> None:
+        """Let timers come due and tasks run until nothing is left to do at this moment."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.scheduler.advance(seconds)
+        for _ in range(20):
+            await asyncio.sleep(0)
+            self.scheduler.advance(0)
+
+    def journal(self) -> list[tuple[Kind, list[Value]]]:
+        """Kind and body of every line."""
+        lines = self.locker.journal.list_after(0, limit=100_000)
+        entries = [parse_entry(raw) for _, raw in lines]
+        return [(Kind(entry.kind), entry.body) for entry in entries]
+
+    def kinds(self) -> list[Kind]:
+        """The kinds of all lines in order."""
+        return [kind for kind, _ in self.journal()]
+
+    def key_set(
+        self, seq: int = 1, keys: tuple[KeyEntry, ...] = KEYS
+    ) -> tuple[StatementType, bytes]:
+        """A key set signed by the root."""
+        body = KeySetStatement(self.locker.identity.lid, seq, NOW - 100, keys)
+        return StatementType.KEY_SET, sign_statement(key_of("root"), ROOT, body)
+
+    def configuration(self, values: dict[int, Value], seq: int = 1) -> tuple[StatementType, bytes]:
+        """A configuration signed by the issuer."""
+        body = Configuration(self.locker.identity.lid, seq, NOW - 50, values)
+        return StatementType.CONFIGURATION, sign_statement(key_of("issuer"), ISSUER, body)
+
+    def time(self, hello: bytes, at: int = NOW) -> tuple[StatementType, bytes]:
+        """The server's time, bound to this hello."""
+        body = Time(self.locker.identity.lid, at, time_nonce(hello))
+        return StatementType.TIME, sign_statement(key_of("issuer"), ISSUER, body)
+
+    def token(self, op: Operation, **changes: object) -> bytes:
+        """A token for device `phone`, valid now; any claim may be changed, `signer` too."""
+        signer = changes.pop("signer", ("issuer", ISSUER))
+        assert isinstance(signer, tuple)
+        claims: dict[str, object] = {
+            "aud": locker_text(self.locker.identity.lid),
+            "exp": NOW + 3600,
+            "nbf": NOW - 60,
+            "iat": NOW - 60,
+            "cti": TokenId(self.randomness.take(8)),
+            "holder": key_of("phone").public,
+            "role": Role.COURIER if op is Operation.DEPOSIT else Role.RECIPIENT,
+            "actions": int(op),
+            "comps": (),
+            "stay": StayId(b""),
+            "depth": 0,
+            "minrev": 0,
+            **changes,
+        }
+        name, kid = signer
+        return issue_token(
+            key_of(name),
+            kid,
+            self.locker.identity.lid,
+            Claims(**claims),  # type: ignore[arg-type] - a test's choice
+        )
+
+    async def visit(self, holder: str = "phone", mtu: int = 517) -> Visitor:
+        """A phone comes to the door."""
+        return Visitor(self, await self.radio.connect(mtu), key_of(holder))
+
+    async def set_up(self) -> None:
+        """Bring key set and time, as the first phone of every test would."""
+        visitor = await self.visit()
+        hello = await visitor.greet()
+        token = self.token(Operation.SYNC, role=Role.COURIER)
+        report = await visitor.ask(
+            token, OpenRequest(Operation.SYNC), self.key_set(), self.time(hello)
+        )
+        assert report.code == 0
+        await visitor.leave()
+
+    async def deposit(self, stay: bytes, comp: int | None = None) -> int:
+        """A parcel goes in under `stay`; returns its compartment once the door has closed."""
+        courier = await self.visit()
+        await courier.greet()
+        token = self.token(Operation.DEPOSIT, stay=StayId(stay))
+        report = await courier.ask(token, OpenRequest(Operation.DEPOSIT, comp))
+        assert report.code == 0
+        assert report.comp is not None
+        await self.pass_time(2.0)
+        await courier.leave()
+        return report.comp
+
+
+class Visitor:
+    """A phone in someone's hand, over the loopback radio."""
+
+    def __init__(self, standing: Standing, phone: LoopbackPhone, holder: SigningKey) -> None:
+        self.standing = standing
+        self.phone = phone
+        self.holder = holder
+        self.randomness = Randomness(f"visitor/{phone.link.name}/{holder.public.hex()}")
+        self.visit: PhoneVisit | None = None
+
+    async def greet(self) -> bytes:
+        """Read a new hello."""
+        hello = await self.phone.read_hello()
+        identity = self.standing.locker.identity
+        self.visit = PhoneVisit(
+            hello,
+            lid=identity.lid,
+            locker_static=identity.noise_public,
+            ephemeral=self.randomness.take(32),
+        )
+        return hello
+
+    async def ask(
+        self,
+        chain: bytes | tuple[bytes, ...],
+        req: OpenRequest,
+        *statements: tuple[StatementType, bytes],
+    ) -> Report:
+        """Send a request for the hello just read and return the result."""
+        assert self.visit is not None
+        parts = (chain,) if isinstance(chain, bytes) else chain
+        await self.send(self.visit.write_request(parts, req, self.holder, statements))
+        return self.visit.read_result(await self.receive())
+
+    async def greet_and_ask(
+        self,
+        chain: bytes | tuple[bytes, ...],
+        req: OpenRequest,
+        *statements: tuple[StatementType, bytes],
+    ) -> Report:
+        """A hello and its request."""
+        await self.greet()
+        return await self.ask(chain, req, *statements)
+
+    async def frame(self) -> Report | EnvelopeFrame:
+        """The next frame of the session."""
+        assert self.visit is not None
+        return self.visit.read_frame(await self.receive())
+
+    async def events(self) -> list[int]:
+        """The codes of all door events that are waiting."""
+        found = []
+        await self.standing.pass_time()
+        while self.phone.has_heard():
+            frame = await self.frame()
+            found.append(frame.code)  # type: ignore[union-attr] - only events are waiting here
+        return found
+
+    async def send(self, message: bytes) -> None:
+        """Write a whole message in fragments."""
+        size = self.phone.fragment_size
+        step = size - 1
+        parts = [message[at : at + step] for at in range(0, len(message), step)]
+        for index, part in enumerate(parts):
+            last = 0x80 if index == len(parts) - 1 else 0
+            await self.phone.write(bytes([index | last]) + part)
+
+    async def receive(self) -> bytes:
+        """The next whole message."""
+        message = b""
+        while True:
+            async with asyncio.timeout(5):
+                fragment = await self.phone.next_fragment()
+            message += fragment[1:]
+            if fragment[0] & 0x80:
+                return message
+
+    async def leave(self) -> None:
+        """End the connection."""
+        await self.phone.leave()
+
+
+def _is_commissioned(store: Store) -> bool:
+    with store.reading() as connection:
+        return bool(connection.execute("SELECT count(*) FROM identity").fetchone()[0])
