@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from ble_agent.desk import Desk
 from ble_agent.hardware.simulated import SimulatedHardware
@@ -14,7 +14,7 @@ from ble_agent.locker import TABLES, Surroundings, start_locker, stop_locker
 from ble_agent.radio.loopback import LoopbackRadio
 from ble_agent.store import Store
 from schema.cose import SigningKey
-from schema.handshake import OpenRequest, PhoneVisit
+from schema.handshake import OpenRequest, PhoneVisit, Report
 from schema.ids import KeyId, StayId, TokenId, locker_text
 from schema.journal import Kind, parse_entry
 from schema.keys import KeyEntry, Operation, Role, Roots
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ble_agent.radio.loopback import LoopbackPhone
     from ble_agent.store import Moment
     from schema.codec import Value
-    from schema.handshake import EnvelopeFrame, Report
+    from schema.handshake import EnvelopeFrame
 
 NOW = 1_760_000_000
 DAY = 86_400
@@ -208,32 +208,26 @@ class Standing:
         body = Time(self.locker.identity.lid, at, time_nonce(hello))
         return StatementType.TIME, sign_statement(key_of("issuer"), ISSUER, body)
 
-    def token(self, op: Operation, **changes: object) -> bytes:
-        """A token for device `phone`, valid now; any claim may be changed, `signer` too."""
-        signer = changes.pop("signer", ("issuer", ISSUER))
-        assert isinstance(signer, tuple)
-        claims: dict[str, object] = {
-            "aud": locker_text(self.locker.identity.lid),
-            "exp": NOW + 3600,
-            "nbf": NOW - 60,
-            "iat": NOW - 60,
-            "cti": TokenId(self.randomness.take(8)),
-            "holder": key_of("phone").public,
-            "role": Role.COURIER if op is Operation.DEPOSIT else Role.RECIPIENT,
-            "actions": int(op),
-            "comps": (),
-            "stay": StayId(b""),
-            "depth": 0,
-            "minrev": 0,
-            **changes,
-        }
+    def token(
+        self, op: Operation, *, signer: tuple[str, KeyId] = ("issuer", ISSUER), **changes: Any
+    ) -> bytes:
+        """A token for device `phone`, valid now; any claim may be changed."""
         name, kid = signer
-        return issue_token(
-            key_of(name),
-            kid,
-            self.locker.identity.lid,
-            Claims(**claims),  # type: ignore[arg-type] - a test's choice
+        claims = Claims(
+            aud=locker_text(self.locker.identity.lid),
+            exp=NOW + 3600,
+            nbf=NOW - 60,
+            iat=NOW - 60,
+            cti=TokenId(self.randomness.take(8)),
+            holder=key_of("phone").public,
+            role=Role.COURIER if op is Operation.DEPOSIT else Role.RECIPIENT,
+            actions=int(op),
+            comps=(),
+            stay=StayId(b""),
+            depth=0,
+            minrev=0,
         )
+        return issue_token(key_of(name), kid, self.locker.identity.lid, replace(claims, **changes))
 
     async def visit(self, holder: str = "phone", mtu: int = 517) -> Visitor:
         """A phone comes to the door."""
@@ -318,7 +312,8 @@ class Visitor:
         await self.standing.pass_time()
         while self.phone.has_heard():
             frame = await self.frame()
-            found.append(frame.code)  # type: ignore[union-attr] - only events are waiting here
+            assert isinstance(frame, Report)
+            found.append(frame.code)
         return found
 
     async def send(self, message: bytes) -> None:
