@@ -15,11 +15,12 @@ from tests.contracts.tree import ROOT
 
 LOAD_ALL = """
 import importlib, json, pkgutil, sys
+before = {*sys.modules}
 package = importlib.import_module(sys.argv[1])
 for found in pkgutil.walk_packages(package.__path__, sys.argv[1] + "."):
     importlib.import_module(found.name)
-loaded = {name.partition(".")[0] for name in sys.modules}
-print(json.dumps(sorted(loaded - sys.stdlib_module_names - {"__main__"})))
+loaded = {name.partition(".")[0] for name in {*sys.modules} - before}
+print(json.dumps(sorted(loaded - sys.stdlib_module_names)))
 """
 
 

@@ -47,6 +47,7 @@ class Checkout:
         self.log = root / "uv.log"
         shutil.copy(ROOT / "restante", root)
         (root / "server").mkdir()
+        (root / "server" / "__init__.py").touch()
         (root / "server" / "cli.py").write_text(SMALL_CLI)
         (root / "pyproject.toml").touch()
         (root / "uv.lock").write_text("first")
