@@ -23,6 +23,7 @@ PIN_WINDOW_S = 86_400
 QR_STEP_S = 60
 QR_PREFIX = "SLK1:"
 
+_WINDOWS = 1 << 32
 _STEP_SIZE = 4
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # RFC 9285 s. 4
 _BASE = len(_ALPHABET)
@@ -40,9 +41,13 @@ def pin(secret: bytes, stay: StayId, window: int) -> str:
 
 
 def is_pin_right(secret: bytes, stay: StayId, typed: str, now: int) -> bool:
-    """Whether these digits are the PIN of today or yesterday; takes the same time either way."""
+    """Whether these digits are the PIN of today or yesterday; takes the same time either way.
+
+    None is right when the clock was thrown beyond the last window that four bytes can name.
+    """
     window = now // PIN_WINDOW_S
-    candidates = [pin(secret, stay, day) for day in (window, max(window - 1, 0))]
+    days = [day for day in (window, max(window - 1, 0)) if day < _WINDOWS]
+    candidates = [pin(secret, stay, day) for day in days]
     typed_raw = typed.encode("utf-8", "replace")
     matches = [hmac.compare_digest(right.encode(), typed_raw) for right in candidates]
     return any(matches)
