@@ -11,17 +11,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from schema.codec import Malformed, Value, decode, encode
-from schema.cose import SIGNATURE_SIZE, SigningKey, verify
-from schema.fields import (
-    as_array,
-    as_bytes,
-    as_compartment,
-    as_id,
-    as_time,
-    as_uint,
-)
+from schema.cose import SIGNATURE_SIZE, SigningKey
+from schema.fields import as_array, as_bytes, as_compartment, as_id, as_time, as_uint
 from schema.ids import LockerId
-from schema.journal import HEAD_SIZE
+from schema.journal import HEAD_SIZE, verify_head
 from schema.keys import Operation
 from schema.noise import Initiator, Responder, Transport
 from schema.statements import SignedStatement, StatementType, parse_statement
@@ -108,8 +101,7 @@ class Report:
 
     def is_vouched_by(self, public: bytes, lid: LockerId) -> bool:
         """Whether the locker's signing key stands behind the entry: the receipt check."""
-        message = b"SLK1-head" + lid + self.seq.to_bytes(8, "big") + self.head
-        return verify(public, message, self.signature)
+        return verify_head(public, lid=lid, seq=self.seq, head=self.head, signature=self.signature)
 
 
 @dataclass(frozen=True, slots=True)
