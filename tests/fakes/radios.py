@@ -1,4 +1,4 @@
-"""Airs for the contract of radios: one radio, phones that come to it, and a hand on the controller."""
+"""Airs for the contract of radios: a radio, phones that come to it, a hand on its controller."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class RecordingListener:
         self.lost_links: list[Link] = []
         self.offsets: list[tuple[str, int]] = []
         self.written: defaultdict[Link, list[bytes]] = defaultdict(list)
+        self.finished = 0
         self.hellos = 0
         self.hello_bytes = 54
         self.result = b""
@@ -69,6 +70,8 @@ class RecordingListener:
         self._happened.set()
         if self.hold is not None:
             await self.hold.wait()
+        self.finished += 1
+        self._happened.set()
         if self.refusal is not None:
             raise Refused(self.refusal)
 
@@ -96,8 +99,8 @@ class Phone(Protocol):
 class Air(Protocol):
     """One radio under test and what is around it."""
 
-    radio: Radio
-
+    @property
+    def radio(self) -> Radio: ...
     async def phone(self, mtu: int = 517) -> Phone: ...
     def is_advertised(self) -> bool: ...
     async def take_away(self) -> None: ...
@@ -205,4 +208,6 @@ class BumbleAir:
 async def open_bumble_air() -> AsyncIterator[BumbleAir]:
     async with AsyncExitStack() as stack:
         ether = await stack.enter_async_context(open_ether(6))
-        yield BumbleAir(ether, stack)
+        air = BumbleAir(ether, stack)
+        yield air
+        await air.radio.stop()
