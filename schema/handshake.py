@@ -280,12 +280,16 @@ class LockerVisit:
 
 
 class PhoneVisit:
-    """The phone's side: checks the hello, proves the holder, reads results and door events."""
+    """The phone's side: checks the hello, proves the holder, reads results and door events.
+
+    `handshake_hash` is `h`, which the journal line of an acceptance names.
+    """
 
     def __init__(self, hello: bytes, *, lid: LockerId, locker_static: bytes, ephemeral: bytes):
         """Malformed when the hello is not of this locker or not of this protocol."""
         self._noise = Responder(prologue(lid), remote_static=locker_static, ephemeral=ephemeral)
         self.hello = parse_hello(self._noise.read(hello))
+        self.handshake_hash = self._noise.handshake_hash
         if self.hello.lid != lid:
             raise Malformed("a hello of another locker")
         self._transport: Transport | None = None
@@ -298,7 +302,7 @@ class PhoneVisit:
         statements: tuple[tuple[StatementType, bytes], ...] = (),
     ) -> bytes:
         """Message 2: the chain, the holder's proof over this handshake, statements to bring."""
-        pop = holder.sign(proof_message(self._noise.handshake_hash, chain, req))
+        pop = holder.sign(proof_message(self.handshake_hash, chain, req))
         parts: list[Value] = list(chain)
         payload = encode([parts, pop, req.as_value(), _statement_values(statements)])
         return self.write_payload(payload)

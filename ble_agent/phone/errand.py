@@ -1,0 +1,243 @@
+"""One visit at the door, from the phone's side: prove, open, watch, and carry bytes both ways.
+
+Knows the protocol and a link; knows no server and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from ble_agent.errors import AgentError
+from ble_agent.phone.link import Silent
+from schema.codec import Malformed
+from schema.codes import DoorEvent
+from schema.gatt import MAX_MESSAGE
+from schema.handshake import (
+    MAX_ENVELOPE,
+    MAX_STATEMENTS,
+    EnvelopeFrame,
+    Hello,
+    OpenRequest,
+    PhoneVisit,
+    Report,
+)
+from schema.statements import Acknowledgement, StatementType, Time, parse_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ble_agent.phone.link import PhoneLink
+    from schema.cose import SigningKey
+    from schema.ids import LockerId
+    from schema.statements import Statement
+
+    TimeSource = Callable[[bytes], Awaitable[bytes | None]]
+
+ANSWER_S = 10.0
+"""How long a phone waits for an answer that the locker owes it."""
+
+MAX_SYNCS = 64
+"""Envelopes fetched in one visit: a bound on our own patience, not the locker's."""
+
+T = TypeVar("T")
+
+Carried = tuple[StatementType, bytes]
+
+_CLOSED = frozenset({DoorEvent.CLOSED_EMPTY, DoorEvent.CLOSED_OCCUPIED, DoorEvent.CLOSED_UNKNOWN})
+_FINAL = _CLOSED | {DoorEvent.OPEN_NOT_DETECTED}
+
+
+class NotVouched(AgentError):
+    """The answer opens, yet the locker's signing key does not stand behind it: not a receipt."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockerKeys:
+    """What a bundle says of a locker: its id, and the two keys that only it has."""
+
+    lid: LockerId
+    noise_public: bytes
+    sign_public: bytes
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a visit brought: the result, the door events so far, envelopes to carry home."""
+
+    hello: Hello
+    result: Report
+    handshake_hash: bytes
+    events: list[Report] = field(default_factory=list)
+    envelopes: list[bytes] = field(default_factory=list)
+    pending: int = 0
+
+
+class Errand:
+    """A phone at one locker over one link.
+
+    `request` reads a new hello each time; the other calls belong to the session that it began.
+    """
+
+    def __init__(self, link: PhoneLink, keys: LockerKeys, holder: SigningKey) -> None:
+        self._link = link
+        self._keys = keys
+        self._holder = holder
+        self._visit: PhoneVisit | None = None
+
+    async def request(
+        self,
+        chain: tuple[bytes, ...],
+        req: OpenRequest,
+        statements: tuple[Carried, ...] = (),
+        *,
+        find_time: TimeSource | None = None,
+    ) -> Outcome:
+        """Ask for `req`; what the locker lacks of `statements` travels along.
+
+        `find_time` turns a hello into a time statement, where a phone is online and the clock
+        needs it. Malformed for a hello of another locker; NotVouched for an unsigned answer.
+        """
+        hello = await self._link.read_hello()
+        visit = self._visit = PhoneVisit(
+            hello,
+            lid=self._keys.lid,
+            locker_static=self._keys.noise_public,
+            ephemeral=secrets.token_bytes(32),
+        )
+        brought = newer_than(visit.hello, statements)
+        if find_time is not None and visit.hello.clockq < 2:
+            signed = await find_time(hello)
+            if signed is not None:
+                brought = (*brought, (StatementType.TIME, signed))
+        brought = _within_message(chain, brought)
+        await self._link.send(visit.write_request(chain, req, self._holder, brought))
+        result = await self._next(visit.read_result)
+        self._check(result)
+        return Outcome(visit.hello, result, visit.handshake_hash)
+
+    async def watch(self, outcome: Outcome, *, timeout_s: float) -> None:
+        """Collect door events until the door has closed or did not open; Silent after the time."""
+        async with asyncio.timeout(timeout_s):
+            while not outcome.events or outcome.events[-1].code not in _FINAL:
+                frame = await self._next(self._session().read_frame, timeout_s)
+                if isinstance(frame, Report):
+                    self._check(frame)
+                    outcome.events.append(frame)
+
+    async def reopen(self, comp: int) -> Report:
+        """Ask for the session's closed door once more."""
+        await self._link.send(self._session().write_reopen(comp))
+        return await self._report()
+
+    async def sync(self, outcome: Outcome, statements: tuple[Carried, ...] = ()) -> Report | None:
+        """Bring statements, then take envelopes until none is left.
+
+        Returns the refusal, if the locker refused a statement. Door events that come meanwhile
+        are kept in `outcome`.
+        """
+        brought = newer_than(outcome.hello, statements)[:MAX_STATEMENTS]
+        for _ in range(MAX_SYNCS):
+            await self._link.send(self._session().write_sync(brought, MAX_ENVELOPE))
+            brought = ()
+            answer = await self._envelope(outcome)
+            if isinstance(answer, Report):
+                return answer
+            outcome.pending = answer.pending
+            if answer.envelope is None:
+                return None
+            outcome.envelopes.append(answer.envelope)
+            if answer.pending == 0:
+                return None
+        return None
+
+    async def _envelope(self, outcome: Outcome) -> EnvelopeFrame | Report:
+        while True:
+            frame = await self._next(self._session().read_frame)
+            if isinstance(frame, EnvelopeFrame):
+                return frame
+            self._check(frame)
+            if frame.code < DoorEvent.DOOR_OPENED:
+                return frame
+            outcome.events.append(frame)
+
+    async def _report(self) -> Report:
+        while True:
+            frame = await self._next(self._session().read_frame)
+            if isinstance(frame, Report):
+                self._check(frame)
+                return frame
+
+    def _session(self) -> PhoneVisit:
+        assert self._visit is not None
+        return self._visit
+
+    async def _next(self, read: Callable[[bytes], T], timeout_s: float = ANSWER_S) -> T:
+        """The next message that opens for us; what other phones were meant to read is skipped."""
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            message = await self._link.receive(max(0.1, deadline_s - time.monotonic()))
+            try:
+                return read(message)
+            except Malformed as error:
+                if time.monotonic() >= deadline_s:
+                    raise Silent("no answer that opens came in time") from error
+
+    def _check(self, report: Report) -> None:
+        if not report.is_vouched_by(self._keys.sign_public, self._keys.lid):
+            raise NotVouched("the locker does not vouch for its answer")
+
+
+def newer_than(hello: Hello, statements: tuple[Carried, ...]) -> tuple[Carried, ...]:
+    """What of these the locker does not have yet, keys first: the rest is signed by them."""
+    known = {
+        StatementType.KEY_SET: hello.keys,
+        StatementType.REVOCATIONS: hello.rev,
+        StatementType.CONFIGURATION: hello.cfg,
+        StatementType.ACKNOWLEDGEMENT: hello.acked,
+    }
+    lacking = [
+        (kind, raw)
+        for kind, raw in statements
+        if kind in known and _number(parse_statement(kind, raw).body) > known[kind]
+    ]
+    return tuple(sorted(lacking, key=lambda each: _ORDER.index(each[0])))
+
+
+_ORDER = (
+    StatementType.KEY_SET,
+    StatementType.REVOCATIONS,
+    StatementType.CONFIGURATION,
+    StatementType.ACKNOWLEDGEMENT,
+)
+
+
+def _number(body: Statement) -> int:
+    """The counter by which a statement is newer than another of its kind."""
+    match body:
+        case Acknowledgement():
+            return body.upto_seq
+        case Time():
+            return body.t
+        case _:
+            return body.seq
+
+
+def _within_message(chain: tuple[bytes, ...], brought: tuple[Carried, ...]) -> tuple[Carried, ...]:
+    """As many statements as one request may bring; the last named stays, for it may be the time."""
+    room = MAX_MESSAGE - _OVERHEAD - sum(len(part) + 3 for part in chain)
+    kept: list[Carried] = []
+    for kind, raw in (*brought[-1:], *brought[:-1]):
+        room -= len(raw) + _PER_STATEMENT
+        if room >= 0 and len(kept) < MAX_STATEMENTS:
+            kept.append((kind, raw))
+    return tuple(sorted(kept, key=brought.index))
+
+
+_OVERHEAD = 32 + 16 + 66 + 12
+"""Of a request besides chain and statements: ephemeral key, tag, proof, arrays and `req`."""
+
+_PER_STATEMENT = 5

@@ -1,0 +1,181 @@
+"""What the operator says on the command line, checked whole before anything is touched."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ble_agent.hardware.simulated import DOOR_SECONDS
+from schema.cose import PUBLIC_KEY_SIZE
+from schema.ids import KEY_ID_SIZE, KeyId
+from schema.keys import Roots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_COMPARTMENTS = 255
+MAX_ROOTS = 2
+
+_ROOT_SIZE = KEY_ID_SIZE + PUBLIC_KEY_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class InitSettings:
+    """`locker init`: a new state folder."""
+
+    state: Path
+    compartments: int
+    roots: Roots
+    as_json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolSettings:
+    """`locker enrol`: make the locker known to a server by a one-time code."""
+
+    state: Path
+    code: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """`agent`: serve phones until told to stop."""
+
+    state: Path
+    radio: str
+    hardware: str
+    sim_door_seconds: float
+    uplink: str | None
+    verbose: bool
+
+
+Settings = InitSettings | EnrolSettings | AgentSettings
+
+
+def parse_arguments(argv: Sequence[str]) -> Settings:
+    """The settings in `argv`; exits with a usage line where they cannot be."""
+    parser = argparse.ArgumentParser(prog="./restante", description=__doc__)
+    words = parser.add_subparsers(dest="word", required=True, metavar="VERB")
+    _add_agent(words.add_parser("agent", help="serve phones at the door", prog="./restante agent"))
+    locker = words.add_parser("locker", help="commission a locker", prog="./restante locker")
+    acts = locker.add_subparsers(dest="act", required=True, metavar="init|enrol")
+    _add_init(acts.add_parser("init", help="make a state folder with keys of its own"))
+    _add_enrol(acts.add_parser("enrol", help="make the locker known to a server"))
+    return _as_settings(parser.parse_args(argv))
+
+
+def _add_agent(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Serve phones by Bluetooth until SIGTERM. Needs no network."
+    parser.add_argument("--state", type=Path, required=True, help="folder made by `locker init`")
+    parser.add_argument(
+        "--radio",
+        default="bluez",
+        type=_radio,
+        help="bluez, bluez:hci1, or bumble:TRANSPORT with any transport name of Bumble, such as"
+        " bumble:tcp-client:127.0.0.1:6402 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--hardware",
+        default="simulated",
+        type=_hardware,
+        help="simulated, or gpio:FILE with the wiring in TOML (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sim-door-seconds",
+        default=DOOR_SECONDS,
+        type=_seconds,
+        metavar="S",
+        help="how long a simulated visitor keeps a door open (default: %(default)s)",
+    )
+    parser.add_argument("--uplink", type=_url, metavar="URL", help="server to deliver to, if any")
+    parser.add_argument("--verbose", action="store_true", help="log what happens, without secrets")
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Make a state folder: the locker's id and keys, its compartments 1..N."
+    parser.add_argument("--state", type=Path, required=True, help="folder to make")
+    parser.add_argument("--compartments", type=_compartments, required=True, metavar="N")
+    parser.add_argument(
+        "--root",
+        type=_root,
+        action="append",
+        required=True,
+        metavar="HEX",
+        help="root key of the network: key id (2 bytes), then public key (32); one or two",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object of hex strings")
+
+
+def _add_enrol(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Register the locker's public keys; store the statements that come back."
+    parser.add_argument("--state", type=Path, required=True, help="folder made by `locker init`")
+    parser.add_argument("--code", required=True, help="one-time code from the operator")
+    parser.add_argument("--url", type=_url, required=True, help="the server, as https://host")
+
+
+def _as_settings(found: argparse.Namespace) -> Settings:
+    if found.word == "agent":
+        return AgentSettings(
+            state=found.state,
+            radio=found.radio,
+            hardware=found.hardware,
+            sim_door_seconds=found.sim_door_seconds,
+            uplink=found.uplink,
+            verbose=found.verbose,
+        )
+    if found.act == "enrol":
+        return EnrolSettings(found.state, found.code, found.url)
+    return InitSettings(
+        found.state, found.compartments, Roots(tuple(found.root[:MAX_ROOTS])), found.json
+    )
+
+
+def _root(text: str) -> tuple[KeyId, bytes]:
+    try:
+        raw = bytes.fromhex(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("not hexadecimal") from error
+    if len(raw) != _ROOT_SIZE:
+        raise argparse.ArgumentTypeError(f"a root has {_ROOT_SIZE} bytes, not {len(raw)}")
+    return KeyId(raw[:KEY_ID_SIZE]), raw[KEY_ID_SIZE:]
+
+
+def _compartments(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_COMPARTMENTS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MAX_COMPARTMENTS}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("a number of seconds") from error
+    if not 0 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError("a number of seconds from 0 to 3600")
+    return seconds
+
+
+def _radio(text: str) -> str:
+    kind, _, rest = text.partition(":")
+    if kind not in {"bluez", "bumble"} or (kind == "bumble" and not rest):
+        raise argparse.ArgumentTypeError("bluez, bluez:ADAPTER or bumble:TRANSPORT")
+    return text
+
+
+def _hardware(text: str) -> str:
+    kind, _, rest = text.partition(":")
+    if not (text == "simulated" or (kind == "gpio" and rest)):
+        raise argparse.ArgumentTypeError("simulated or gpio:FILE")
+    return text
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise argparse.ArgumentTypeError("an address that begins with https:// or http://")
+    return text.rstrip("/")
