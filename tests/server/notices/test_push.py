@@ -1,0 +1,125 @@
+"""Firebase's own SDK over real HTTP against the local endpoint: every answer becomes a value."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from server.demo.push_endpoint import PushEndpoint, make_app
+from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
+from server.notices.push import MOST_AT_ONCE, FirebasePush, PushAddress, PushMessage
+from server.people.rules import PushKind
+from tests.fakes.serving import serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+NOTICE = uuid.UUID(int=7)
+
+
+@asynccontextmanager
+async def pushing(base_url: str, *, answer_s: float = 5) -> AsyncIterator[FirebasePush]:
+    push = FirebasePush("restante-demo", base_url=base_url, answer_s=answer_s)
+    try:
+        yield push
+    finally:
+        await push.close()
+
+
+def make_message(address: str, kind: PushKind = PushKind.FCM_TOKEN) -> PushMessage:
+    return PushMessage(
+        id=NOTICE,
+        address=PushAddress(kind, address),
+        title="Your parcel is ready",
+        body="Open the app.",
+        data={"kind": "READY"},
+    )
+
+
+async def send(endpoint: PushEndpoint, *messages: PushMessage) -> list[Delivery]:
+    async with serving(make_app(endpoint)) as base_url, pushing(base_url) as push:
+        return await push.send(messages)
+
+
+async def test_token_and_installation_are_addressed_as_what_they_are() -> None:
+    endpoint = PushEndpoint()
+    answers = await send(
+        endpoint,
+        make_message("phone-1", PushKind.FCM_TOKEN),
+        make_message("phone-2", PushKind.FCM_INSTALLATION),
+    )
+    assert answers == [
+        Accepted("projects/restante-demo/messages/1"),
+        Accepted("projects/restante-demo/messages/2"),
+    ]
+    kept = {message.get("token"): message.get("fid") for message in endpoint.messages}
+    assert kept == {"phone-1": None, None: "phone-2"}
+
+
+async def test_message_carries_its_id_so_that_a_repeat_replaces_it() -> None:
+    endpoint = PushEndpoint()
+    await send(endpoint, make_message("phone-1"))
+    [message] = endpoint.messages
+    assert message["data"] == {"kind": "READY", "notice": str(NOTICE)}
+    assert message["notification"] == {"title": "Your parcel is ready", "body": "Open the app."}
+    assert message["android"]["collapse_key"] == str(NOTICE)
+    assert message["android"]["notification"]["tag"] == str(NOTICE)
+    assert message["apns"]["headers"]["apns-collapse-id"] == str(NOTICE)
+
+
+@pytest.mark.parametrize(
+    ("address", "delivery"),
+    [
+        ("gone-1", Gone()),
+        ("sender-1", Gone()),
+        ("invalid-1", Refused("InvalidArgumentError")),
+        ("quota-1", Later("QuotaExceededError", 17)),
+    ],
+)
+async def test_error_of_the_provider_is_a_value(address: str, delivery: Delivery) -> None:
+    assert await send(PushEndpoint(), make_message(address)) == [delivery]
+
+
+async def test_each_message_has_its_own_answer_in_order() -> None:
+    addresses = ["phone-1", "gone-1", "phone-2"]
+    answers = await send(PushEndpoint(), *map(make_message, addresses))
+    assert [type(answer) for answer in answers] == [Accepted, Gone, Accepted]
+
+
+async def test_more_messages_than_one_batch_are_all_sent() -> None:
+    endpoint = PushEndpoint()
+    messages = [make_message(f"phone-{number}") for number in range(MOST_AT_ONCE + 1)]
+    answers = await send(endpoint, *messages)
+    assert len(answers) == len(endpoint.messages) == MOST_AT_ONCE + 1
+
+
+async def test_silence_of_the_provider_is_tried_again() -> None:
+    endpoint = PushEndpoint()
+    async with (
+        serving(make_app(endpoint)) as base_url,
+        pushing(base_url, answer_s=0.1) as push,
+        httpx.AsyncClient(base_url=base_url) as client,
+    ):
+        await client.post("/hold")
+        answers = await push.send([make_message("phone-1")])
+        await client.post("/release")
+    assert answers == [Later("DeadlineExceededError")]
+    assert len(endpoint.messages) == 1, "it arrived all the same: at least once, not once"
+
+
+async def test_provider_that_is_not_there_is_tried_again() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        async with pushing(f"http://127.0.0.1:{closed.getsockname()[1]}") as push:
+            [answer] = await push.send([make_message("phone-1")])
+    assert isinstance(answer, Later)
+
+
+async def test_nothing_to_send_asks_nobody() -> None:
+    async with pushing("http://127.0.0.1:9") as push:
+        assert await push.send([]) == []
