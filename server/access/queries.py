@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlmodel import col, select, update
+from sqlmodel import col, func, select, update
 
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
 from server.kit.db import insert_new
+from server.parcels.tables import Stay, StayParcel
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -35,13 +36,28 @@ async def find_grant(
     return (await session.exec(query.with_for_update() if is_held else query)).one_or_none()
 
 
+async def get_grant(session: AsyncSession, grant_id: uuid.UUID) -> Grant:
+    """The grant of this id, which is there."""
+    return (await session.exec(select(Grant).where(Grant.id == grant_id))).one()
+
+
 async def find_newest_grant(
-    session: AsyncSession, *, parcel_id: uuid.UUID, action: Action, stay: bytes
+    session: AsyncSession,
+    *,
+    parcel_id: uuid.UUID,
+    action: Action,
+    stay: bytes,
+    holder_id: uuid.UUID | None,
 ) -> Grant | None:
-    """The newest grant of this action for a parcel's stay, living or not; its row is held."""
+    """The holder's newest grant of this action for a parcel's stay, living or not, held."""
     query = (
         select(Grant)
-        .where(Grant.parcel_id == parcel_id, Grant.action == action, Grant.stay == stay)
+        .where(
+            Grant.parcel_id == parcel_id,
+            Grant.action == action,
+            Grant.stay == stay,
+            Grant.holder_id == holder_id,
+        )
         .order_by(col(Grant.created_at).desc(), col(Grant.id).desc())
         .limit(1)
         .with_for_update()
@@ -107,10 +123,10 @@ async def find_token(
 
 
 async def revoke_grant_tokens(
-    session: AsyncSession, grant_ids: Collection[uuid.UUID], *, now: datetime, now_s: int
-) -> bool:
-    """Marks the living tokens of these grants as revoked; whether there were any."""
-    return bool(await _revoke(session, col(IssuedToken.grant_id).in_(grant_ids), now, now_s))
+    session: AsyncSession, grant_id: uuid.UUID, *, now: datetime, now_s: int
+) -> None:
+    """Marks the living tokens of the grant as revoked."""
+    await _revoke(session, col(IssuedToken.grant_id) == grant_id, now, now_s)
 
 
 async def revoke_device_tokens(
@@ -135,6 +151,18 @@ async def list_revoked(
         .limit(limit)
     )
     return (await session.exec(query)).all()
+
+
+async def find_last_revoked_at(
+    session: AsyncSession, lid: LockerId, *, now_s: int
+) -> datetime | None:
+    """When a token of the locker that is not over yet was last revoked."""
+    query = select(func.max(IssuedToken.revoked_at)).where(
+        IssuedToken.lid == lid,
+        col(IssuedToken.revoked_at).is_not(None),
+        IssuedToken.exp >= now_s,
+    )
+    return (await session.exec(query)).one()
 
 
 async def draw_seq(session: AsyncSession, kind: StatementType) -> int:
@@ -166,6 +194,18 @@ async def find_statement(
             col(SignedStatement.audience).in_((lid, EVERY_LOCKER)),
         )
         .order_by(col(SignedStatement.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def find_last_stay(session: AsyncSession, parcel_id: uuid.UUID) -> Stay | None:
+    """The newest stay that began with this parcel in it, whether it goes on or not."""
+    query = (
+        select(Stay)
+        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
+        .where(StayParcel.parcel_id == parcel_id, col(Stay.begun_at).is_not(None))
+        .order_by(col(Stay.begun_at).desc(), col(Stay.id).desc())
         .limit(1)
     )
     return (await session.exec(query)).one_or_none()

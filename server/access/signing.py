@@ -1,7 +1,6 @@
-"""Making what the server signs for lockers: tokens and statements; and key sets for a root to sign.
+"""Making what the server signs for lockers: tokens and statements, all but key sets.
 
-Pure: keys, numbers and times are arguments. Root keys never come near it but in `sign_key_set`,
-which the operator runs where the root key is.
+Pure: keys, numbers and times are arguments. Key sets are signed by a root, which is never here.
 """
 
 from __future__ import annotations
@@ -9,19 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schema.codec import decode, encode
-from schema.cose import Aad, SigningKey, sign_object
-from schema.ids import KEY_ID_SIZE, KeyId, locker_text
-from schema.keys import KeyEntry, KeySet, Operation
+from schema.cose import SigningKey
+from schema.ids import KeyId, locker_text
 from schema.statements import (
     Acknowledgement,
     Configuration,
-    KeySetStatement,
     Revocations,
-    SignedStatement,
-    StatementType,
     Time,
-    parse_statement,
     sign_statement,
 )
 from schema.tokens import Claims, issue_token
@@ -32,15 +25,9 @@ if TYPE_CHECKING:
 
     from schema.codec import Value
     from schema.ids import LockerId, StayId, TokenId
-    from schema.keys import Role, Roots
+    from schema.keys import KeyEntry, KeySet, Operation, Role
     from server.access.rules import RevocationList, Span
     from server.kit.keyring import PrivateKey
-
-ISSUER_ACTIONS = Operation.OPEN | Operation.DEPOSIT | Operation.INSPECT | Operation.SYNC
-"""What an online issuer may sign (PROTOCOL 2, key roles)."""
-
-ISSUER_TTL_S = 7 * 86_400
-"""Longest life of a token that an online issuer signs (PROTOCOL 2, key roles)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,49 +119,6 @@ def make_configuration(
     return sign_statement(issuer.key, issuer.kid, Configuration(lid, seq, now, values))
 
 
-def draft_key_set(
-    audience: LockerId, *, seq: int, now: int, issuers: Sequence[PrivateKey], seal: PrivateKey
-) -> bytes:
-    """What a root is asked to sign: all living issuer keys, and the key that envelopes go to."""
-    keys = (*(_issuer_entry(key) for key in issuers), _seal_entry(seal))
-    body = KeySetStatement(audience, seq, now, keys)
-    return encode([body.lid, body.seq, body.iat, [key.as_value() for key in body.keys]])
-
-
-def sign_key_set(draft: bytes, *, kid: KeyId, seed: bytes) -> bytes:
-    """The draft signed by a root; Malformed when a locker would refuse its form."""
-    decode(draft)
-    signed = sign_object(SigningKey(seed), Aad.KEY_SET, draft, kid)
-    parse_statement(StatementType.KEY_SET, signed)
-    return signed
-
-
-def is_by_root(statement: SignedStatement, roots: Roots) -> bool:
-    """Whether one of the roots signed the statement."""
-    public = roots.find(statement.signed.kid)
-    return public is not None and statement.is_signed_by(public)
-
-
-def split_root_key(root: bytes) -> tuple[KeyId, bytes]:
-    """Id and public key of a root as settings and `locker init` write it: 2 and 32 bytes."""
-    return KeyId(root[:KEY_ID_SIZE]), root[KEY_ID_SIZE:]
-
-
 def unix_s(at: datetime) -> int:
     """The Unix second of an instant."""
     return int(at.timestamp())
-
-
-def _issuer_entry(key: PrivateKey) -> KeyEntry:
-    return KeyEntry(
-        kid=key.kid,
-        public=key.public,
-        actions=int(ISSUER_ACTIONS),
-        max_ttl=ISSUER_TTL_S,
-        nbf=unix_s(key.not_before),
-        exp=unix_s(key.expires_at),
-    )
-
-
-def _seal_entry(key: PrivateKey) -> KeyEntry:
-    return KeyEntry(kid=key.kid, public=key.public, actions=0, max_ttl=0, nbf=0, exp=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import JSON, BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from server.access.rules import Action, GrantState
@@ -34,7 +34,7 @@ class Grant(SQLModel, table=True):
     stay: bytes
     compartment: int | None = None
     """Its number, where the grant is for that door alone."""
-    holder_id: uuid.UUID | None = Field(default=None, foreign_key="persons.id")
+    holder_id: uuid.UUID | None = Field(default=None, foreign_key="people.id")
     granted_by: uuid.UUID | None = None
     not_before: datetime
     not_after: datetime | None = None
@@ -70,6 +70,7 @@ class IssuedToken(SQLModel, table=True):
     kid: bytes
     iat: int = Field(sa_type=BigInteger)
     exp: int = Field(sa_type=BigInteger)
+    comps: list[int] = Field(sa_type=JSON)
     raw: bytes
     revoked_at: datetime | None = None
 

@@ -1,0 +1,76 @@
+"""What access does when something has happened elsewhere: handlers of outbox events."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from server.access.service.bundles import Tools, ensure_recipient_grant, find_open_stay
+from server.access.service.revocations import revoke_device
+from server.kit import outbox
+from server.kit.outbox import Dead, Done, Outcome
+from server.parcels import queries as parcels
+
+if TYPE_CHECKING:
+    from server.kit.clock import Clock
+    from server.kit.db import Database
+    from server.kit.ids import Ids, Randomness
+    from server.kit.keyring import Keyring
+    from server.kit.outbox import Lease
+
+GRANT_READY = "grant.ready"
+"""Tells the notices that the recipient can fetch a token: subject is the parcel."""
+
+
+class AccessJobs:
+    """Handlers for the worker; each may be called again with the same event."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        keyring: Keyring,
+        ids: Ids,
+        randomness: Randomness,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._ids = ids
+        self._randomness = randomness
+        self._clock = clock
+
+    async def on_parcel_deposited(self, held: Lease) -> Outcome:
+        """Gives the recipient the right to open, and says so to the notices.
+
+        Nothing happens for a parcel that was taken away or collected meanwhile.
+        """
+        tools = self._tools()
+        async with self._database.write() as session:
+            parcel = await parcels.lock_parcel(session, held.subject)
+            if parcel is None:
+                return Dead("there is no such parcel")
+            stay = await find_open_stay(session, parcel, now=tools.now)
+            if stay is None:
+                return Done()
+            grant = await ensure_recipient_grant(session, parcel, stay, tools=tools)
+            if grant is None:
+                return Done()
+            await outbox.append(
+                session,
+                id=uuid.uuid5(held.id, GRANT_READY),
+                kind=GRANT_READY,
+                subject=parcel.id,
+                facts={"grantId": str(grant.id), "stayId": str(stay.id)},
+                at=tools.now,
+            )
+        return Done()
+
+    async def on_device_removed(self, held: Lease) -> Outcome:
+        """Puts the removed device's tokens on the list of every locker that they would open."""
+        async with self._database.write() as session:
+            await revoke_device(session, held.subject, keyring=self._keyring, now=self._clock.now())
+        return Done()
+
+    def _tools(self) -> Tools:
+        return Tools(self._keyring, self._ids, self._randomness, self._clock.now())

@@ -1,0 +1,1 @@
+"""The use-cases of access: statements, grants and their tokens, bundles, facts about them."""

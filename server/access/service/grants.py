@@ -1,0 +1,164 @@
+"""Grants and the tokens issued for them: made, handed out, withdrawn, spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from schema.ids import ID_SIZE, StayId, TokenId
+from server.access import queries, signing
+from server.access.rules import (
+    DEPTH,
+    Action,
+    GrantState,
+    Turn,
+    find_grant_state,
+    fit_span,
+    is_fresh_enough,
+    on_the_wire,
+)
+from server.access.service.statements import find_revocation_seq
+from server.access.tables import Grant, IssuedToken
+from server.kit.errors import Refusal
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from server.access.service.statements import Signer
+    from server.kit.db import Session
+    from server.kit.ids import Randomness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantTerms:
+    """Who may do what with which stay. Without `granted_by` it is the server's own rule."""
+
+    action: Action
+    parcel_id: uuid.UUID
+    locker_id: uuid.UUID
+    stay: StayId
+    compartment: int | None
+    holder_id: uuid.UUID | None
+    granted_by: uuid.UUID | None = None
+    not_after: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The device that a token is bound to."""
+
+    device_id: uuid.UUID
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A token as its device gets it."""
+
+    raw: bytes
+    exp: int
+
+
+async def issue_grant(
+    session: Session, terms: GrantTerms, *, grant_id: uuid.UUID, now: datetime
+) -> Grant:
+    """An active grant of these terms; one of the same id stays as it is and is returned."""
+    grant = Grant(
+        id=grant_id,
+        created_at=now,
+        action=terms.action,
+        state=GrantState.ACTIVE,
+        parcel_id=terms.parcel_id,
+        locker_id=terms.locker_id,
+        stay=terms.stay,
+        compartment=terms.compartment,
+        holder_id=terms.holder_id,
+        granted_by=terms.granted_by,
+        not_before=now,
+        not_after=terms.not_after,
+    )
+    if await queries.insert_grant(session, grant):
+        return grant
+    return await queries.get_grant(session, grant_id)
+
+
+async def issue_token(
+    session: Session,
+    grant: Grant,
+    holder: Holder,
+    *,
+    signer: Signer,
+    end: datetime,
+    comps: tuple[int, ...],
+    randomness: Randomness,
+    now: datetime,
+) -> Issued | Refusal:
+    """A token for the grant, bound to the device and good until `end` at the latest.
+
+    The one handed out before is given again while at least half of its life is left and nothing
+    about it changed. WRONG_STATE when the grant is over or nothing of its time is left.
+    """
+    now_s = signing.unix_s(now)
+    wanted = fit_span(now_s, signing.unix_s(end), signer.issuer.rights)
+    if grant.state is not GrantState.ACTIVE or wanted is None:
+        return Refusal(ProblemCode.WRONG_STATE, "The time for this is over.")
+    operation, role = on_the_wire(grant.action)
+    former = await queries.find_newest_token(session, grant_id=grant.id, device_id=holder.device_id)
+    if (
+        former is not None
+        and former.kid == signer.issuer.kid
+        and former.comps == list(comps)
+        and is_fresh_enough(exp=former.exp, wanted=wanted.exp, now=now_s)
+    ):
+        return Issued(former.raw, former.exp)
+    terms = signing.TokenTerms(
+        cti=TokenId(randomness.take(ID_SIZE)),
+        holder=holder.public_key,
+        role=role,
+        operation=operation,
+        stay=StayId(grant.stay),
+        span=wanted,
+        comps=comps,
+        depth=DEPTH if grant.action is Action.OPEN else 0,
+        minrev=await find_revocation_seq(session, signer.lid),
+    )
+    raw = signing.make_token(signer.issuer, signer.lid, terms)
+    token = IssuedToken(
+        cti=terms.cti,
+        grant_id=grant.id,
+        device_id=holder.device_id,
+        lid=signer.lid,
+        kid=signer.issuer.kid,
+        iat=wanted.nbf,
+        exp=wanted.exp,
+        comps=list(comps),
+        raw=raw,
+    )
+    await queries.insert_token(session, token)
+    return Issued(raw, wanted.exp)
+
+
+async def end_grant(
+    session: Session, grant: Grant, turn: Turn, *, now: datetime, by: uuid.UUID | None = None
+) -> bool:
+    """Turns the grant; False, and nothing changed, where its state does not take this turn."""
+    state = find_grant_state(grant.state, turn)
+    if state is None:
+        return False
+    await queries.change_grant(session, grant, state, now=now, by=by)
+    return True
+
+
+async def on_stay_ended(session: Session, stay: StayId, *, now: datetime) -> None:
+    """Every grant of the stay is used up: at the locker its tokens are dead with it."""
+    for grant in await queries.list_living_grants(session, stay):
+        await end_grant(session, grant, Turn.USE_UP, now=now)
+
+
+async def on_deposited(session: Session, stay: StayId, *, now: datetime) -> None:
+    """The grants to deposit into this stay are used up: its door has closed on the parcel."""
+    for grant in await queries.list_living_grants(session, stay):
+        if grant.action in {Action.DEPOSIT, Action.DROPOFF}:
+            await end_grant(session, grant, Turn.USE_UP, now=now)

@@ -1,0 +1,102 @@
+"""Taking rights back: a grant, or every token of a device, onto the lists of the lockers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from schema.ids import LockerId
+from server.access import queries, signing
+from server.access.rules import Action, GrantState, Turn
+from server.access.service.grants import end_grant
+from server.access.service.statements import ensure_revocations, find_signer
+from server.kit.auth import Actor, Permission, Scope, deny
+from server.kit.errors import BrokenPromise, Refusal
+from server.lockers.service.reading import find_locker
+from server.parcels import queries as parcels
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from server.access.service.statements import Carried
+    from server.access.tables import Grant
+    from server.kit.db import Session
+    from server.kit.keyring import Keyring
+    from server.parcels.tables import Parcel
+
+OF_THE_HOUSE = frozenset({Action.DEPOSIT, Action.REMOVE, Action.INSPECT, Action.SERVICE})
+"""What carriers and hubs are granted, and may take from one another; never a recipient's own."""
+
+_UNKNOWN = Refusal(ProblemCode.NOT_FOUND, field="grantId")
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A grant that is over, and the list that tells its locker; None if no token had left."""
+
+    grant: Grant
+    statement: Carried | None
+
+
+async def revoke_grant(
+    session: Session, actor: Actor, *, grant_id: uuid.UUID, keyring: Keyring, now: datetime
+) -> Withdrawn | Refusal:
+    """Ends the grant and puts its tokens on the next list; whoever carries that ends them there.
+
+    Holders take back their own, a carrier or hub what was granted in its parcels' course, an
+    operator any. To others it is NOT_FOUND. Repeating gives the newest list again.
+    """
+    grant = await queries.find_grant(session, grant_id, is_held=True)
+    parcel = None if grant is None else await parcels.find_parcel(session, grant.parcel_id)
+    if grant is None or parcel is None or not _may_revoke(actor, grant, parcel):
+        return (
+            deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND, field="grantId")
+        )
+    was_living = await end_grant(
+        session, grant, Turn.REVOKE, now=now, by=actor.person_id or actor.carrier_id
+    )
+    if not was_living and grant.state is not GrantState.REVOKED:
+        return Refusal(ProblemCode.WRONG_STATE, f"This grant is {grant.state} already.", "grantId")
+    locker = await find_locker(session, grant.locker_id)
+    if locker is None:
+        raise BrokenPromise(f"grant {grant.id} is for no locker")
+    lid = LockerId(locker.lid)
+    await queries.revoke_grant_tokens(session, grant.id, now=now, now_s=signing.unix_s(now))
+    return Withdrawn(grant, await _tell(session, lid, keyring=keyring, now=now))
+
+
+async def revoke_device(
+    session: Session, device_id: uuid.UUID, *, keyring: Keyring, now: datetime
+) -> int:
+    """Puts the living tokens of a device on the list of each locker they would open; how many
+    lockers. The grants stay: the person's other devices go on.
+    """
+    lids = await queries.revoke_device_tokens(
+        session, device_id, now=now, now_s=signing.unix_s(now)
+    )
+    for lid in map(LockerId, lids):
+        await _tell(session, lid, keyring=keyring, now=now)
+    return len(lids)
+
+
+async def _tell(
+    session: Session, lid: LockerId, *, keyring: Keyring, now: datetime
+) -> Carried | None:
+    """The list as it is now. Without a living key of ours it waits for the next bundle."""
+    signer = await find_signer(session, lid, keyring=keyring, now=now)
+    if isinstance(signer, Refusal):
+        return None
+    return await ensure_revocations(session, signer, now=now)
+
+
+def _may_revoke(actor: Actor, grant: Grant, parcel: Parcel) -> bool:
+    may = Permission.GRANT_REVOKE
+    if (may, Scope.NETWORK, None) in actor.grants:
+        return True
+    if actor.person_id is not None and grant.holder_id == actor.person_id:
+        return actor.can(may)
+    if grant.action not in OF_THE_HOUSE:
+        return False
+    return actor.can(may, carrier=parcel.carrier_id) or actor.can(may, hub=parcel.hub_id)

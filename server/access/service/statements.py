@@ -1,0 +1,228 @@
+"""Statements for lockers: the newest of each kind, signed by a key that the locker can learn.
+
+Whoever hands them out carries them; a locker takes only what is newer than what it has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from schema.ids import KeyId, LockerId
+from schema.statements import (
+    CFG_CLOSE_OVERDUE_S,
+    CFG_PRESENCE_CODE,
+    CLOSE_OVERDUE_DEFAULT_S,
+    NONCE_SIZE,
+    Configuration,
+    Revocations,
+    StatementType,
+    parse_statement,
+)
+from server.access import queries, signing
+from server.access.rules import Revoked, list_revocations
+from server.access.tables import SignedStatement
+from server.kit.auth import Actor, deny
+from server.kit.errors import BrokenPromise, Refusal
+from server.kit.keyring import Keyring, Purpose
+from server.ledger import service as ledger
+from server.lockers.service import keysets
+from server.lockers.service.reading import find_locker
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from schema.codec import Value
+    from schema.keys import KeySet
+    from server.access.signing import Issuer
+    from server.kit.db import Session
+
+REVOKED_AT_ONCE = 200
+"""Revoked tokens looked at for one list; beyond 40 the oldest issue is raised anyway."""
+
+DEFAULT_CONFIGURATION: dict[int, Value] = {
+    CFG_PRESENCE_CODE: False,
+    CFG_CLOSE_OVERDUE_S: CLOSE_OVERDUE_DEFAULT_S,
+}
+"""What a locker is told when it joins."""
+
+_NO_KEY_SET = Refusal(
+    ProblemCode.WRONG_STATE,
+    "The operator has not published a key set that holds a living key of this server.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """One signed statement on its way; `seq` is None for kinds that have none."""
+
+    kind: StatementType
+    seq: int | None
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Our key for one locker, and the key set by which the locker knows it."""
+
+    lid: LockerId
+    issuer: Issuer
+    trusted: KeySet
+    key_set: Carried
+
+
+async def find_signer(
+    session: Session, lid: LockerId, *, keyring: Keyring, now: datetime
+) -> Signer | Refusal:
+    """The key that signs for this locker now; WRONG_STATE while no root has published one."""
+    row = await keysets.find_key_set(session, lid)
+    if row is None:
+        return _NO_KEY_SET
+    trusted, keys = keysets.keys_of(row), keyring.list_keys(Purpose.ISSUER)
+    issuer = signing.find_issuer(keys, trusted, now=signing.unix_s(now))
+    if issuer is None:
+        return _NO_KEY_SET
+    return Signer(lid, issuer, trusted, Carried(StatementType.KEY_SET, row.seq, row.statement))
+
+
+async def list_statements(session: Session, signer: Signer, *, now: datetime) -> list[Carried]:
+    """Everything that a phone brings to the locker, in the order to apply: key set first.
+
+    A configuration is made if there is none; what was signed by a key that the key set no longer
+    holds is signed anew, since the locker forgets it together with that key.
+    """
+    carried = [signer.key_set]
+    revocations = await ensure_revocations(session, signer, now=now)
+    configuration = await _find_valid(session, signer, StatementType.CONFIGURATION)
+    if configuration is None:
+        configuration = await _publish_configuration(session, signer, now=now)
+    carried += [one for one in (revocations, configuration) if one is not None]
+    acknowledgement = await find_acknowledgement(session, signer, now=now)
+    return carried if acknowledgement is None else [*carried, acknowledgement]
+
+
+async def find_acknowledgement(
+    session: Session, signer: Signer, *, now: datetime
+) -> Carried | None:
+    """That the locker's journal is stored so far; None before its first entry, or after a fork."""
+    tip = await ledger.find_tip(session, signer.lid)
+    if tip is None or tip.seq == 0 or await ledger.is_distrusted(session, signer.lid):
+        return None
+    raw = signing.make_acknowledgement(
+        signer.issuer, signer.lid, now=signing.unix_s(now), upto_seq=tip.seq, head=tip.head
+    )
+    return Carried(StatementType.ACKNOWLEDGEMENT, None, raw)
+
+
+async def ensure_revocations(session: Session, signer: Signer, *, now: datetime) -> Carried | None:
+    """The list that counts at the locker, made anew where the newest says too little or its signer
+    is gone; None while nothing was ever revoked there.
+    """
+    former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
+    revoked_at = await queries.find_last_revoked_at(session, signer.lid, now_s=signing.unix_s(now))
+    if former is None and revoked_at is None:
+        return None
+    valid = await _find_valid(session, signer, StatementType.REVOCATIONS)
+    is_behind = former is not None and revoked_at is not None and former.made_at < revoked_at
+    if valid is None or is_behind:
+        return await publish_revocations(session, signer, now=now)
+    return valid
+
+
+async def publish_revocations(session: Session, signer: Signer, *, now: datetime) -> Carried:
+    """A new list of everything revoked at the locker, with the next number."""
+    now_s = signing.unix_s(now)
+    former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
+    revoked = await queries.list_revoked(session, signer.lid, now_s=now_s, limit=REVOKED_AT_ONCE)
+    listed = list_revocations(
+        (Revoked(one.cti, one.iat, one.exp) for one in revoked),
+        min_iat=0 if former is None else _revocations_of(former).min_iat,
+        now=now_s,
+    )
+    seq = await queries.draw_seq(session, StatementType.REVOCATIONS)
+    raw = signing.make_revocations(signer.issuer, signer.lid, seq=seq, now=now_s, listed=listed)
+    return await _keep(session, signer, StatementType.REVOCATIONS, seq=seq, raw=raw, now=now)
+
+
+async def sign_time(
+    session: Session,
+    actor: Actor,
+    *,
+    locker_id: uuid.UUID,
+    nonce: bytes,
+    keyring: Keyring,
+    now: datetime,
+) -> Carried | Refusal:
+    """The present time for the one hello whose nonce this is; for any device that is signed in."""
+    if actor.device_id is None:
+        return deny(actor)
+    if len(nonce) != NONCE_SIZE:
+        rule = f"nonce: must be {NONCE_SIZE} bytes, derived from the locker's hello."
+        return Refusal(ProblemCode.INPUT_INVALID, rule, "nonce")
+    locker = await find_locker(session, locker_id)
+    if locker is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="lockerId")
+    signer = await find_signer(session, LockerId(locker.lid), keyring=keyring, now=now)
+    if isinstance(signer, Refusal):
+        return signer
+    raw = signing.make_time(signer.issuer, signer.lid, now=signing.unix_s(now), nonce=nonce)
+    return Carried(StatementType.TIME, None, raw)
+
+
+async def find_revocation_seq(session: Session, lid: LockerId) -> int:
+    """The number of the newest list of revocations for the locker, 0 without one."""
+    row = await queries.find_statement(session, StatementType.REVOCATIONS, lid)
+    return 0 if row is None else row.seq
+
+
+async def _publish_configuration(session: Session, signer: Signer, *, now: datetime) -> Carried:
+    """The former configuration signed anew, or the first one."""
+    former = await queries.find_statement(session, StatementType.CONFIGURATION, signer.lid)
+    values = DEFAULT_CONFIGURATION if former is None else _configuration_of(former).values
+    seq = await queries.draw_seq(session, StatementType.CONFIGURATION)
+    raw = signing.make_configuration(
+        signer.issuer, signer.lid, seq=seq, now=signing.unix_s(now), values=values
+    )
+    return await _keep(session, signer, StatementType.CONFIGURATION, seq=seq, raw=raw, now=now)
+
+
+async def _keep(
+    session: Session, signer: Signer, kind: StatementType, *, seq: int, raw: bytes, now: datetime
+) -> Carried:
+    row = SignedStatement(
+        kind=kind.value,
+        seq=seq,
+        audience=signer.lid,
+        kid=signer.issuer.kid,
+        raw=raw,
+        made_at=now,
+    )
+    await queries.insert_statement(session, row)
+    return Carried(kind, seq, raw)
+
+
+async def _find_valid(session: Session, signer: Signer, kind: StatementType) -> Carried | None:
+    """The newest statement of the kind if the published key set still holds its signer."""
+    row = await queries.find_statement(session, kind, signer.lid)
+    if row is None:
+        return None
+    rights = signer.trusted.find_signer(KeyId(row.kid))
+    if rights is None or not parse_statement(kind, row.raw).is_signed_by(rights.public):
+        return None
+    return Carried(kind, row.seq, row.raw)
+
+
+def _revocations_of(row: SignedStatement) -> Revocations:
+    body = parse_statement(StatementType.REVOCATIONS, row.raw).body
+    if not isinstance(body, Revocations):
+        raise BrokenPromise(f"a kept list of revocations was read as {type(body).__name__}")
+    return body
+
+
+def _configuration_of(row: SignedStatement) -> Configuration:
+    body = parse_statement(StatementType.CONFIGURATION, row.raw).body
+    if not isinstance(body, Configuration):
+        raise BrokenPromise(f"a kept configuration was read as {type(body).__name__}")
+    return body
