@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from nacl import bindings
 
 from schema.codec import Malformed, Value, decode, encode
 from schema.envelopes import (
     MAX_ENVELOPE_SIZE,
     MAX_INFLATED_SIZE,
     Contents,
-    Outer,
     Reading,
     envelope_size,
     open_envelope,
@@ -26,6 +24,7 @@ from schema.envelopes import (
 )
 from schema.ids import LIMIT, LockerId
 from schema.noise import x25519_public
+from tests.schema.crafted import make_inner, make_outer, open_packed
 from tests.schema.makers import (
     LID,
     NOW,
@@ -93,23 +92,6 @@ def test_whole_journal_survives_the_way() -> None:
     assert (contents.entries, contents.head) == (raws, head)
 
 
-def _inner(lid: bytes, packed: bytes, signer: str = "locker") -> bytes:
-    """The inside of an envelope as `signer` would sign it, whatever `packed` is."""
-    digest = bindings.crypto_hash_sha256(packed)
-    signature = signing_key(signer).sign(b"SLK1-up" + lid + digest)
-    return encode([lid, packed, signature])
-
-
-def _outer(*, lid: LockerId = LID, first: int = 1, last: int = 1) -> Outer:
-    return Outer(kid=SEALING_KID, lid=lid, first=first, last=last, sealed=b"")
-
-
-def _contents(data: bytes) -> Contents:
-    """Open signed contents that a locker gone bad compressed as it liked."""
-    known = {LID: LOCKER.public}.get
-    return open_envelope(_outer(), _inner(LID, data), find_locker_key=known)
-
-
 KID_AT = len(encode([1])) + 1
 ONE_ENTRY: list[Value] = [1, [b"entry"], bytes(32), []]
 PLAIN = encode(ONE_ENTRY)
@@ -117,12 +99,12 @@ PLAIN = encode(ONE_ENTRY)
 
 def test_stream_made_by_another_compressor_is_opened() -> None:
     for level in (0, 1, 6):
-        assert _contents(zlib.compress(PLAIN, level)).entries == (b"entry",)
+        assert open_packed(zlib.compress(PLAIN, level)).entries == (b"entry",)
 
 
 def test_zip_bomb_is_refused_within_the_bound() -> None:
     with pytest.raises(Malformed, match="too long"):
-        _contents(zlib.compress(bytes(64 * 1024 * 1024), 9))
+        open_packed(zlib.compress(bytes(64 * 1024 * 1024), 9))
 
 
 @pytest.mark.parametrize(("spare", "opens"), [(0, True), (-1, False)])
@@ -132,63 +114,65 @@ def test_inflating_ends_exactly_at_the_bound(spare: int, *, opens: bool) -> None
     plain = encode([1, [bytes(filler)], bytes(32), []])
     assert len(plain) == size
     if opens:
-        assert len(_contents(zlib.compress(plain, 9)).entries[0]) == filler
+        assert len(open_packed(zlib.compress(plain, 9)).entries[0]) == filler
     else:
         with pytest.raises(Malformed, match="too long"):
-            _contents(zlib.compress(plain, 9))
+            open_packed(zlib.compress(plain, 9))
 
 
 def test_bytes_after_the_stream_are_refused() -> None:
     with pytest.raises(Malformed, match="followed by bytes"):
-        _contents(zlib.compress(PLAIN) + b"\x00")
+        open_packed(zlib.compress(PLAIN) + b"\x00")
 
 
 @pytest.mark.parametrize("cut", [1, 4, 10])
 def test_stream_cut_short_is_refused(cut: int) -> None:
     with pytest.raises(Malformed, match="cut short"):
-        _contents(zlib.compress(PLAIN)[:-cut])
+        open_packed(zlib.compress(PLAIN)[:-cut])
 
 
 @pytest.mark.parametrize("broken", [b"", b"not zlib", zlib.compress(PLAIN)[:-1] + b"\xff"])
 def test_broken_stream_is_refused(broken: bytes) -> None:
     with pytest.raises(Malformed):
-        _contents(broken)
+        open_packed(broken)
 
 
 def test_stream_that_needs_a_dictionary_is_refused() -> None:
     packer = zlib.compressobj(zdict=b"entry")
     with pytest.raises(Malformed):
-        _contents(packer.compress(PLAIN) + packer.flush())
+        open_packed(packer.compress(PLAIN) + packer.flush())
 
 
 def test_signature_is_checked_before_anything_is_inflated() -> None:
     # The stream is broken as well: the answer shows which of the two was looked at.
-    inner = _inner(LID, b"not zlib", signer="impostor")
+    inner = make_inner(b"not zlib", signer="impostor")
     with pytest.raises(Malformed, match="did not sign"):
-        open_envelope(_outer(), inner, find_locker_key={LID: LOCKER.public}.get)
+        open_envelope(make_outer(), inner, find_locker_key={LID: LOCKER.public}.get)
 
 
 def test_unknown_locker_is_refused() -> None:
     known: dict[LockerId, bytes] = {}
     with pytest.raises(Malformed, match="unknown locker"):
-        open_envelope(_outer(), _inner(LID, zlib.compress(PLAIN)), find_locker_key=known.get)
+        open_envelope(make_outer(), make_inner(zlib.compress(PLAIN)), find_locker_key=known.get)
 
 
 def test_key_of_one_locker_signs_nothing_for_another() -> None:
     known = {LID: LOCKER.public, OTHER_LID: signing_key("other locker").public}.get
     packed = zlib.compress(PLAIN)
     with pytest.raises(Malformed, match="did not sign"):
-        open_envelope(_outer(lid=OTHER_LID), _inner(OTHER_LID, packed), find_locker_key=known)
+        open_envelope(
+            make_outer(lid=OTHER_LID), make_inner(packed, lid=OTHER_LID), find_locker_key=known
+        )
     with pytest.raises(Malformed, match="unknown locker"):
-        open_envelope(_outer(lid=OTHER_LID), _inner(LID, packed), find_locker_key=known)
+        open_envelope(make_outer(lid=OTHER_LID), make_inner(packed), find_locker_key=known)
 
 
 @pytest.mark.parametrize(("first", "last"), [(1, 2), (2, 2), (1, 0), (0, 0)])
 def test_outside_that_names_other_entries_is_refused(first: int, last: int) -> None:
     known = {LID: LOCKER.public}.get
-    inner = _inner(LID, zlib.compress(PLAIN))
+    inner = make_inner(zlib.compress(PLAIN))
     with pytest.raises(Malformed, match="other entries"):
-        open_envelope(_outer(first=first, last=last), inner, find_locker_key=known)
+        open_envelope(make_outer(first=first, last=last), inner, find_locker_key=known)
 
 
 WRONG_CONTENTS: list[Value] = [
@@ -208,7 +192,7 @@ WRONG_CONTENTS: list[Value] = [
 @pytest.mark.parametrize("contents", WRONG_CONTENTS, ids=lambda contents: str(contents)[:40])
 def test_contents_of_another_form_are_malformed(contents: Value) -> None:
     with pytest.raises(Malformed):
-        _contents(zlib.compress(encode(contents)))
+        open_packed(zlib.compress(encode(contents)))
 
 
 def test_envelope_for_another_server_does_not_open() -> None:
@@ -260,9 +244,9 @@ def test_outside_of_another_form_is_malformed(wrong: dict[int, Any]) -> None:
 
 def test_inside_of_another_form_is_malformed() -> None:
     known = {LID: LOCKER.public}.get
-    good = decode(_inner(LID, zlib.compress(PLAIN)))
+    good = decode(make_inner(zlib.compress(PLAIN)))
     assert isinstance(good, list)
     wrong: list[list[Value]] = [good[:2], [*good, 0], ["text", *good[1:]], [*good[:2], bytes(63)]]
     for inner in wrong:
         with pytest.raises(Malformed):
-            open_envelope(_outer(), encode(inner), find_locker_key=known)
+            open_envelope(make_outer(), encode(inner), find_locker_key=known)

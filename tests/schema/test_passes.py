@@ -20,21 +20,12 @@ from schema.passes import (
     pin,
     show_token,
 )
+from tests.schema.crafted import LETTERS, base45
 from tests.schema.makers import NOW, STAY, make_chain, make_token, seed, signing_key
 
 SECRET = seed("pin secret")
 DEVICE = signing_key("device")
-LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
 DAY = NOW // PIN_WINDOW_S
-
-
-def base45(data: bytes) -> str:
-    """RFC 9285 written a second time, from its text."""
-    out = ""
-    for at in range(0, len(data) - 1, 2):
-        high, low = divmod(data[at] * 256 + data[at + 1], 45)
-        out += LETTERS[low] + LETTERS[high % 45] + LETTERS[high // 45]
-    return out + (LETTERS[data[-1] % 45] + LETTERS[data[-1] // 45] if len(data) % 2 else "")
 
 
 @given(st.binary(min_size=8, max_size=8).map(StayId), st.integers(0, 2**32 - 1))
