@@ -1,0 +1,144 @@
+"""What a phone keeps: its device key, bundles for doors, envelopes to carry home, receipts.
+
+A folder private to its owner; each file is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ble_agent.errors import AgentError
+from schema.cose import SEED_SIZE, SigningKey
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_ENVELOPES: Final = 1000
+"""Envelopes carried for others; beyond that no more are taken from a locker."""
+
+_NAME_SIZE: Final = 20
+
+
+class WalletBroken(AgentError):
+    """A file of the wallet cannot be read: remove it, or sign in with a new wallet."""
+
+
+class BundleMissing(AgentError):
+    """The wallet holds nothing for this parcel: fetch it while online."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A locker's word on one line of its journal, kept by whoever was at the door."""
+
+    lid: str
+    seq: int
+    head: str
+    signature: str
+    sign_public: str
+    code: int
+    comp: int | None
+    at: int
+
+
+class Wallet:
+    """One phone's folder. Two processes may read it at once; one at a time should write."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the wallet, making folder and device key where there are none."""
+        self._folder = folder
+        for part in ("bundles", "envelopes"):
+            (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+        self.key = self._load_key()
+
+    def put_bundle(self, parcel: str, bundle: dict[str, Any]) -> None:
+        """Keep a bundle under its parcel's id, in place of a former one."""
+        self._write(self._bundle_path(parcel), {"parcel": parcel, **bundle})
+
+    def get_bundle(self, parcel: str) -> dict[str, Any]:
+        """The bundle for a parcel; BundleMissing."""
+        path = self._bundle_path(parcel)
+        if not path.exists():
+            raise BundleMissing(f"nothing is cached for parcel {parcel}: fetch it while online")
+        return self._read(path)
+
+    def list_bundles(self) -> list[dict[str, Any]]:
+        """All bundles, by file name."""
+        return [self._read(path) for path in sorted((self._folder / "bundles").glob("*.json"))]
+
+    def put_envelope(self, envelope: bytes) -> bool:
+        """Keep an envelope to carry home; False when the wallet carries enough already."""
+        folder = self._folder / "envelopes"
+        if sum(1 for _ in folder.iterdir()) >= MAX_ENVELOPES:
+            return False
+        name = hashlib.sha256(envelope).hexdigest()[:_NAME_SIZE]
+        _write_whole(folder / name, envelope)
+        return True
+
+    def list_envelopes(self) -> list[bytes]:
+        """The envelopes not yet delivered, in no order that matters."""
+        return [path.read_bytes() for path in sorted((self._folder / "envelopes").iterdir())]
+
+    def drop_envelope(self, envelope: bytes) -> None:
+        """Forget an envelope that the server has."""
+        name = hashlib.sha256(envelope).hexdigest()[:_NAME_SIZE]
+        (self._folder / "envelopes" / name).unlink(missing_ok=True)
+
+    def put_receipt(self, receipt: Receipt) -> None:
+        """Keep a receipt for good."""
+        rows = [*self._receipt_rows(), _as_row(receipt)]
+        self._write(self._folder / "receipts.json", {"receipts": rows})
+
+    def list_receipts(self) -> list[Receipt]:
+        """All receipts, oldest first."""
+        return [Receipt(**row) for row in self._receipt_rows()]
+
+    def _receipt_rows(self) -> list[dict[str, Any]]:
+        path = self._folder / "receipts.json"
+        return list(self._read(path)["receipts"]) if path.exists() else []
+
+    def _bundle_path(self, parcel: str) -> Path:
+        name = hashlib.sha256(parcel.encode()).hexdigest()[:_NAME_SIZE]
+        return self._folder / "bundles" / f"{name}.json"
+
+    def _load_key(self) -> SigningKey:
+        path = self._folder / "device.key"
+        if not path.exists():
+            _write_whole(path, secrets.token_bytes(SEED_SIZE))
+        try:
+            return SigningKey(path.read_bytes())
+        except ValueError as error:
+            raise WalletBroken(f"{path} is no device key") from error
+
+    def _write(self, path: Path, content: dict[str, Any]) -> None:
+        _write_whole(path, json.dumps(content, indent=1).encode())
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        try:
+            found = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise WalletBroken(f"{path} cannot be read") from error
+        if not isinstance(found, dict):
+            raise WalletBroken(f"{path} cannot be read")
+        return found
+
+
+def _as_row(receipt: Receipt) -> dict[str, Any]:
+    return {name: getattr(receipt, name) for name in Receipt.__slots__}
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace the file at once; readable by the owner alone from its first byte on."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
