@@ -1,12 +1,32 @@
-"""Every table of the house in one place, so that `kit.db.metadata` is whole once this is
-imported.
-"""
+"""Every table of the house in one place, so that importing this makes `kit.db.metadata` whole."""
 
 from __future__ import annotations
 
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
 from server.ledger.tables import ChainHead, JournalEntry, LockerReading
+from server.people.tables import (
+    ApiKey,
+    Carrier,
+    ContactAddress,
+    Device,
+    Membership,
+    Person,
+    SignInRequest,
+)
 
-TABLES = (UsedProof, Outbox, JournalEntry, ChainHead, LockerReading)
+TABLES = (
+    UsedProof,
+    Outbox,
+    JournalEntry,
+    ChainHead,
+    LockerReading,
+    Person,
+    ContactAddress,
+    Device,
+    SignInRequest,
+    Membership,
+    Carrier,
+    ApiKey,
+)
 """All tables, lowest part of the house first."""

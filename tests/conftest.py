@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
+from server.app import House, make_app
 from server.kit.db import Database
 from server.tables import TABLES
+from tests.fakes.phone import Phone
 from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock, SeededRandomness
 from tests.fakes.stores import PostgresTemplate, SqliteTemplate, empty, start_postgres
+from tests.makers import make_house
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -84,3 +88,29 @@ def hostile_inputs(request: pytest.FixtureRequest) -> int:
     """How many inputs of a stranger a test tries, all parsers together."""
     count: int = request.config.getoption("--hostile-inputs")
     return count
+
+
+@pytest.fixture
+def house(
+    database: Database,
+    clock: MovableClock,
+    ids: CountedIds,
+    randomness: SeededRandomness,
+    keyring: DerivedKeyring,
+) -> House:
+    """What the web process shares."""
+    return make_house(database, clock=clock, ids=ids, randomness=randomness, keyring=keyring)
+
+
+@pytest.fixture
+async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole web application, without a network between."""
+    transport = httpx.ASGITransport(make_app(house))
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        yield client
+
+
+@pytest.fixture
+def phone(house: House, api: httpx.AsyncClient) -> Phone:
+    """A phone that is not signed in yet."""
+    return Phone(house, api)

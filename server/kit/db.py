@@ -10,14 +10,15 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Enum, MetaData, event
+from sqlalchemy import Connection, Enum, MetaData, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel import SQLModel
+from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -93,6 +94,21 @@ class Database:
         async with AsyncSession(self.engine, expire_on_commit=False) as session:
             await session.connection(execution_options=self._reading)
             yield session
+
+    async def missing_tables(self, tables: Iterable[type[SQLModel]]) -> list[str]:
+        """Names of those tables that the database lacks; none once it is migrated."""
+        async with self.engine.connect() as connection:
+            there = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
+        return sorted({str(table.__tablename__) for table in tables} - there)
+
+    async def is_reachable(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            async with self.read() as session:
+                await session.exec(select(1))
+        except (SQLAlchemyError, OSError):
+            return False
+        return True
 
     async def close(self) -> None:
         """Close all connections; the object is of no use afterwards."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from joserfc import jws, jwt
+from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from sqlmodel import Field, SQLModel, delete, select
@@ -25,6 +25,7 @@ from schema.codes import ProblemCode
 from schema.cose import PUBLIC_KEY_SIZE, verify
 from server.kit.db import insert_new
 from server.kit.errors import Refusal
+from server.kit.http import strict_loads
 from server.kit.keyring import Keyring, PrivateKey, Purpose, current_key
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ PROOF_TOLERANCE = timedelta(seconds=120)
 (PROTOCOL 4).
 """
 
-ALGORITHM = "EdDSA"
-ALGORITHMS = [ALGORITHM, "Ed25519"]
-"""Both names of Ed25519 signatures: RFC 8037, and the fully specified one of RFC 9864."""
+ALGORITHM = "Ed25519"
+"""The fully specified name of RFC 9864, in tokens of our own."""
+
+PROOF_ALGORITHMS = (ALGORITHM, "EdDSA")
+"""In proofs also the older name (RFC 8037), which most clients still write."""
 
 MAX_PROOF_CHARACTERS = 2_048
 MAX_JTI_CHARACTERS = 128
@@ -107,18 +110,18 @@ def issue_access_token(
         "exp": expires_s,
     }
     header = {"typ": "at+jwt", "alg": ALGORITHM, "kid": key.kid.hex()}
-    text = jwt.encode(header, claims, _signing_key(key), algorithms=ALGORITHMS)
+    text = jwt.encode(header, claims, _signing_key(key), algorithms=[ALGORITHM])
     return AccessToken(text, datetime.fromtimestamp(expires_s, UTC))
 
 
 def read_access_token(keyring: Keyring, text: str, *, now: datetime) -> AccessClaims | Refusal:
     """What the token says, or SIGNED_OUT when it is not ours, damaged or over."""
     try:
-        header = jws.extract_compact(text.encode()).headers()
+        header, _, _ = _split_jwt(text)
         key = next(
             key for key in keyring.list_keys(Purpose.ACCESS) if key.kid.hex() == header["kid"]
         )
-        claims = jwt.decode(text, _signing_key(key), algorithms=ALGORITHMS).claims
+        claims = jwt.decode(text, _signing_key(key), algorithms=[ALGORITHM]).claims
         found = AccessClaims(
             person_id=uuid.UUID(claims["sub"]),
             device_id=uuid.UUID(claims["device"]),
@@ -192,33 +195,42 @@ def _refused(reason: str) -> Refusal:
 
 
 def _open_proof(text: str) -> tuple[bytes, dict[str, Any]]:
-    """Key and claims of a proof whose form and signature hold."""
+    """Key and claims of a proof whose form and signature hold.
+
+    The signature is checked by libsodium alone: it refuses malleable ones that others accept.
+    """
     if len(text) > MAX_PROOF_CHARACTERS:
         raise _BadProof("it is too long")
-    try:
-        header = jws.extract_compact(text.encode("ascii")).headers()
-        public_key = _public_key_of(header)
-        claims = jwt.decode(text, OKPKey.import_key(_jwk(public_key)), algorithms=ALGORITHMS).claims
-    except (JoseError, ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, _BadProof):
-            raise
-        raise _BadProof("it is no signed JWT") from error
-    signed, _, signature = text.rpartition(".")
-    # The JWT library's Ed25519 accepts some malleable signatures that libsodium refuses; both
-    # must agree.
-    if not verify(public_key, signed.encode("ascii"), _unbase64(signature)):
+    header, claims, signature = _split_jwt(text)
+    public_key = _public_key_of(header)
+    signed = text.rpartition(".")[0].encode("ascii")
+    if not verify(public_key, signed, signature):
         raise _BadProof("the signature does not hold")
     return public_key, claims
+
+
+def _split_jwt(text: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Header, claims and signature of a compact JWT; nothing is verified yet."""
+    try:
+        header, claims, signature = (_unbase64(part) for part in text.split("."))
+        parsed = strict_loads(header), strict_loads(claims)
+    except (ValueError, RecursionError) as error:
+        raise _BadProof("it is no signed JWT") from error
+    if not isinstance(parsed[0], dict) or not isinstance(parsed[1], dict):
+        raise _BadProof("it is no signed JWT")
+    return parsed[0], parsed[1], signature
 
 
 def _public_key_of(header: dict[str, Any]) -> bytes:
     if header.get("typ") != "dpop+jwt":
         raise _BadProof("its typ is not dpop+jwt")
-    if header.get("alg") not in ALGORITHMS:
+    if header.get("alg") not in PROOF_ALGORITHMS:
         raise _BadProof("its alg is not EdDSA")
     jwk = header.get("jwk")
     if not isinstance(jwk, dict) or jwk.get("kty") != "OKP" or jwk.get("crv") != "Ed25519":
         raise _BadProof("its jwk is no Ed25519 key")
+    if "crit" in header:
+        raise _BadProof("its header has critical members")
     if "d" in jwk:
         raise _BadProof("its jwk holds a private key")
     public_key = _unbase64(jwk.get("x"))
@@ -276,11 +288,12 @@ def normal_address(address: str) -> tuple[str, str, int | None, str] | None:
 
 
 def _unbase64(text: object) -> bytes:
-    if not isinstance(text, str):
-        raise _BadProof("its jwk is no Ed25519 key")
+    """The bytes of base64url without padding; _BadProof for anything else."""
+    if not isinstance(text, str) or not text.isascii() or "=" in text:
+        raise _BadProof("it is no base64url")
     try:
-        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError) as error:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except binascii.Error as error:
         raise _BadProof("it is no base64url") from error
 
 

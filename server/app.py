@@ -1,0 +1,155 @@
+"""Wiring of the web process: settings in, a running application out. Nothing else stands here."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from server.graph import api_schema
+from server.kit.clock import Clock, SystemClock
+from server.kit.db import Database
+from server.kit.errors import DatabaseError
+from server.kit.graph import Context
+from server.kit.identify import GRAPHQL_PATH, Identifier, Identity
+from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
+from server.kit.keyring import FileKeyring, Keyring
+from server.kit.listener import make_listener
+from server.kit.log import start_logging
+from server.kit.rates import MemoryRates, Rates, SharedRates
+from server.kit.settings import Settings
+from server.kit.view import GraphqlView
+from server.people.service import accounts
+from server.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """Everything that requests share. A test puts in its own clock, ids, randomness and keys."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    keyring: Keyring
+    rates: Rates
+
+
+def build_house(settings: Settings) -> House:
+    """The real thing: system clock and randomness, keys in files. Opens no connection yet."""
+    clock, randomness = SystemClock(), SystemRandomness()
+    alone = MemoryRates(clock)
+    return House(
+        settings=settings,
+        database=Database(settings.database_url, statement_cache=not settings.database_pooler),
+        clock=clock,
+        ids=TimedIds(clock, randomness),
+        randomness=randomness,
+        keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
+        rates=SharedRates(settings.valkey_url, alone=alone) if settings.valkey_url else alone,
+    )
+
+
+def make_app(house: House) -> Starlette:
+    """The web application. Its lifespan refuses a database without our tables, and closes it."""
+    view = _make_view(house)
+    routes: list[Route | WebSocketRoute] = [
+        Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+    ]
+    # Both spellings are answered: a redirect would turn a POST into a GET.
+    for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/"):
+        routes += [Route(path, view, methods=None), WebSocketRoute(path, view)]
+    app = Starlette(routes=routes, middleware=_middleware(house.settings), lifespan=_lifespan)
+    app.state.house = house
+    return app
+
+
+def serve(environ: Mapping[str, str]) -> None:
+    """Runs the web process by the settings in `environ` until it is told to end."""
+    settings = Settings.from_environ(environ)
+    start_logging()
+    app = make_app(build_house(settings))
+    make_listener(app, host=settings.listen_host, port=settings.listen_port).run()
+
+
+def _make_view(house: House) -> GraphqlView:
+    settings = house.settings
+    identifier = Identifier(
+        database=house.database,
+        keyring=house.keyring,
+        clock=house.clock,
+        accounts=accounts,
+        public_url=settings.public_url,
+    )
+
+    def make_context(identity: Identity, source: str) -> Context:
+        return Context(
+            database=house.database,
+            clock=house.clock,
+            ids=house.ids,
+            randomness=house.randomness,
+            keyring=house.keyring,
+            settings=settings,
+            rates=house.rates,
+            actor=identity.actor,
+            source=source,
+            proof=identity.proof,
+            access_expires_at=identity.expires_at,
+        )
+
+    return GraphqlView(
+        api_schema(),
+        identifier=identifier,
+        make_context=make_context,
+        rates=house.rates,
+        allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
+    )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    if not settings.allowed_origins:
+        return []
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "dpop"],
+    )
+    return [cors]
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    house: House = app.state.house
+    missing = await house.database.missing_tables(TABLES)
+    if missing:
+        raise DatabaseError(f"the database lacks {missing[0]}; migrate it: alembic upgrade head")
+    yield
+    await house.database.close()
+
+
+async def _healthz(request: Request) -> Response:
+    """The process lives; asks nobody."""
+    del request
+    return PlainTextResponse("ok")
+
+
+async def _readyz(request: Request) -> Response:
+    """The process can serve: the database answers."""
+    house: House = request.app.state.house
+    is_ready = await house.database.is_reachable()
+    return PlainTextResponse("ready" if is_ready else "no database", 200 if is_ready else 503)

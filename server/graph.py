@@ -1,0 +1,63 @@
+"""The root of the API: what the verticals export, listed and joined under one name each.
+
+A new vertical adds its classes to the bases below and its `NODES` to the table. Fields of `Me`
+come from every vertical that has something for the signed-in person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+import strawberry
+from strawberry.types import Info
+
+from server.kit.graph import Context, Node, NodeLoader, context_of, split_id
+from server.kit.guard import GuardedSchema, make_schema
+from server.people import graph as people
+
+NODES: Mapping[str, NodeLoader] = MappingProxyType({**people.NODES})
+"""How an object is found by its global id: kind -> loader."""
+
+NODE_TYPES: tuple[type, ...] = (*people.NODE_TYPES,)
+"""Types that only `node` leads to must be named."""
+
+
+@strawberry.type(description="The signed-in person.")
+class Me(people.Me):
+    """Joined from the verticals; it has no data of its own."""
+
+
+@strawberry.type(description="What can be read.")
+class Query:
+    """Joined from the verticals."""
+
+    @strawberry.field(description="The signed-in person; null for everybody else.")
+    def me(self, info: Info[Context, None]) -> Me | None:
+        """Its fields ask the context who it is."""
+        return Me() if context_of(info).actor.person_id is not None else None
+
+    @strawberry.field(description="An object by its global id; null if you may not see it.")
+    async def node(
+        self,
+        info: Info[Context, None],
+        key: Annotated[strawberry.ID, strawberry.argument(name="id", description="Global id.")],
+    ) -> Node | None:
+        """What does not exist and what may not be seen look alike."""
+        parts = split_id(key)
+        loader = NODES.get(parts[0]) if parts else None
+        if parts is None or loader is None:
+            return None
+        found: Node | None = await loader(context_of(info), parts[1])
+        return found
+
+
+@strawberry.type(description="What can be done. Expected refusals are Problems, not errors.")
+class Mutation(people.Mutation):
+    """Joined from the verticals."""
+
+
+def api_schema() -> GuardedSchema:
+    """The whole API with its limits in place."""
+    return make_schema(Query, Mutation, types=NODE_TYPES)

@@ -1,0 +1,1 @@
+"""People and carriers: accounts, devices, one-time codes, permissions, API keys."""

@@ -1,0 +1,129 @@
+"""Every SQL statement about people, devices, codes, roles and carriers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmodel import col, delete, func, select, update
+
+from server.people.tables import (
+    ApiKey,
+    Carrier,
+    ContactAddress,
+    Device,
+    Membership,
+    Person,
+    SignInRequest,
+)
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
+
+    from server.people.roles import Role
+    from server.people.rules import Contact
+
+PRUNE_AT_ONCE = 20
+
+
+async def find_contact(session: AsyncSession, contact: Contact) -> ContactAddress | None:
+    """The row of an address, whoever it belongs to."""
+    query = select(ContactAddress).where(
+        ContactAddress.kind == contact.kind, ContactAddress.address == contact.address
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def list_contacts(session: AsyncSession, person_id: uuid.UUID) -> Sequence[ContactAddress]:
+    """A person's addresses in the order they came."""
+    query = select(ContactAddress).where(ContactAddress.person_id == person_id)
+    return (await session.exec(query.order_by(col(ContactAddress.id)))).all()
+
+
+async def find_person(session: AsyncSession, person_id: uuid.UUID) -> Person | None:
+    """The account of this id."""
+    return await session.get(Person, person_id)
+
+
+async def find_device(session: AsyncSession, device_id: uuid.UUID) -> Device | None:
+    """The device of this id, removed ones too."""
+    return await session.get(Device, device_id)
+
+
+async def find_device_by_key(session: AsyncSession, thumbprint: str) -> Device | None:
+    """The device that was ever registered with this key, for update."""
+    query = select(Device).where(Device.thumbprint == thumbprint).with_for_update()
+    return (await session.exec(query)).one_or_none()
+
+
+async def list_devices(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Device]:
+    """A person's devices that were not removed, oldest first."""
+    query = select(Device).where(Device.person_id == person_id, col(Device.revoked_at).is_(None))
+    return (await session.exec(query.order_by(col(Device.registered_at), col(Device.id)))).all()
+
+
+async def release_push_target(session: AsyncSession, target: str, *, keeper: uuid.UUID) -> None:
+    """Takes a push target away from every device but one."""
+    statement = update(Device).where(col(Device.push_target) == target, col(Device.id) != keeper)
+    await session.exec(statement.values(push_target=None, push_kind=None))
+
+
+async def count_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> int:
+    """How many devices the account ever had, removed ones too."""
+    query = select(func.count()).select_from(Device).where(Device.person_id == person_id)
+    return (await session.exec(query)).one()
+
+
+async def lock_person(session: AsyncSession, person_id: uuid.UUID) -> None:
+    """Makes other changes to this account's devices wait until the end of the transaction."""
+    await session.exec(select(Person.id).where(Person.id == person_id).with_for_update())
+
+
+async def find_sign_in_request(
+    session: AsyncSession, request_id: uuid.UUID, *, for_update: bool = False
+) -> SignInRequest | None:
+    """The request for a code of this id."""
+    query = select(SignInRequest).where(SignInRequest.id == request_id)
+    query = query.with_for_update() if for_update else query
+    return (await session.exec(query)).one_or_none()
+
+
+async def prune_sign_in_requests(session: AsyncSession, *, before: datetime) -> None:
+    """Forgets a few requests that expired before then, addresses and all."""
+    old = select(SignInRequest.id).where(SignInRequest.expires_at < before).limit(PRUNE_AT_ONCE)
+    await session.exec(delete(SignInRequest).where(col(SignInRequest.id).in_(old)))
+
+
+async def list_memberships(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Membership]:
+    """The roles that a person holds."""
+    query = select(Membership).where(Membership.person_id == person_id)
+    return (await session.exec(query.order_by(col(Membership.id)))).all()
+
+
+async def find_membership(
+    session: AsyncSession, *, person_id: uuid.UUID, role: Role, subject: uuid.UUID | None
+) -> Membership | None:
+    """The row that gives this person this role for this subject."""
+    query = select(Membership).where(Membership.person_id == person_id, Membership.role == role)
+    query = query.where(
+        col(Membership.subject).is_(None) if subject is None else Membership.subject == subject
+    )
+    return (await session.exec(query)).first()
+
+
+async def find_carrier(session: AsyncSession, carrier_id: uuid.UUID) -> Carrier | None:
+    """The carrier of this id."""
+    return await session.get(Carrier, carrier_id)
+
+
+async def get_carrier_by_name(session: AsyncSession, name: str) -> Carrier:
+    """The carrier of exactly this name, which must exist."""
+    return (await session.exec(select(Carrier).where(Carrier.name == name))).one()
+
+
+async def find_api_key(session: AsyncSession, key_id: uuid.UUID) -> ApiKey | None:
+    """The API key of this id, revoked ones too."""
+    return await session.get(ApiKey, key_id)
