@@ -41,6 +41,7 @@ class _Air(LocalLink):
         transport: PhysicalTransport,
         data: bytes,
     ) -> None:
+        """Carry data of a Low Energy connection; without one it is lost, as in the air."""
         connection = sender_controller.le_connections.get(destination_address)
         receiver = self.find_le_controller(destination_address)
         if transport is PhysicalTransport.LE and connection is not None and receiver is not None:
@@ -56,6 +57,7 @@ class _VirtualController(Controller):
     """
 
     def on_le_connect_ind(self, packet: ll.ConnectInd) -> None:
+        """Accept a phone, or tell it that another was first."""
         super().on_le_connect_ind(packet)
         ours = packet.advertiser_address in (self.random_address, self.public_address)
         if ours and packet.initiator_address not in self.le_connections:
@@ -95,10 +97,12 @@ class _HostWire(StreamPacketSource):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Plug in."""
         self.transport = cast("asyncio.Transport", transport)  # what TCP servers hand over
         self._socket.plug(self, self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Unplug, whether the host ended or died."""
         self._socket.unplug(self)
 
 
@@ -114,6 +118,7 @@ class _Socket:
 
     @property
     def is_advertising(self) -> bool:
+        """Whether a host is there and advertises."""
         return self._controller is not None and self._controller.is_advertising
 
     def wire(self) -> _HostWire:

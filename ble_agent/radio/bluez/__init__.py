@@ -34,16 +34,15 @@ class BluezRadio:
         """Register service and advertisement; see the port."""
         await self.stop()
         bus = await self._connect()
-        station = Station(bus, self._adapter, listener, return_s=self._return_s)
+        self._station = Station(bus, self._adapter, listener, return_s=self._return_s)
         try:
-            await station.open(lid)
+            await self._station.open(lid)
         except (DBusError, TimeoutError) as error:
-            await station.close()
+            await self.stop()
             raise RadioLost(f"BlueZ offers no {self._adapter}: {error}") from error
         except RadioLost:
-            await station.close()
+            await self.stop()
             raise
-        self._station = station
 
     async def watch(self) -> None:
         """Wait for the end; see the port."""

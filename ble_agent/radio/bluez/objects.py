@@ -52,10 +52,12 @@ class GattService(ServiceInterface):
 
     @dbus_property(_READ, "UUID")
     def uuid(self) -> DBusStr:
+        """Which service phones look for."""
         return SERVICE_UUID
 
     @dbus_property(_READ, "Primary")
     def primary(self) -> DBusBool:
+        """Say that it stands for itself, not included by another."""
         return True
 
 
@@ -76,22 +78,27 @@ class Characteristic(ServiceInterface):
 
     @dbus_property(_READ, "UUID")
     def uuid(self) -> DBusStr:
+        """Which of the three this is."""
         return self._uuid
 
     @dbus_property(_READ, "Service")
     def service(self) -> DBusObjectPath:
+        """Where its service is exported."""
         return SERVICE_PATH
 
     @dbus_property(_READ, "Flags")
     def flags(self) -> Strings:
+        """What phones may do with it, in the words of BlueZ."""
         return self._flags
 
     @dbus_property(_READ, "Value")
     def value(self) -> DBusBytes:
-        return b""  # only the signal of its change says something: that is a notification
+        """Nothing: only the signal of a change carries a value, which is a notification."""
+        return b""
 
     @dbus_method("ReadValue")
     def read_value(self, options: DBusDict) -> DBusBytes:
+        """Answer one ATT read; a long one comes piece by piece, each with its offset."""
         if self.on_read is None:
             raise DBusError(_NOT_PERMITTED, "not for reading")
         offset = options.get("offset")
@@ -102,6 +109,7 @@ class Characteristic(ServiceInterface):
 
     @dbus_method("WriteValue")
     async def write_value(self, value: DBusBytes, options: DBusDict) -> None:
+        """Answer one ATT write; a long one comes whole."""
         if self.on_write is None:
             raise DBusError(_NOT_PERMITTED, "not for writing")
         try:
@@ -131,18 +139,22 @@ class Advertisement(ServiceInterface):
 
     @dbus_property(_READ, "Type")
     def kind(self) -> DBusStr:
+        """Connectable, where "broadcast" would not be."""
         return "peripheral"
 
     @dbus_property(_READ, "ServiceUUIDs")
     def service_uuids(self) -> Strings:
+        """What phones filter by; BlueZ advertises it as the complete list."""
         return [SERVICE_UUID]
 
     @dbus_property(_READ, "ManufacturerData")
     def manufacturer_data(self) -> MakerData:
+        """The tag by which a phone tells this locker from the next one."""
         return {COMPANY_ID: Variant("ay", self._tag)}
 
     @dbus_property(_READ, "Discoverable")
     def discoverable(self) -> DBusBool:
+        """Ask for the flag "general discoverable", without which phones do not show it."""
         return True
 
     @dbus_method("Release")

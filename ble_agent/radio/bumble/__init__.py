@@ -47,13 +47,12 @@ class BumbleRadio:
             raise SettingsRefused(f"no Bluetooth transport {self._transport_name!r}") from error
         except (OSError, BaseBumbleError, TimeoutError) as error:
             raise RadioLost(f"no controller at {self._transport_name}: {error}") from error
-        station = Station(transport, self._draw_address(), listener)
+        self._station = Station(transport, self._draw_address(), listener)
         try:
-            await station.open(lid)
+            await self._station.open(lid)
         except BaseBumbleError as error:
-            await station.close()
+            await self.stop()
             raise RadioLost(f"the controller at {self._transport_name} fails: {error}") from error
-        self._station = station
 
     async def watch(self) -> None:
         """Wait for the end; see the port."""
