@@ -92,6 +92,7 @@ class _GattManager(ServiceInterface):
     @dbus_method("RegisterApplication")
     async def register_application(self, path: DBusObjectPath, _: DBusDict) -> None:
         await self._bluez.register(path)
+        self._bluez.registered.set()
 
     @dbus_method("UnregisterApplication")
     def unregister_application(self, path: DBusObjectPath) -> None:
@@ -112,12 +113,14 @@ class _AdvertisingManager(ServiceInterface):
         )
         [properties] = await call
         self._bluez.advertisement = {name: value.value for name, value in properties.items()}
+        self._bluez.advertised.set()
 
     @dbus_method("UnregisterAdvertisement")
     def unregister_advertisement(self, path: DBusObjectPath) -> None:
         if self._bluez.advertisement is None:
             raise DBusError("org.bluez.Error.DoesNotExist", "not advertised")
         self._bluez.advertisement = None
+        self._bluez.advertised.clear()
 
 
 class _Device(ServiceInterface):
@@ -142,8 +145,8 @@ class _Device(ServiceInterface):
 class MockPhone:
     """A phone connected to the mock's adapter."""
 
-    def __init__(self, bluez: "MockBluez", number: int, mtu: int) -> None:
-        self.path = f"{ADAPTER_PATH}/dev_F0_F1_F2_F3_F4_{number:02X}"
+    def __init__(self, bluez: "MockBluez", path: str, mtu: int) -> None:
+        self.path = path
         self.fragment_size = min(mtu - 3, 512)
         self.gone = asyncio.Event()
         self.heard: asyncio.Queue[bytes] = asyncio.Queue()
@@ -218,11 +221,18 @@ class MockBluez:
         self.advertisement: dict[str, Any] | None = None
         self.phones: list[MockPhone] = []
         self.powered = False
+        self.flags: dict[str, list[str]] = {}
+        self.registered = asyncio.Event()
+        self.advertised = asyncio.Event()
+        self.client = ""
         self._address = address
         self._bus: MessageBus | None = None
-        self._client = ""
         self._adapter = [_Adapter(), _GattManager(self), _AdvertisingManager(self)]
         self._count = 0
+
+    @property
+    def is_running(self) -> bool:
+        return self._bus is not None
 
     @property
     def bus(self) -> MessageBus:
@@ -251,9 +261,9 @@ class MockBluez:
         self._forget()
         self.bus.unexport(ADAPTER_PATH)
 
-    def connect_phone(self, mtu: int) -> MockPhone:
+    def connect_phone(self, mtu: int, adapter_path: str = ADAPTER_PATH) -> MockPhone:
         self._count += 1
-        phone = MockPhone(self, self._count, mtu)
+        phone = MockPhone(self, f"{adapter_path}/dev_F0_F1_F2_F3_F4_{self._count:02X}", mtu)
         self.bus.export(phone.path, phone.device)
         self.phones.append(phone)
         phone.device.change(connected=True)
@@ -267,7 +277,9 @@ class MockBluez:
         for place, interfaces in objects.items():
             properties = interfaces.get("org.bluez.GattCharacteristic1")
             if properties is not None:
-                self.characteristics[properties["UUID"].value] = place
+                uuid = properties["UUID"].value
+                self.characteristics[uuid] = place
+                self.flags[uuid] = properties["Flags"].value
         await self.bus.call(
             Message(
                 destination="org.freedesktop.DBus",
@@ -275,7 +287,7 @@ class MockBluez:
                 interface="org.freedesktop.DBus",
                 member="AddMatch",
                 signature="s",
-                body=[f"type='signal',sender='{self._client}',member='PropertiesChanged'"],
+                body=[f"type='signal',sender='{self.client}',member='PropertiesChanged'"],
             )
         )
 
@@ -284,7 +296,7 @@ class MockBluez:
     ) -> list[Any]:
         """Call the application that has registered."""
         message = Message(
-            destination=self._client,
+            destination=self.client,
             path=path,
             interface=interface,
             member=member,
@@ -302,14 +314,16 @@ class MockBluez:
             self.phones.remove(phone)
         self.characteristics.clear()
         self.advertisement = None
+        self.registered.clear()
+        self.advertised.clear()
 
     def _on_message(self, message: Message) -> Message | None:
         if message.path == ADAPTER_PATH and message.member == "Set":
             self.powered = message.body[1:] == ["Powered", Variant("b", True)]
             return Message.new_method_return(message)
         if message.member == "RegisterApplication":
-            self._client = str(message.sender)
-        elif message.member == "PropertiesChanged" and message.sender == self._client:
+            self.client = str(message.sender)
+        elif message.member == "PropertiesChanged" and message.sender == self.client:
             changed = message.body[1]
             if message.path == self.characteristics.get(RESULT_UUID) and "Value" in changed:
                 for phone in self.phones:
