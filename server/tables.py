@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
 from server.ledger.tables import ChainHead, JournalEntry, LockerReading
+from server.lockers.tables import (
+    Compartment,
+    Enrolment,
+    Incident,
+    Locker,
+    Reservation,
+    SignedKeySet,
+)
+from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
 from server.people.tables import (
     ApiKey,
     Carrier,
@@ -28,5 +38,20 @@ TABLES = (
     Membership,
     Carrier,
     ApiKey,
+    Partner,
+    Hub,
+    HubOpening,
+    HubClosure,
+    Locker,
+    Enrolment,
+    Compartment,
+    SignedKeySet,
+    Reservation,
+    Incident,
+    Stay,
+    Parcel,
+    StayParcel,
+    ParcelEvent,
+    ParcelFact,
 )
 """All tables, lowest part of the house first."""

@@ -35,8 +35,6 @@ class Situation:
     is_in_dispute_window: bool = False
     is_identity_checked: bool = False
     is_found_inside: bool = False
-    has_consent: bool = False
-    """No rule of the recipient stands against the place."""
     has_reason: bool = False
     has_second_person: bool = False
     has_proof: bool = False
@@ -147,10 +145,6 @@ def _is_outside(now: Situation) -> bool:
     return not now.is_in_compartment
 
 
-def _has_consent(now: Situation) -> bool:
-    return now.has_consent
-
-
 def _has_reason(now: Situation) -> bool:
     return now.has_reason
 
@@ -228,7 +222,7 @@ TABLE: tuple[Row, ...] = (
     _row("P6", Trigger.REMOVED, "DROPPED_OFF", "IN_TRANSIT", "AGT", _for(Removal.ONWARD)),
     _row("P6b", Trigger.PASS_THROUGH, "DROPPED_OFF", "READY_FOR_PICKUP", "SRV", _is_at_destination),
     _row("P7", Trigger.SCAN, "ANNOUNCED", "IN_TRANSIT", "CAR COU"),
-    _row("P8", Trigger.LOAD, "IN_TRANSIT", "OUT_FOR_DELIVERY", "COU", _has_consent),
+    _row("P8", Trigger.LOAD, "IN_TRANSIT", "OUT_FOR_DELIVERY", "COU"),
     _row("P9", Trigger.FAIL_STOP, "OUT_FOR_DELIVERY", "IN_TRANSIT", "COU SRV", _has_reason),
     _row("P10", Trigger.DEPOSITED, "OUT_FOR_DELIVERY", "DEPOSITED", "AGT"),
     _row("P10b", Trigger.DEPOSITED, "ANNOUNCED IN_TRANSIT", "DEPOSITED", "AGT"),

@@ -105,9 +105,9 @@ async def change_allocation(session: Session, fact: Fact, change: Change) -> Com
     return compartment
 
 
-async def quarantine(session: Session, fact: Fact) -> None:
-    """Closes the compartment of the fact for a check (C14)."""
-    compartment = await queries.lock_compartment(session, fact.locker_id, fact.compartment)
+async def quarantine(session: Session, compartment_id: uuid.UUID) -> None:
+    """Closes a compartment for a check (C14); one that is broken stays out of service."""
+    compartment = await queries.find_compartment(session, compartment_id)
     if compartment is None or compartment.service in {
         ServiceState.OUT_OF_SERVICE,
         ServiceState.QUARANTINED,

@@ -24,6 +24,11 @@ async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
     return await queries.find_locker(session, locker_id)
 
 
+async def lock_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
+    """The locker, kept from changing; whoever also locks parcels or stays does this before."""
+    return await queries.lock_locker(session, locker_id)
+
+
 async def find_locker_by_lid(session: Session, lid: LockerId) -> Locker | None:
     """The locker of this protocol id; envelopes and tokens name it so."""
     return await queries.find_locker_by_lid(session, lid)

@@ -101,7 +101,6 @@ GENEROUS = Situation(
     is_in_dispute_window=True,
     is_identity_checked=True,
     is_found_inside=True,
-    has_consent=True,
     has_reason=True,
     has_second_person=True,
     has_proof=True,

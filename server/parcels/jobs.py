@@ -1,0 +1,42 @@
+"""What time does to parcels: unsensed collections settle, deadlines pass."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from server.parcels.service import waiting
+from server.parcels.service.waiting import Settling
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from server.kit.db import Database
+    from server.kit.ids import Ids
+    from server.kit.outbox import Lease
+
+
+async def settle_collection(database: Database, event: Lease, *, ids: Ids, now: datetime) -> None:
+    """Handles `parcel.settling`. A second time it finds nothing to settle."""
+    holder = event.facts["holder"]
+    settling = Settling(
+        locker_id=uuid.UUID(str(event.facts["locker"])),
+        seq=int(event.facts["seq"] or 0),
+        holder_id=None if holder is None else uuid.UUID(str(holder)),
+        is_token_valid=bool(event.facts["token_valid"]),
+    )
+    async with database.write() as session:
+        await waiting.settle_collection(
+            session, parcel_id=event.subject, settling=settling, ids=ids, now=now
+        )
+
+
+async def expire_parcels(database: Database, *, ids: Ids, now: datetime) -> int:
+    """Moves every parcel whose time is over; how many. May run at any time, also twice."""
+    total = 0
+    while True:
+        async with database.write() as session:
+            expired = await waiting.expire_parcels(session, ids=ids, now=now)
+        total += expired
+        if expired < waiting.SWEEP:
+            return total

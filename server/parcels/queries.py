@@ -1,0 +1,320 @@
+"""SQL of parcels, stays, history and facts.
+
+Who locks a parcel has locked its locker before, if it needs that at all; stays come after lockers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, false, func, or_, true
+from sqlmodel import col, select
+
+from server.kit.db import insert_new
+from server.lockers.tables import Compartment
+from server.parcels.states import Trigger
+from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from sqlmodel.sql.expression import SelectOfScalar
+
+    from server.kit.db import Session
+    from server.kit.graph import Page
+    from server.parcels.states import ParcelState
+    from server.parcels.visibility import Visibility
+
+
+class PlacedParcel(NamedTuple):
+    """A parcel with the compartment that it lies in, if it lies in one."""
+
+    parcel: Parcel
+    compartment: Compartment | None
+
+
+async def insert_parcel(session: Session, parcel: Parcel) -> bool:
+    """Whether the parcel is new; False when its tracking number or its code is taken."""
+    return await insert_new(session, Parcel, **parcel.model_dump())
+
+
+async def find_announced(
+    session: Session, *, carrier_id: uuid.UUID, tracking_no: str
+) -> Parcel | None:
+    """The parcel that a carrier announced under this number."""
+    statement = select(Parcel).where(
+        Parcel.carrier_id == carrier_id, Parcel.tracking_no == tracking_no
+    )
+    return (await session.exec(statement)).first()
+
+
+async def get_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel:
+    """The parcel of this id, which was written before."""
+    return await session.get_one(Parcel, parcel_id)
+
+
+async def find_visible(
+    session: Session, parcel_id: uuid.UUID, visibility: Visibility
+) -> PlacedParcel | None:
+    """The parcel, if the actor may see it."""
+    statement = (
+        select(Parcel, Compartment)
+        .outerjoin(Stay, col(Stay.id) == col(Parcel.stay_id))
+        .outerjoin(Compartment, col(Compartment.id) == col(Stay.compartment_id))
+        .where(Parcel.id == parcel_id, _is_visible(visibility))
+    )
+    row = (await session.exec(statement)).first()
+    return None if row is None else PlacedParcel(*row)
+
+
+async def lock_visible(
+    session: Session, parcel_id: uuid.UUID, visibility: Visibility
+) -> Parcel | None:
+    """The parcel, if the actor may see it, kept from changing until the transaction ends."""
+    statement = (
+        select(Parcel).where(Parcel.id == parcel_id, _is_visible(visibility)).with_for_update()
+    )
+    return (await session.exec(statement)).first()
+
+
+async def lock_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
+    """The parcel, kept from changing until the transaction ends."""
+    statement = select(Parcel).where(Parcel.id == parcel_id).with_for_update()
+    return (await session.exec(statement)).first()
+
+
+async def list_parcels(
+    session: Session,
+    page: Page,
+    *,
+    visibility: Visibility,
+    states: Collection[ParcelState] | None,
+    hub_id: uuid.UUID | None = None,
+) -> Sequence[PlacedParcel]:
+    """One more than the page of what can be seen, the newest first."""
+    statement = (
+        select(Parcel, Compartment)
+        .outerjoin(Stay, col(Stay.id) == col(Parcel.stay_id))
+        .outerjoin(Compartment, col(Compartment.id) == col(Stay.compartment_id))
+        .where(_is_visible(visibility))
+    )
+    if states is not None:
+        statement = statement.where(col(Parcel.state).in_(states))
+    if hub_id is not None:
+        statement = statement.where(Parcel.hub_id == hub_id)
+    if page.after is not None:
+        statement = statement.where(col(Parcel.id) < page.after)
+    statement = statement.order_by(col(Parcel.id).desc()).limit(page.limit)
+    return [PlacedParcel(*row) for row in (await session.exec(statement)).all()]
+
+
+async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
+    """The parcels that a stay was minted for, in the order of their ids."""
+    return (await session.exec(_parcels_of_stay(stay_id))).all()
+
+
+async def lock_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
+    """The same, kept from changing until the transaction ends."""
+    return (await session.exec(_parcels_of_stay(stay_id).with_for_update(of=Parcel))).all()
+
+
+async def lock_due(
+    session: Session, *, before: datetime, states: Collection[ParcelState], limit: int
+) -> Sequence[Parcel]:
+    """Parcels whose time to collect ended before and does not pause; others' locks are skipped."""
+    statement = (
+        select(Parcel)
+        .where(
+            col(Parcel.state).in_(states),
+            col(Parcel.available_through) < before,
+            col(Parcel.pause_cause).is_(None),
+        )
+        .order_by(col(Parcel.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.exec(statement)).all()
+
+
+async def get_stay(session: Session, stay_id: uuid.UUID) -> Stay:
+    """The stay of this row id, which another row names."""
+    return await session.get_one(Stay, stay_id)
+
+
+async def find_stay(session: Session, name: bytes) -> Stay | None:
+    """The stay that the protocol names so."""
+    return (await session.exec(select(Stay).where(Stay.name == name))).first()
+
+
+async def lock_stay(session: Session, name: bytes) -> Stay | None:
+    """The stay of this name, kept from changing until the transaction ends."""
+    return (await session.exec(select(Stay).where(Stay.name == name).with_for_update())).first()
+
+
+async def find_running_stay(session: Session, compartment_id: uuid.UUID) -> Stay | None:
+    """The stay that the compartment holds now; there is at most one."""
+    statement = select(Stay).where(
+        Stay.compartment_id == compartment_id,
+        col(Stay.begun_at).is_not(None),
+        col(Stay.ended_at).is_(None),
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_running_stay_at(session: Session, locker_id: uuid.UUID, number: int) -> Stay | None:
+    """The stay that the compartment of this number holds now."""
+    statement = (
+        select(Stay)
+        .join(Compartment, col(Compartment.id) == col(Stay.compartment_id))
+        .where(
+            Compartment.locker_id == locker_id,
+            Compartment.number == number,
+            col(Stay.begun_at).is_not(None),
+            col(Stay.ended_at).is_(None),
+        )
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_unused_stay(
+    session: Session, *, parcel_id: uuid.UUID, locker_id: uuid.UUID
+) -> Stay | None:
+    """A stay minted for this parcel at this locker that has not begun."""
+    statement = (
+        select(Stay)
+        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
+        .where(
+            StayParcel.parcel_id == parcel_id,
+            Stay.locker_id == locker_id,
+            col(Stay.begun_at).is_(None),
+            col(Stay.ended_at).is_(None),
+        )
+        .order_by(col(Stay.id).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def take_fact(
+    session: Session,
+    *,
+    locker_id: uuid.UUID,
+    seq: int,
+    at: datetime,
+    trigger: Trigger,
+    stay: bytes | None,
+) -> bool:
+    """Whether this journal entry is heard of for the first time."""
+    return await insert_new(
+        session, ParcelFact, locker_id=locker_id, seq=seq, at=at, trigger=trigger, stay=stay
+    )
+
+
+async def find_last_event(session: Session, parcel_id: uuid.UUID) -> ParcelEvent | None:
+    """The newest line of a parcel's history."""
+    statement = (
+        select(ParcelEvent)
+        .where(ParcelEvent.parcel_id == parcel_id)
+        .order_by(col(ParcelEvent.number).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_deposit(session: Session, parcel_id: uuid.UUID) -> ParcelEvent | None:
+    """The newest line of a parcel's history in which a locker stored it."""
+    statement = (
+        select(ParcelEvent)
+        .where(ParcelEvent.parcel_id == parcel_id, ParcelEvent.trigger == Trigger.DEPOSITED)
+        .order_by(col(ParcelEvent.number).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
+    """The stay of a parcel that began last, ended or not."""
+    statement = (
+        select(Stay)
+        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
+        .where(StayParcel.parcel_id == parcel_id, col(Stay.begun_at).is_not(None))
+        .order_by(col(Stay.begun_at).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def list_events(
+    session: Session, parcel_ids: Collection[uuid.UUID], *, limit: int, after: uuid.UUID | None
+) -> Sequence[ParcelEvent]:
+    """At most `limit` lines of each history, oldest first, those behind the line `after`.
+
+    A cursor belongs to one parcel; for the others it stands before the first line.
+    """
+    place = func.row_number().over(
+        partition_by=col(ParcelEvent.parcel_id), order_by=col(ParcelEvent.number)
+    )
+    ranked: Select[uuid.UUID, int] = select(
+        col(ParcelEvent.id).label("id"), place.label("place")
+    ).where(col(ParcelEvent.parcel_id).in_(parcel_ids))
+    if after is not None:
+        reached = select(ParcelEvent).where(ParcelEvent.id == after).subquery()
+        ranked = ranked.outerjoin(reached, reached.c.parcel_id == col(ParcelEvent.parcel_id)).where(
+            or_(reached.c.number.is_(None), col(ParcelEvent.number) > reached.c.number)
+        )
+    chosen = ranked.subquery()
+    statement = (
+        select(ParcelEvent)
+        .join(chosen, chosen.c.id == col(ParcelEvent.id))
+        .where(chosen.c.place <= limit)
+        .order_by(col(ParcelEvent.parcel_id), col(ParcelEvent.number))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def count_unknown_statuses(session: Session, *, limit: int) -> Sequence[tuple[str, str, int]]:
+    """System, code and number of reports of foreign words that we could not read, most first."""
+    count = func.count().label("count")
+    statement = (
+        select(col(ParcelEvent.source_system), col(ParcelEvent.source_code), count)
+        .where(
+            col(ParcelEvent.source_code).is_not(None),
+            col(ParcelEvent.source_system).is_not(None),
+            col(ParcelEvent.mapped).is_(None),
+        )
+        .group_by(col(ParcelEvent.source_system), col(ParcelEvent.source_code))
+        .order_by(count.desc(), col(ParcelEvent.source_system), col(ParcelEvent.source_code))
+        .limit(limit)
+    )
+    return [
+        (system, code, number)
+        for system, code, number in (await session.exec(statement)).all()
+        if system is not None and code is not None
+    ]
+
+
+def _parcels_of_stay(stay_id: uuid.UUID) -> SelectOfScalar[Parcel]:
+    return (
+        select(Parcel)
+        .join(StayParcel, col(StayParcel.parcel_id) == col(Parcel.id))
+        .where(StayParcel.stay_id == stay_id)
+        .order_by(col(Parcel.id))
+    )
+
+
+def _is_visible(visibility: Visibility) -> ColumnElement[bool]:
+    if visibility.everything:
+        return true()
+    ways: list[ColumnElement[bool]] = []
+    if visibility.recipient is not None:
+        ways.append(col(Parcel.recipient_id) == visibility.recipient)
+    for column, subjects in (
+        (col(Parcel.carrier_id), visibility.carriers),
+        (col(Parcel.hub_id), visibility.hubs),
+        (col(Parcel.id), visibility.parcels),
+    ):
+        if subjects:
+            ways.append(column.in_(subjects))
+    return or_(false(), *ways)

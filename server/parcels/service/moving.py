@@ -1,0 +1,218 @@
+"""The one place where a parcel changes its state: the table decides, history and outbox follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from server.hubs.service import find_hub, get_timetable
+from server.kit import outbox
+from server.kit.errors import BrokenPromise
+from server.parcels.deadlines import (
+    COUNTER_HOLD,
+    DISPUTE_WINDOW,
+    HOLD,
+    is_past,
+    start_deadline,
+)
+from server.parcels.rules import Move, Situation, find_move
+from server.parcels.states import ParcelState, Party, Trigger
+from server.parcels.tables import (
+    TEXT_CHARACTERS,
+    Assurance,
+    HoldEnded,
+    LocationKind,
+    Parcel,
+    ParcelEvent,
+)
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from server.kit.db import Session
+    from server.kit.ids import Ids
+
+EVENTS = {
+    ParcelState.DEPOSITED: "parcel.deposited",
+    ParcelState.READY_FOR_PICKUP: "parcel.ready",
+    ParcelState.COLLECTED: "parcel.collected",
+    ParcelState.EXPIRED: "parcel.expired",
+    ParcelState.ON_HOLD: "parcel.held",
+}
+"""Outbox events by the state that a parcel came to. The subject is the parcel."""
+
+MOVED = "parcel.moved"
+"""Outbox event: a parcel left a compartment other than into its holder's hands."""
+
+SETTLING = "parcel.settling"
+"""Outbox event, due when a collection that no sensor saw counts as unopposed."""
+
+_LEAVING = frozenset({"P4b", "P6", "P13", "P14", "P24", "P25", "P26"})
+_WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A foreign word for a parcel's state as it came, and what we made of it."""
+
+    source_system: str
+    source_code: str
+    source_text: str | None
+    mapped: ParcelState | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """Something that happened to a parcel: what, by whom, when, and why we believe it.
+
+    `locker_id` and `seq` name the journal entry behind a fact.
+    """
+
+    trigger: Trigger
+    party: Party
+    at: datetime
+    actor_id: uuid.UUID | None = None
+    reason: str | None = None
+    locker_id: uuid.UUID | None = None
+    seq: int | None = None
+    assurance: Assurance | None = None
+    report: Report | None = None
+
+
+def situation_of(parcel: Parcel, at: datetime, vouched: Situation | None = None) -> Situation:
+    """What the guards may ask about this parcel at that time, added to what the caller vouches."""
+    through, collected_at = parcel.available_through, parcel.collected_at
+    return replace(
+        vouched or Situation(),
+        is_in_compartment=parcel.stay_id is not None,
+        is_pass_through=parcel.is_pass_through,
+        is_from_counter=parcel.is_from_counter,
+        is_temporary=parcel.location_kind is LocationKind.TEMPORARY,
+        is_paused=parcel.pause_cause is not None,
+        is_past_deadline=through is not None and is_past(through, at),
+        is_in_dispute_window=collected_at is not None and at <= collected_at + DISPUTE_WINDOW,
+    )
+
+
+async def move(
+    session: Session,
+    parcel: Parcel,
+    occurrence: Occurrence,
+    situation: Situation,
+    *,
+    ids: Ids,
+    now: datetime,
+) -> Move | None:
+    """Moves a locked parcel along the table, or returns None and leaves it untouched."""
+    found = find_move(parcel.state, occurrence.trigger, occurrence.party, situation)
+    if found is not None:
+        await record(session, parcel, found, occurrence, ids=ids, now=now)
+    return found
+
+
+async def record(
+    session: Session,
+    parcel: Parcel,
+    found: Move,
+    occurrence: Occurrence,
+    *,
+    ids: Ids,
+    now: datetime,
+) -> None:
+    """Writes a move that the table has allowed: the row, its history, its event, in one commit."""
+    parcel.state = found.target
+    parcel.version += 1
+    _apply(parcel, found, occurrence)
+    if found.target in _WAITING and parcel.available_from is None:
+        await begin_waiting(session, parcel, occurrence.at)
+    session.add(parcel)
+    session.add(_event(parcel, found, occurrence, ids=ids, now=now))
+    await session.flush()
+    kind = MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
+    if kind is not None and found.source is not found.target:
+        await outbox.append(
+            session,
+            id=ids.new(),
+            kind=kind,
+            subject=parcel.id,
+            facts={"row": found.row.name, "version": parcel.version},
+            at=now,
+        )
+
+
+async def begin_waiting(session: Session, parcel: Parcel, at: datetime) -> None:
+    """Starts the time to collect at this instant, by the hours of the parcel's hub (P12, P24)."""
+    hub = await find_hub(session, parcel.hub_id)
+    if hub is None:
+        message = f"parcel {parcel.id} is at hub {parcel.hub_id}, which does not exist"
+        raise BrokenPromise(message)
+    hours = await get_timetable(session, hub, now=at)
+    is_counter = parcel.state is ParcelState.AT_HUB
+    hold = COUNTER_HOLD if is_counter else HOLD[parcel.climate_zone]
+    deadline = start_deadline(at, hold=hold, hours=hours)
+    parcel.available_from = deadline.available_from
+    parcel.available_through = deadline.available_through
+    parcel.deadline_version += 1
+
+
+def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
+    """What a move changes besides the state."""
+    parcel.settles_at = parcel.settling_assurance = None
+    match found.target:
+        case ParcelState.COLLECTED:
+            parcel.collected_at = occurrence.at
+            parcel.assurance = occurrence.assurance or Assurance.C
+        case ParcelState.DEPOSITED:
+            parcel.is_from_counter = found.source is ParcelState.AT_HUB
+            _stop_waiting(parcel)
+        case ParcelState.AT_HUB:
+            parcel.location_kind = LocationKind.HUB_COUNTER
+            if occurrence.trigger not in {Trigger.REVIVE, Trigger.RESOLVE_HOLD}:
+                _stop_waiting(parcel)
+        case ParcelState.EXPIRED:
+            is_refused = occurrence.trigger is Trigger.REFUSE
+            parcel.hold_ended = HoldEnded.REFUSED if is_refused else HoldEnded.DEADLINE
+        case ParcelState.READY_FOR_PICKUP:
+            parcel.hold_ended = None
+        case ParcelState.OUT_FOR_DELIVERY | ParcelState.IN_TRANSIT:
+            parcel.location_kind, parcel.hub_id = LocationKind.PLANNED, parcel.planned_hub_id
+            _stop_waiting(parcel)
+        case _:
+            pass
+
+
+def _stop_waiting(parcel: Parcel) -> None:
+    parcel.available_from = parcel.available_through = parcel.pause_cause = None
+
+
+def _event(
+    parcel: Parcel, found: Move, occurrence: Occurrence, *, ids: Ids, now: datetime
+) -> ParcelEvent:
+    event = ParcelEvent(
+        id=ids.new(),
+        parcel_id=parcel.id,
+        number=parcel.version,
+        at=occurrence.at,
+        recorded_at=now,
+        row=found.row.name,
+        trigger=occurrence.trigger,
+        source=found.source,
+        target=found.target,
+        authority=found.row.authority,
+        party=occurrence.party,
+        actor_id=occurrence.actor_id,
+        reason=_cut(occurrence.reason),
+        locker_id=occurrence.locker_id,
+        seq=occurrence.seq,
+    )
+    if occurrence.report is not None:
+        event.source_system = occurrence.report.source_system
+        event.source_code = occurrence.report.source_code
+        event.source_text = _cut(occurrence.report.source_text)
+        event.mapped = occurrence.report.mapped
+    return event
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:TEXT_CHARACTERS]

@@ -1,0 +1,212 @@
+"""Tables of parcels, their stays, their history, and the facts already taken."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from schema.compartments import ClimateZone
+from server.kit.db import enum_text
+from server.parcels.states import Authority, ParcelState, Party, Trigger
+
+TRACKING_CHARACTERS = 64
+CONTACT_CHARACTERS = 254
+"""The longest e-mail address (RFC 5321, s. 4.5.3.1.3)."""
+NAME_CHARACTERS = 120
+CODE_CHARACTERS = 64
+TEXT_CHARACTERS = 300
+"""Longest text of a foreign status or a reason; the rest is cut."""
+
+
+class LocationKind(StrEnum):
+    """What kind of place a parcel is at or goes to."""
+
+    PLANNED = "PLANNED"
+    """The hub that was chosen for it."""
+    TEMPORARY = "TEMPORARY"
+    """Another locker, until there is room."""
+    HUB_COUNTER = "HUB_COUNTER"
+    """Behind the counter of its hub."""
+
+
+class HoldEnded(StrEnum):
+    """Why nobody can collect the parcel any more."""
+
+    DEADLINE = "DEADLINE"
+    """The time was over."""
+    REFUSED = "REFUSED"
+    """The recipient did not want it."""
+    POLICY = "POLICY"
+    """A rule of the network said so."""
+
+
+class PauseCause(StrEnum):
+    """Why the time to collect does not run (DOMAIN 1.2)."""
+
+    LOCKER_FAULT = "LOCKER_FAULT"
+    LOCKER_STALE = "LOCKER_STALE"
+    DOOR_UNKNOWN = "DOOR_UNKNOWN"
+    HUB_CLOSED = "HUB_CLOSED"
+    OUTAGE = "OUTAGE"
+    NOTICE_UNDELIVERED = "NOTICE_UNDELIVERED"
+    INCIDENT = "INCIDENT"
+    DISPUTE = "DISPUTE"
+    TRANSFER = "TRANSFER"
+
+
+class Assurance(StrEnum):
+    """How sure it is that the holder took the parcel (DOMAIN 1.2)."""
+
+    A = "A"
+    """The holder proved their key, and the sensor saw it full before and empty after."""
+    B = "B"
+    """The holder proved their key; no sensor, and no objection."""
+    C = "C"
+    """Somebody else's word: a pass, a counter, a resolution."""
+
+
+class Stay(SQLModel, table=True):
+    """One period of one compartment being used for one deposit and what is added to it.
+
+    Minted with the deposit token, begun by the locker's fact, ended by another and never again.
+    """
+
+    __tablename__ = "stays"
+    __table_args__ = (
+        Index(
+            "uq_stays_running",
+            "compartment_id",
+            unique=True,
+            postgresql_where=text("begun_at IS NOT NULL AND ended_at IS NULL"),
+            sqlite_where=text("begun_at IS NOT NULL AND ended_at IS NULL"),
+        ),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    name: bytes = Field(unique=True)
+    """The 8 random bytes of the protocol."""
+    created_at: datetime
+    locker_id: uuid.UUID = Field(foreign_key="lockers.id", index=True)
+    compartment_id: uuid.UUID | None = Field(default=None, foreign_key="compartments.id")
+    begun_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Parcel(SQLModel, table=True):
+    """One parcel. `version` grows with each line of its history."""
+
+    __tablename__ = "parcels"
+    __table_args__ = (
+        UniqueConstraint("carrier_id", "tracking_no"),
+        Index(None, "recipient_id", "id"),
+        Index(None, "hub_id", "id"),
+        Index(None, "carrier_id", "id"),
+        CheckConstraint("state <> 'COLLECTED' OR collected_at IS NOT NULL", name="collected"),
+        Index(
+            "ix_parcels_waiting",
+            "available_through",
+            postgresql_where=text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
+            sqlite_where=text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
+        ),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    created_at: datetime
+    version: int = 0
+    code: str = Field(max_length=16, unique=True)
+    """What people read to each other; says nothing about the contents."""
+    carrier_id: uuid.UUID = Field(foreign_key="carriers.id")
+    tracking_no: str = Field(max_length=TRACKING_CHARACTERS)
+    content_hash: bytes
+    """Of what was announced, to tell a repeated announcement from a changed one."""
+    recipient_id: uuid.UUID | None = Field(default=None, foreign_key="people.id")
+    recipient_contact: str | None = Field(default=None, max_length=CONTACT_CHARACTERS)
+    """The address the carrier gave, normalised; None once erased."""
+    recipient_name: str | None = Field(default=None, max_length=NAME_CHARACTERS)
+    width_mm: int
+    height_mm: int
+    depth_mm: int
+    weight_g: int | None = None
+    climate_zone: ClimateZone = Field(sa_type=enum_text(ClimateZone))
+    is_perishable: bool = False
+    is_age_restricted: bool = False
+    is_fragile: bool = False
+    state: ParcelState = Field(sa_type=enum_text(ParcelState))
+    hub_id: uuid.UUID = Field(foreign_key="hubs.id")
+    """Where it is to be collected, or lies now."""
+    planned_hub_id: uuid.UUID = Field(foreign_key="hubs.id")
+    """Where it was announced to go."""
+    location_kind: LocationKind = Field(sa_type=enum_text(LocationKind))
+    stay_id: uuid.UUID | None = Field(default=None, foreign_key="stays.id", index=True)
+    """The stay that it is in; None once that has ended."""
+    is_pass_through: bool = False
+    is_from_counter: bool = False
+    available_from: datetime | None = None
+    available_through: datetime | None = None
+    deadline_version: int = 0
+    pause_cause: PauseCause | None = Field(default=None, sa_type=enum_text(PauseCause))
+    hold_ended: HoldEnded | None = Field(default=None, sa_type=enum_text(HoldEnded))
+    settles_at: datetime | None = None
+    """When a collection that no sensor saw counts, unless its holder objects before."""
+    settling_assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
+    collected_at: datetime | None = None
+    assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
+
+
+class StayParcel(SQLModel, table=True):
+    """Which parcels a stay was minted for."""
+
+    __tablename__ = "stay_parcels"
+
+    stay_id: uuid.UUID = Field(primary_key=True, foreign_key="stays.id")
+    parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id", index=True)
+
+
+class ParcelEvent(SQLModel, table=True):
+    """One line of a parcel's history; never changed. `number` counts from 1 without a hole."""
+
+    __tablename__ = "parcel_events"
+    __table_args__ = (
+        UniqueConstraint("parcel_id", "number"),
+        UniqueConstraint("parcel_id", "locker_id", "seq"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    number: int
+    at: datetime
+    """When it happened: the locker's time for a fact."""
+    recorded_at: datetime
+    row: str = Field(max_length=4)
+    """The line of the parcel table that was taken."""
+    trigger: Trigger = Field(sa_type=enum_text(Trigger))
+    source: ParcelState | None = Field(default=None, sa_type=enum_text(ParcelState))
+    target: ParcelState = Field(sa_type=enum_text(ParcelState))
+    authority: Authority = Field(sa_type=enum_text(Authority))
+    party: Party = Field(sa_type=enum_text(Party))
+    actor_id: uuid.UUID | None = None
+    """The person or carrier behind it, where one is known."""
+    reason: str | None = Field(default=None, sa_type=Text)
+    locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    """With the locker: the journal entry that caused it."""
+    source_system: str | None = Field(default=None, max_length=CODE_CHARACTERS)
+    source_code: str | None = Field(default=None, max_length=CODE_CHARACTERS)
+    source_text: str | None = Field(default=None, sa_type=Text)
+    mapped: ParcelState | None = Field(default=None, sa_type=enum_text(ParcelState))
+
+
+class ParcelFact(SQLModel, table=True):
+    """A journal entry that the parcels have heard of, moved anything or not."""
+
+    __tablename__ = "parcel_facts"
+
+    locker_id: uuid.UUID = Field(primary_key=True, foreign_key="lockers.id")
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    at: datetime
+    trigger: Trigger = Field(sa_type=enum_text(Trigger))
+    stay: bytes | None = None
