@@ -146,7 +146,7 @@ def _choose_again(asked: Asked, stored: Compartment, world: World) -> tuple[int,
     """A stay that is stored opens again to take back or to add, only under a sensor's eye."""
     if not _names(asked, stored.number):
         return Refusal(Code.OUT_OF_SCOPE, "the stay is stored in another compartment")
-    if stored.occupied is None:
+    if stored.number not in world.occupied:
         return Refusal(Code.COMPARTMENT_BUSY, "without a sensor a deposit is final")
     return _check_free(asked, stored, world, pulses=world.pulses.get(asked.stay, 0))
 
@@ -167,20 +167,21 @@ def _pick(asked: Asked, world: World, wanted: int | None) -> tuple[int, ...] | R
         return Refusal(Code.OUT_OF_SCOPE, "the token does not reach that compartment")
     numbers = sorted(world.compartments) if wanted is None else [wanted]
     for number in numbers:
-        if _reaches(asked, number) and _takes_parcel(asked, world.compartments.get(number)):
+        if _reaches(asked, number) and _takes_parcel(asked, number, world):
             if world.pulses.get(asked.stay, 0) >= MAX_PULSES:
                 return Refusal(Code.COMPARTMENT_FAULT, "the door does not open")
             return (number,)
     return Refusal(Code.COMPARTMENT_BUSY, "nothing free fits")
 
 
-def _takes_parcel(asked: Asked, compartment: Compartment | None) -> bool:
+def _takes_parcel(asked: Asked, number: int, world: World) -> bool:
     """Whether a new deposit may go in: no stay, nothing sensed, nobody else at the door."""
+    compartment = world.compartments.get(number)
     return (
         compartment is not None
         and compartment.stay is None
-        and not compartment.occupied
-        and not _is_busy(asked, compartment)
+        and not world.occupied.get(number)
+        and not _is_busy(asked, compartment, world)
     )
 
 
@@ -207,7 +208,7 @@ def _find_former(asked: Asked, world: World) -> int | None:
             and opening.phase is Phase.NOT_DETECTED
             and opening.op is Operation.DEPOSIT
             and opening.bearer == asked.bearer
-            and _takes_parcel(asked, compartment)
+            and _takes_parcel(asked, number, world)
         ):
             return number
     return None
@@ -223,18 +224,18 @@ def _names(asked: Asked, number: int) -> bool:
 
 
 def _check_free(
-    asked: Asked, compartment: Compartment, _: World, *, pulses: int
+    asked: Asked, compartment: Compartment, world: World, *, pulses: int
 ) -> tuple[int, ...] | Refusal:
-    if _is_busy(asked, compartment):
+    if _is_busy(asked, compartment, world):
         return Refusal(Code.COMPARTMENT_BUSY, "the door is open or another session is not over")
     if pulses >= MAX_PULSES:
         return Refusal(Code.COMPARTMENT_FAULT, "the door does not open")
     return (compartment.number,)
 
 
-def _is_busy(asked: Asked, compartment: Compartment) -> bool:
+def _is_busy(asked: Asked, compartment: Compartment, world: World) -> bool:
     opening = compartment.opening
-    if compartment.is_door_open:
+    if compartment.number in world.open_doors:
         return True
     return opening is not None and opening.is_pending and opening.bearer != asked.bearer
 

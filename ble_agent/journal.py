@@ -55,10 +55,29 @@ class Record:
         self.connection = connection
         self.clock = clock
         self._journal = journal
+        self._followers: list[Callable[[], None]] = []
+        self._tail: Line | None = None
+
+    @property
+    def tail(self) -> Line:
+        """The newest line, one of this record included."""
+        if self._tail is None:
+            self._tail = read_tail(self.connection)
+        return self._tail
+
+    def after_commit(self, step: Callable[[], None]) -> None:
+        """Run `step` once this record is durable, and never if it is not."""
+        self._followers.append(step)
+
+    def on_committed(self) -> None:
+        """Tell those who wait for it."""
+        for step in self._followers:
+            step()
 
     def append(self, kind: Kind, body: list[Value]) -> Line:
         """Write the next line of the chain, dated by the clock as this record has it."""
-        return self._journal.write(self, kind, body)
+        self._tail = self._journal.write(self, kind, body)
+        return self._tail
 
     def raise_floor(self, iat: int) -> None:
         """Let something that the server signed at `iat` raise the clock's floor."""
@@ -107,10 +126,11 @@ class Journal:
             record = Record(self, connection, self.clock.state)
             yield record
         self.clock.adopt(record.clock)
+        record.on_committed()
 
     def write(self, record: Record, kind: Kind, body: list[Value]) -> Line:
         """Append one line inside `record`."""
-        tail = read_tail(record.connection)
+        tail = record.tail
         entry = Entry(
             lid=self._lid,
             boot=self._boot,
@@ -177,7 +197,7 @@ class Journal:
         with self.record("prune") as record:
             before = record.clock.now(self.clock.uptime_s()) - (0 if is_tight else KEEP_S)
             acked = get_number(record.connection, "acked")
-            last = min(acked, read_tail(record.connection).seq - 1)
+            last = min(acked, record.tail.seq - 1)
             return record.connection.execute(
                 "DELETE FROM entries WHERE seq IN (SELECT seq FROM entries"
                 " WHERE seq <= ? AND t <= ? ORDER BY seq LIMIT ?)",

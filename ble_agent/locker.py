@@ -16,6 +16,7 @@ from ble_agent.clock import TrustedClock
 from ble_agent.denials import Denials
 from ble_agent.doors import Doors
 from ble_agent.errors import StoreFull
+from ble_agent.hardware.port import Door
 from ble_agent.journal import Journal, get_number, set_number
 from ble_agent.policy import judge
 from ble_agent.presence import Presence
@@ -27,6 +28,7 @@ from schema.codes import Code
 from schema.handshake import Hello, Report
 from schema.ids import locker_text
 from schema.journal import Accepted, Kind, sign_head
+from schema.keys import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from ble_agent.journal import Line
     from ble_agent.store import Store
     from schema.handshake import Request
+    from schema.ids import StayId
 
 TABLES: Final = (
     *identities.TABLES,
@@ -79,6 +82,7 @@ class Locker:
     doors: Doors
     denials: Denials
     presence: Presence
+    room: Room
 
     def hello(self) -> Hello:
         """What is told to every phone in clear."""
@@ -147,22 +151,49 @@ class Locker:
 
     def _world(self, request: Request) -> World:
         trust, clock = self.statements.trust(), self.journal.clock
-        tokens = [token for token in (request.token, request.second_token) if token is not None]
-        ctis = [bytes(token.claims.cti) for token in tokens]
-        uptime_s = clock.uptime_s()
+        ctis, stay = _counted(request)
+        uptime_s, probes = clock.uptime_s(), self.hardware
+        compartments = self.redemptions.stored()
+        sensed = {number: probes.occupied(number) for number in compartments}
         return World(
             audience=locker_text(self.identity.lid),
             now=clock.now(),
             clockq=int(clock.quality),
             uptime_s=uptime_s,
             keys=trust.keys,
-            compartments=self.redemptions.compartments(self.hardware),
+            compartments=compartments,
+            open_doors=frozenset(n for n in compartments if probes.door(n) is Door.OPEN),
+            occupied={n: occupied for n, occupied in sensed.items() if occupied is not None},
             revoked=trust.revoked,
             used=self.redemptions.used(ctis),
-            pulses=self.redemptions.pulses([*ctis, *(t.claims.stay for t in tokens)]),
+            pulses=self.redemptions.pulses([*ctis, stay] if stay else ctis),
             presence_code=self.presence.code(uptime_s) if trust.asks_presence else None,
-            room=self.store.room(),
+            room=self.room.share(uptime_s),
         )
+
+
+def _counted(request: Request) -> tuple[list[bytes], StayId]:
+    """The tokens and the stay whose uses and pulses a request can depend on."""
+    claims = request.token.claims
+    if request.req.op is Operation.OPEN and claims.stay:
+        return [], claims.stay  # the stay's end is the only use there is
+    second = [request.second_token.claims.cti] if request.second_token else []
+    return [claims.cti, *second], claims.stay
+
+
+class Room:
+    """The share of storage that is left, measured at most once a second."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._measured_s: float | None = None
+        self._share = 1.0
+
+    def share(self, uptime_s: float) -> float:
+        """From 0 to 1; as old as a second, in which no disk of ours fills."""
+        if self._measured_s is None or uptime_s - self._measured_s >= 1:
+            self._share, self._measured_s = self._store.room(), uptime_s
+        return self._share
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +246,7 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         doors=doors,
         denials=Denials(journal, around.scheduler, around.on_failure),
         presence=Presence(around.take_random, around.show_presence),
+        room=Room(store),
     )
 
 

@@ -6,9 +6,8 @@ Every change is made inside a `Record`; reading gives the frozen values that `po
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ble_agent.hardware.port import Door
 from ble_agent.world import Bearer, Compartment, Opening, Phase
 from schema.ids import StayId
 from schema.keys import Operation
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Mapping
 
-    from ble_agent.hardware.port import Probes
     from ble_agent.journal import Record
     from ble_agent.store import Store
     from ble_agent.verdicts import Permit
@@ -56,27 +54,14 @@ class Redemptions:
         self._store = store
         self._machine_start = machine_start
         self._cached: dict[int, Compartment] | None = None
-
-    def compartments(self, probes: Probes) -> dict[int, Compartment]:
-        """All compartments, with what the sensors say at this moment."""
-        return {
-            number: replace(
-                stored,
-                is_door_open=probes.door(number) is Door.OPEN,
-                occupied=probes.occupied(number),
-            )
-            for number, stored in self.stored().items()
-        }
+        self._staged: tuple[Record, dict[int, Compartment]] | None = None
 
     def stored(self) -> Mapping[int, Compartment]:
-        """All compartments as they are durably known, sensors aside."""
-        with self._store.reading() as connection:
-            if connection.in_transaction:
-                # What a transaction sees may yet be undone, so it must not be remembered.
-                return self._load(connection)
-            if self._cached is None:
+        """All compartments as the disk has them."""
+        if self._cached is None:
+            with self._store.reading() as connection:
                 self._cached = self._load(connection)
-            return self._cached
+        return self._cached
 
     def used(self, ctis: Iterable[bytes]) -> frozenset[tuple[bytes, int | None]]:
         """The consumed uses of these tokens."""
@@ -102,7 +87,7 @@ class Redemptions:
         self, record: Record, permit: Permit, comp: int, *, seq: int, occupied: bool | None
     ) -> None:
         """Store the intent to open `comp`, and one pulse of its budget, in place of the former."""
-        former = self.stored()[comp].opening
+        former = self._stage(record)[comp].opening
         again = former is not None and former.op is permit.op is Operation.DEPOSIT
         keeps = again and former is not None and former.bearer == permit.bearer
         opening = Opening(
@@ -123,7 +108,7 @@ class Redemptions:
 
     def put(self, record: Record, opening: Opening) -> None:
         """Store an opening as it is now."""
-        self._cached = None
+        self._change(record, opening.comp, opening=opening)
         marks = ", ".join("?" * len(_OPENING_COLUMNS.split(",")))
         record.connection.execute(
             f"INSERT OR REPLACE INTO openings ({_OPENING_COLUMNS}) VALUES ({marks})",  # noqa: S608 - constants
@@ -172,13 +157,13 @@ class Redemptions:
 
     def store_stay(self, record: Record, comp: int, stay: StayId) -> None:
         """A deposit has closed: the stay is in `comp`, and its pulses count anew."""
-        self._cached = None
+        self._change(record, comp, stay=stay)
         record.connection.execute("UPDATE compartments SET stay = ? WHERE number = ?", (stay, comp))
         record.connection.execute("DELETE FROM pulses WHERE subject = ?", (stay,))
 
     def end_stay(self, record: Record, comp: int, stay: StayId) -> None:
         """The stay in `comp` is over; every token for it is dead from here on."""
-        self._cached = None
+        self._change(record, comp, stay=None, last_ended=stay)
         record.connection.execute(
             "UPDATE compartments SET stay = NULL, last_ended = ? WHERE number = ?", (stay, comp)
         )
@@ -188,6 +173,21 @@ class Redemptions:
         """Forget uses and counts of tokens that ended before this server-signed time."""
         record.connection.execute("DELETE FROM uses WHERE exp < ?", (before,))
         record.connection.execute("DELETE FROM pulses WHERE exp < ? AND n > 0", (before,))
+
+    def _stage(self, record: Record) -> dict[int, Compartment]:
+        """The compartments as `record` will leave them, which hold once it is durable."""
+        if self._staged is None or self._staged[0] is not record:
+            self._staged = (record, dict(self.stored()))
+            record.after_commit(self._adopt)
+        return self._staged[1]
+
+    def _change(self, record: Record, comp: int, **changes: Any) -> None:
+        staged = self._stage(record)
+        staged[comp] = replace(staged[comp], **changes)
+
+    def _adopt(self) -> None:
+        assert self._staged is not None
+        self._cached, self._staged = self._staged[1], None
 
     def _use(self, record: Record, cti: bytes, comp: int, exp: int) -> None:
         record.connection.execute(

@@ -83,13 +83,11 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Compartment:
-    """One compartment: the stay stored there, what its sensors say, its newest opening."""
+    """One compartment as it is durably known: its stay, the last one that ended, its opening."""
 
     number: int
     stay: StayId | None = None
     last_ended: StayId | None = None
-    is_door_open: bool = False
-    occupied: bool | None = False
     opening: Opening | None = None
 
 
@@ -106,9 +104,11 @@ class Revoked:
 class World:
     """Everything a decision depends on besides the request itself.
 
-    `used` holds `(cti, compartment)` of consumed uses, `(cti, None)` of a consumed deposit token;
-    `pulses` counts by stay, or by `(cti, compartment)`. Both hold at least what the request at
-    hand can ask for. `room` is the share of storage that is left, from 0 to 1.
+    `open_doors` and `occupied` are what the sensors say; a compartment that `occupied` leaves out
+    has a silent sensor, or none. `used` holds `(cti, compartment)` of consumed uses and
+    `(cti, None)` of a consumed deposit token; `pulses` counts by stay, or by
+    `(cti, compartment)`. Both hold at least what the request at hand can ask for. `room` is the
+    share of storage that is left, from 0 to 1.
     """
 
     audience: str
@@ -117,6 +117,8 @@ class World:
     uptime_s: float
     keys: KeySet
     compartments: Mapping[int, Compartment]
+    open_doors: frozenset[int] = frozenset()
+    occupied: Mapping[int, bool] = field(default_factory=dict)
     revoked: Revoked = field(default_factory=Revoked)
     used: frozenset[tuple[bytes, int | None]] = frozenset()
     pulses: Mapping[bytes | tuple[bytes, int], int] = field(default_factory=dict)

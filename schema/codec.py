@@ -15,6 +15,7 @@ MAX_DEPTH: Final = 8
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP = range(6)
 _SIMPLE: Final[dict[int, Value]] = {0xF4: False, 0xF5: True, 0xF6: None}
 _ONE_BYTE_LIMIT: Final = 24
+_ONE_BYTE: Final = tuple(bytes([byte]) for byte in range(256))
 
 
 class Malformed(ValueError):
@@ -42,10 +43,10 @@ def decode(data: bytes) -> Value:
 
 def _head(major: int, argument: int) -> bytes:
     if argument < _ONE_BYTE_LIMIT:
-        return bytes([major << 5 | argument])
+        return _ONE_BYTE[major << 5 | argument]
     for code, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
         if argument < 1 << 8 * size:
-            return bytes([major << 5 | code]) + argument.to_bytes(size, "big")
+            return _ONE_BYTE[major << 5 | code] + argument.to_bytes(size, "big")
     raise Malformed("an integer of more than 64 bits")
 
 
@@ -105,33 +106,39 @@ class _Reader:
         self.at = 0
 
     def value(self, depth: int) -> Value:
-        first = self._byte()
-        if first in _SIMPLE:
-            return _SIMPLE[first]
-        major, argument = first >> 5, self._argument(first & 31)
-        match major:
-            case 0:
-                return argument
-            case 1:
-                return -1 - argument
-            case 2:
-                return self._take(argument)
-            case 3:
-                return self._text(argument)
-            case 4:
-                self._enter(argument, depth + 1)
-                return [self.value(depth + 1) for _ in range(argument)]
-            case 5:
-                self._enter(argument, depth + 1)
-                return self._map(argument, depth + 1)
-            case _:
-                raise Malformed("a tag, a float or an unknown simple value")
-
-    def _byte(self) -> int:
         if self.at >= len(self.data):
             raise Malformed("the bytes end inside a value")
+        first = self.data[self.at]
         self.at += 1
-        return self.data[self.at - 1]
+        major, argument = first >> 5, first & 31
+        if major > _MAP:
+            return self._simple(first)
+        if argument >= _ONE_BYTE_LIMIT:
+            argument = self._argument(argument)
+        if major == _BYTES:
+            return self._take(argument)
+        if major == _UNSIGNED:
+            return argument
+        if major == _NEGATIVE:
+            return -1 - argument
+        if major == _TEXT:
+            return self._text(argument)
+        return self._container(major, argument, depth + 1)
+
+    def _simple(self, first: int) -> Value:
+        if first not in _SIMPLE:
+            raise Malformed("a tag, a float or an unknown simple value")
+        return _SIMPLE[first]
+
+    def _container(self, major: int, count: int, depth: int) -> Value:
+        if depth > MAX_DEPTH:
+            raise Malformed(f"more than {MAX_DEPTH} arrays and maps inside one another")
+        if count > len(self.data) - self.at:
+            # Each member needs a byte at least, so a huge count cannot make us work for it.
+            raise Malformed("a length beyond the end of the bytes")
+        if major == _ARRAY:
+            return [self.value(depth) for _ in range(count)]
+        return self._map(count, depth)
 
     def _take(self, size: int) -> bytes:
         if size > len(self.data) - self.at:
@@ -140,8 +147,6 @@ class _Reader:
         return self.data[self.at - size : self.at]
 
     def _argument(self, code: int) -> int:
-        if code < _ONE_BYTE_LIMIT:
-            return code
         if code > 27:
             raise Malformed("an indefinite length or a reserved head")
         size = 1 << (code - 24)
@@ -155,13 +160,6 @@ class _Reader:
             return self._take(size).decode("utf-8")
         except UnicodeDecodeError as error:
             raise Malformed("text that is not UTF-8") from error
-
-    def _enter(self, count: int, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise Malformed(f"more than {MAX_DEPTH} arrays and maps inside one another")
-        if count > len(self.data) - self.at:
-            # Each member needs a byte at least, so a huge count cannot make us work for it.
-            raise Malformed("a length beyond the end of the bytes")
 
     def _map(self, count: int, depth: int) -> dict[int, Value]:
         found: dict[int, Value] = {}
