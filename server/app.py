@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from server.kit.guard import GuardedSchema
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class House:
@@ -62,9 +64,12 @@ def build_house(settings: Settings) -> House:
     )
 
 
-def make_app(house: House) -> Starlette:
-    """The web application. Its lifespan refuses a database without our tables, and closes it."""
-    view = _make_view(house)
+def make_app(house: House, schema: GuardedSchema) -> Starlette:
+    """The web application for this API.
+
+    Its lifespan refuses a database without our tables, and closes it in the end.
+    """
+    view = _make_view(house, schema)
     routes: list[Route | WebSocketRoute] = [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
@@ -81,11 +86,11 @@ def serve(environ: Mapping[str, str]) -> None:
     """Runs the web process by the settings in `environ` until it is told to end."""
     settings = Settings.from_environ(environ)
     start_logging()
-    app = make_app(build_house(settings))
+    app = make_app(build_house(settings), api_schema())
     make_listener(app, host=settings.listen_host, port=settings.listen_port).run()
 
 
-def _make_view(house: House) -> GraphqlView:
+def _make_view(house: House, schema: GuardedSchema) -> GraphqlView:
     settings = house.settings
     identifier = Identifier(
         database=house.database,
@@ -111,7 +116,7 @@ def _make_view(house: House) -> GraphqlView:
         )
 
     return GraphqlView(
-        api_schema(),
+        schema,
         identifier=identifier,
         make_context=make_context,
         rates=house.rates,

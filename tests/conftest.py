@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from server.app import House, make_app
+from server.graph import api_schema
 from server.kit.db import Database
 from server.tables import TABLES
 from tests.fakes.phone import Phone
@@ -18,6 +19,8 @@ from tests.makers import make_house
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from server.kit.guard import GuardedSchema
 
 assert TABLES, "the metadata must be whole before the templates are made"
 
@@ -102,10 +105,16 @@ def house(
     return make_house(database, clock=clock, ids=ids, randomness=randomness, keyring=keyring)
 
 
+@pytest.fixture(scope="session")
+def schema() -> GuardedSchema:
+    """The whole API, built once: it holds no state."""
+    return api_schema()
+
+
 @pytest.fixture
-async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
+async def api(house: House, schema: GuardedSchema) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole web application, without a network between."""
-    transport = httpx.ASGITransport(make_app(house))
+    transport = httpx.ASGITransport(make_app(house, schema))
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         yield client
 

@@ -39,10 +39,13 @@ _EXPECTED = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeErro
 class Deadline(SchemaExtension):
     """Ends an operation that takes too long; its transactions are rolled back."""
 
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+
     async def on_execute(self) -> AsyncIterator[None]:
         """Runs around the execution."""
         try:
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with asyncio.timeout(self._within_s):
                 yield
         except TimeoutError:
             code = {"code": ProblemCode.TOO_COSTLY.value}
@@ -64,14 +67,20 @@ class GuardedSchema(strawberry.Schema):
         errors[:] = [_tidy(error, context) for error in errors[:MAX_ERRORS]]
 
 
-def make_schema(query: type, mutation: type, *, types: tuple[type, ...] = ()) -> GuardedSchema:
+def make_schema(
+    query: type,
+    mutation: type,
+    *,
+    types: tuple[type, ...] = (),
+    within_s: float = OPERATION_SECONDS,
+) -> GuardedSchema:
     """The schema of these root types, limits in place; `types` are reached by interfaces alone."""
     return GuardedSchema(
         query,
         mutation,
         types=types,
         config=StrawberryConfig(disable_field_suggestions=True, batching_config=None),
-        extensions=[DocumentLimits, Deadline],
+        extensions=[DocumentLimits, lambda: Deadline(within_s)],
     )
 
 
@@ -79,14 +88,12 @@ def _tidy(error: GraphQLError, context: object) -> GraphQLError:
     cause: BaseException | None = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
+    message = _INNER.sub(" got another.", _HINT.sub("", error.message))[:MAX_MESSAGE_CHARACTERS]
     if cause is None or isinstance(cause, _EXPECTED):
-        message = _INNER.sub(" got another.", _HINT.sub("", error.message))
-        return _replaced(error, message[:MAX_MESSAGE_CHARACTERS], error.extensions)
+        return _replaced(error, message, error.extensions)
     if error.path is None and error.nodes:
-        # A scalar refused a variable; after the semicolon comes the text of its exception.
-        message = error.message.partition(";")[0] + ": it has the wrong form."
-        code = {"code": ProblemCode.INPUT_INVALID.value}
-        return _replaced(error, message[-MAX_MESSAGE_CHARACTERS:], code)
+        # A scalar refused a variable by an exception of its own: the client's mistake, not ours.
+        return _replaced(error, message, {"code": ProblemCode.INPUT_INVALID.value})
     error_id = str(context.ids.new() if isinstance(context, Context) else uuid.uuid4())
     logger.error("unexpected error in an operation", exc_info=cause, extra={"error_id": error_id})
     message = "Something went wrong on our side; quote the id when you ask about it."

@@ -70,10 +70,9 @@ INTROSPECTION_ENTRIES = {
 not.
 """
 
-NOT_DEEPER = "ofType"
-"""Wrapping of a type in introspection: a chain that never branches, seven long in the usual
-query.
-"""
+WRAPPING = "ofType"
+"""Unwraps a type in introspection. A chain of them, nine long in the usual query, is no depth, and
+half of its links at the most lead anywhere."""
 
 MAX_PAGE_DIGITS = 6
 
@@ -90,7 +89,7 @@ def nesting_of(text: str) -> int:
             depth += 1
             deepest = max(deepest, depth)
         elif token in "])}":
-            depth -= 1
+            depth = max(0, depth - 1)
     return deepest
 
 
@@ -217,10 +216,11 @@ class _Measure:
         for argument in node.arguments or ():
             if argument.name.value == "first":
                 entries = self._first(argument.value)
+        is_wrapping = name == WRAPPING
         return _Size(
-            depth=inner.depth + (name != NOT_DEEPER),
+            depth=inner.depth + (not is_wrapping),
             fields=inner.fields + 1,
-            cost=1 + entries * inner.cost,
+            cost=1 + (inner.cost // 2 if is_wrapping else entries * inner.cost),
             has_edges=name == "edges",
         )
 

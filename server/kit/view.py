@@ -9,13 +9,14 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http import GraphQLRequestData
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UNSET, UnsetType
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLError
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
-    from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+    from strawberry.http import GraphQLHTTPResponse
     from strawberry.types import ExecutionResult
 
     from server.kit.guard import GuardedSchema
@@ -204,19 +205,9 @@ class GraphqlView(GraphQL[Context, None]):
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
         """The operation that a request asks for; anything but one object is refused with 400."""
-        if request.method == "POST" and not isinstance(
-            self.parse_json(await request.get_body()), dict
-        ):
-            raise TransportRefused(400, "The body must be one JSON object; batches are not taken.")
-        data = cast("GraphQLRequestData", await super().parse_http_body(request))
-        if not data.query:
-            raise TransportRefused(400, "There is no query.")
-        if not isinstance(data.operation_name, str | None):
-            raise TransportRefused(400, "operationName must be text or null.")
-        reason = refuse_text(data.query) or refuse_variables(data.variables)
-        if reason:
-            raise TransportRefused(400, reason, code=ProblemCode.TOO_COSTLY)
-        return data
+        if request.method == "GET":
+            return read_operation(self.parse_query_params(request.query_params))
+        return read_operation(self.parse_json(await request.get_body()))
 
     async def process_result(
         self, request: Request, result: ExecutionResult
@@ -241,6 +232,25 @@ class GraphqlView(GraphQL[Context, None]):
         """Never: the workbench is a page of its own, and a GET without a query is a bad request."""
         del request
         return False
+
+
+def read_operation(fields: object) -> GraphQLRequestData:
+    """One operation from a parsed body or query string; TransportRefused (400) if it is none."""
+    if not isinstance(fields, dict):
+        raise TransportRefused(400, "The body must be one JSON object; batches are not taken.")
+    kinds = {"query": str, "operationName": str, "variables": dict, "extensions": dict}
+    for name, kind in kinds.items():
+        if not isinstance(fields.get(name), kind | None):
+            raise TransportRefused(400, f"{name} has the wrong type.")
+    query, variables = fields.get("query"), fields.get("variables")
+    if not query:
+        raise TransportRefused(400, "There is no query.")
+    reason = refuse_text(query) or refuse_variables(variables)
+    if reason:
+        raise TransportRefused(400, reason, code=ProblemCode.TOO_COSTLY)
+    return GraphQLRequestData(
+        query, variables, fields.get("operationName"), fields.get("extensions")
+    )
 
 
 def _as_refused(error: HTTPException) -> TransportRefused:
