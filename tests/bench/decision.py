@@ -49,7 +49,8 @@ async def measure() -> list[Row]:
             "name": "durable decision / (decision + one fsynced insert)",
             "value": round(durable_s / (in_memory_s + insert_s), 2),
             "limit": 2.0,
-            "detail": f"{durable_s * 1e6:.0f} us / ({in_memory_s * 1e6:.0f} + {insert_s * 1e6:.0f}) us",
+            "detail": f"{durable_s * 1e6:.0f} us /"
+            f" ({in_memory_s * 1e6:.0f} + {insert_s * 1e6:.0f}) us",
         },
     ]
 
