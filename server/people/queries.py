@@ -65,8 +65,10 @@ async def list_devices(session: AsyncSession, person_id: uuid.UUID) -> Sequence[
     return (await session.exec(query.order_by(col(Device.registered_at), col(Device.id)))).all()
 
 
-async def release_push_target(session: AsyncSession, target: str, *, keeper: uuid.UUID) -> None:
-    """Takes a push target away from every device but one."""
+async def release_push_target(
+    session: AsyncSession, target: str, *, keeper: uuid.UUID | None
+) -> None:
+    """Takes a push target away from every device but one, or from all."""
     statement = update(Device).where(col(Device.push_target) == target, col(Device.id) != keeper)
     await session.exec(statement.values(push_target=None, push_kind=None))
 

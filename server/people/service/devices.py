@@ -109,6 +109,11 @@ async def register_device(
     return device
 
 
+async def forget_push_target(session: AsyncSession, target: str) -> None:
+    """Takes away a push target that reaches nobody any more; repeating changes nothing."""
+    await queries.release_push_target(session, target, keeper=None)
+
+
 async def sign_out(session: AsyncSession, actor: Actor, *, now: datetime) -> Device | Refusal:
     """Ends the session of the device that asks, and its push; its key may sign in again."""
     device = await _own_device(session, actor)
