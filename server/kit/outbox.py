@@ -15,10 +15,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Index, Text, and_, delete, or_, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, col, select
 
-from server.kit.db import enum_text
+from server.kit.db import enum_text, insert_new
 from server.kit.errors import BrokenPromise
 
 if TYPE_CHECKING:
@@ -127,21 +126,18 @@ async def append(
     its event once. Raises `BrokenPromise` when the facts are larger than facts should be.
     """
     if len(json.dumps(dict(facts))) > FACTS_CHARACTERS:
-        message = f"facts of {kind} are longer than {FACTS_CHARACTERS} characters"
-        raise BrokenPromise(message)
-    row = {
-        "id": id,
-        "kind": kind,
-        "subject": subject,
-        "facts": dict(facts),
-        "created_at": at,
-        "not_before": not_before or at,
-        "state": OutboxState.PENDING,
-        "attempts": 0,
-    }
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    await session.exec(
-        dialect.insert(Outbox).values(**row).on_conflict_do_nothing(index_elements=["id"])
+        raise BrokenPromise(f"facts of {kind} are longer than {FACTS_CHARACTERS} characters")
+    await insert_new(
+        session,
+        Outbox,
+        id=id,
+        kind=kind,
+        subject=subject,
+        facts=dict(facts),
+        state=OutboxState.PENDING,
+        created_at=at,
+        not_before=not_before or at,
+        attempts=0,
     )
 
 

@@ -9,13 +9,12 @@ import asyncio
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import format_datetime
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from server.notices.delivery import Accepted, Delivery, Later, Refused
+from server.notices.delivery import Accepted, Channel, Delivery, Later, Refused
 
 if TYPE_CHECKING:
     import uuid
@@ -33,19 +32,12 @@ OPEN_PORT, TLS_PORT, SUBMISSION_PORT = 25, 465, 587
 """The usual ports of plain SMTP, of SMTP inside TLS, and of submission with STARTTLS."""
 
 
-class Paper(StrEnum):
-    """What a letter is written on."""
-
-    EMAIL = "EMAIL"
-    SMS = "SMS"
-
-
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A text for one address. It may hold a one-time code: never logged, never stored by us."""
 
     id: uuid.UUID
-    paper: Paper
+    channel: Channel
     address: str
     subject: str
     body: str
@@ -60,16 +52,16 @@ class Letters(Protocol):
 
 
 class PostRoom:
-    """Hands each letter to the carrier of its paper."""
+    """Hands each letter to the carrier of its channel."""
 
-    def __init__(self, carriers: Mapping[Paper, Letters]) -> None:
+    def __init__(self, carriers: Mapping[Channel, Letters]) -> None:
         self._carriers = carriers
 
     async def send(self, letter: Letter) -> Delivery:
         """As the carrier answers; without one it is refused."""
-        carrier = self._carriers.get(letter.paper)
+        carrier = self._carriers.get(letter.channel)
         if carrier is None:
-            return Refused(f"nobody carries {letter.paper}")
+            return Refused(f"nobody carries {letter.channel}")
         return await carrier.send(letter)
 
 

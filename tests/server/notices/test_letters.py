@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.demo.mailbox import Mailbox, start_smtp
-from server.notices.delivery import Accepted, Delivery, Later, Refused
-from server.notices.letters import FolderLetters, Letter, Paper, PostRoom, SmtpLetters
+from server.notices.delivery import Accepted, Channel, Delivery, Later, Refused
+from server.notices.letters import FolderLetters, Letter, PostRoom, SmtpLetters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 SENDER = "restante@example.org"
 
 
-def make_letter(address: str = "recipient@example.org", paper: Paper = Paper.EMAIL) -> Letter:
+def make_letter(address: str = "recipient@example.org", channel: Channel = Channel.EMAIL) -> Letter:
     return Letter(
         id=uuid.UUID(int=7),
-        paper=paper,
+        channel=channel,
         address=address,
         subject="Your code",
         body="12345678 is your code.",
@@ -121,7 +121,7 @@ def test_account_of_the_mail_server_is_decoded_and_not_shown() -> None:
 
 async def test_letter_in_a_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     letters = FolderLetters(tmp_path / "letters")
-    answer = await letters.send(make_letter("+4915112345678", Paper.SMS))
+    answer = await letters.send(make_letter("+4915112345678", Channel.SMS))
     assert isinstance(answer, Accepted)
     file = tmp_path / "letters" / answer.receipt
     assert file.read_text() == "To: +4915112345678\nSubject: Your code\n\n12345678 is your code.\n"
@@ -135,7 +135,7 @@ async def test_repeated_letter_is_one_file(tmp_path: Path) -> None:
     assert list_names(tmp_path) == [f"{make_letter().id}.txt"]
 
 
-async def test_letter_goes_to_the_carrier_of_its_paper(tmp_path: Path) -> None:
-    room = PostRoom({Paper.SMS: FolderLetters(tmp_path)})
-    assert isinstance(await room.send(make_letter("+49", Paper.SMS)), Accepted)
+async def test_letter_goes_to_the_carrier_of_its_channel(tmp_path: Path) -> None:
+    room = PostRoom({Channel.SMS: FolderLetters(tmp_path)})
+    assert isinstance(await room.send(make_letter("+49", Channel.SMS)), Accepted)
     assert await room.send(make_letter()) == Refused("nobody carries EMAIL")

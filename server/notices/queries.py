@@ -1,0 +1,102 @@
+"""SQL of notices."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlmodel import col, select, update
+
+from server.kit.db import insert_new
+from server.notices.rules import NoticeKind, NoticeState
+from server.notices.tables import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from server.kit.db import Session
+    from server.kit.ids import Ids
+    from server.notices.delivery import Channel
+
+
+class Topic(NamedTuple):
+    """What notices are about; with a channel it is the key of one."""
+
+    subject: uuid.UUID
+    kind: NoticeKind
+    version: int
+
+
+class Try(NamedTuple):
+    """One attempt to send a notice."""
+
+    notice_id: uuid.UUID
+    attempt: int
+
+
+async def list_notices(session: Session, topic: Topic) -> Sequence[Notice]:
+    """The notices about a topic, one for each channel that was tried."""
+    query = select(Notice).where(
+        Notice.subject == topic.subject,
+        Notice.kind == topic.kind,
+        Notice.version == topic.version,
+    )
+    return (await session.exec(query)).all()
+
+
+async def begin_try(
+    session: Session,
+    topic: Topic,
+    channel: Channel,
+    *,
+    person_id: uuid.UUID,
+    ids: Ids,
+    now: datetime,
+) -> Try:
+    """Counts an attempt; the notice is made by the first one."""
+    await insert_new(
+        session,
+        Notice,
+        id=ids.new(),
+        person_id=person_id,
+        **topic._asdict(),
+        channel=channel,
+        state=NoticeState.QUEUED,
+        created_at=now,
+        attempts=0,
+    )
+    counted = await session.exec(
+        update(Notice)
+        .where(
+            col(Notice.subject) == topic.subject,
+            col(Notice.kind) == topic.kind,
+            col(Notice.version) == topic.version,
+            col(Notice.channel) == channel,
+        )
+        .values(attempts=col(Notice.attempts) + 1)
+        .returning(col(Notice.id), col(Notice.attempts))
+    )
+    return Try(*counted.one())
+
+
+async def end_try(
+    session: Session,
+    attempt: Try,
+    state: NoticeState,
+    *,
+    receipt: str | None,
+    reason: str | None,
+    now: datetime,
+) -> None:
+    """Writes what became of an attempt, unless a later one has begun meanwhile."""
+    settled_at = None if state is NoticeState.QUEUED else now
+    await session.exec(
+        update(Notice)
+        .where(
+            col(Notice.id) == attempt.notice_id,
+            col(Notice.attempts) == attempt.attempt,
+            col(Notice.state) == NoticeState.QUEUED,
+        )
+        .values(state=state, receipt=receipt, reason=reason, settled_at=settled_at)
+    )

@@ -1,0 +1,121 @@
+"""What decides about notices: which kinds there are, which way comes next, when nobody was reached.
+
+Knows no provider, no address and no clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from server.notices.delivery import Accepted, Channel, Delivery, Later
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+LETTERS_AFTER = timedelta(minutes=5)
+"""How long a push may stay unanswered before a letter goes out as well (DOMAIN 5.2)."""
+
+GIVE_UP_AFTER = timedelta(hours=12)
+"""After so long nobody waits for a provider any more: the person counts as not reached."""
+
+
+class NoticeKind(StrEnum):
+    """What a notice says (DOMAIN 5.2)."""
+
+    READY = "READY"
+    """A parcel can be collected."""
+    NEW_DEVICE = "NEW_DEVICE"
+    """A phone was added to the account."""
+
+
+class NoticeState(StrEnum):
+    """How far a notice is on its channel."""
+
+    QUEUED = "QUEUED"
+    """Not taken by a provider yet."""
+    ACCEPTED = "ACCEPTED"
+    """A provider took it."""
+    FAILED = "FAILED"
+    """No provider will take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Try this channel now."""
+
+    channel: Channel
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Every way that is left was tried just now: come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nothing is left to do; `reached` tells whether a provider took it on any channel."""
+
+    reached: bool
+
+
+Step = Send | Wait | Over
+"""What to do next about a notice."""
+
+
+def decide(
+    kind: NoticeKind,
+    past: Mapping[Channel, NoticeState],
+    *,
+    reach: AbstractSet[Channel],
+    tried: AbstractSet[Channel],
+    waited: timedelta,
+) -> Step:
+    """The next step, from the states so far, the ways there are and those tried in this attempt.
+
+    Of READY one acceptance is enough, and letters follow a push only when it failed or stays
+    unanswered. Of NEW_DEVICE every way is used, so that a stolen one does not silence the others.
+    """
+    reached = NoticeState.ACCEPTED in past.values()
+    if (reached and kind is NoticeKind.READY) or waited >= GIVE_UP_AFTER:
+        return Over(reached)
+    ways = [one for one in Channel if one in reach and past.get(one) in {None, NoticeState.QUEUED}]
+    if not ways:
+        return Over(reached)
+    if kind is NoticeKind.READY:
+        ways = _in_turn(ways, waited)
+    untried = [one for one in ways if one not in tried]
+    return Send(untried[0]) if untried else Wait()
+
+
+def combine(kind: NoticeKind, deliveries: Sequence[Delivery]) -> Delivery:
+    """What became of a notice that went to several addresses of one channel.
+
+    READY has reached the person with the first acceptance; NEW_DEVICE is to reach every address, so
+    one that must be tried again brings the notice to all again, where it replaces itself.
+    """
+    waiting = [one for one in deliveries if isinstance(one, Later)]
+    taken = [one for one in deliveries if isinstance(one, Accepted)]
+    if kind is NoticeKind.READY:
+        return [*taken, *waiting, *deliveries][0]
+    return [*waiting, *taken, *deliveries][0]
+
+
+def pause_s(kind: NoticeKind, wish: Later) -> int | None:
+    """Seconds until the next attempt, None for the usual pause.
+
+    A provider's wish is kept, but of READY the letters are not to wait for it.
+    """
+    if wish.after_s is None or kind is not NoticeKind.READY:
+        return wish.after_s
+    return min(wish.after_s, int(LETTERS_AFTER.total_seconds()))
+
+
+def _in_turn(ways: list[Channel], waited: timedelta) -> list[Channel]:
+    """READY: one way at a time, until the first has been silent for too long."""
+    if waited < LETTERS_AFTER:
+        return ways[:1]
+    return sorted(ways, key=lambda one: one is Channel.PUSH)

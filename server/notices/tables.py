@@ -1,0 +1,40 @@
+"""The table of notices: one row for each channel that a notice took, without any address."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from server.kit.db import enum_text
+from server.notices.delivery import Channel
+from server.notices.rules import NoticeKind, NoticeState
+
+RECEIPT_CHARACTERS = 200
+"""Longest name of a provider for a message, or reason of a failure, that is kept; a cut is fine."""
+
+
+class Notice(SQLModel, table=True):
+    """One notice on one channel. `attempts` grows each time it is about to be sent.
+
+    Its key is what makes it go out once: the subject (a parcel, a device), the kind, the version of
+    the deadline that it tells about, the channel.
+    """
+
+    __tablename__ = "notices"
+    __table_args__ = (UniqueConstraint("subject", "kind", "version", "channel"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    person_id: uuid.UUID = Field(foreign_key="people.id", index=True)
+    subject: uuid.UUID
+    kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
+    version: int
+    channel: Channel = Field(sa_type=enum_text(Channel))
+    state: NoticeState = Field(default=NoticeState.QUEUED, sa_type=enum_text(NoticeState))
+    created_at: datetime
+    settled_at: datetime | None = None
+    attempts: int = 0
+    receipt: str | None = Field(default=None, max_length=RECEIPT_CHARACTERS)
+    reason: str | None = Field(default=None, max_length=RECEIPT_CHARACTERS)

@@ -1,0 +1,371 @@
+"""Events become notices: told once, by the way that works, and the parcel knows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlmodel import col, select
+
+from server.kit import outbox
+from server.kit.outbox import Again, Dead, Done, Lease
+from server.notices.delivery import Accepted, Channel, Gone, Later, Refused
+from server.notices.jobs import NoticeJobs
+from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
+from server.notices.tables import Notice
+from server.parcels.states import ParcelState
+from server.parcels.tables import Parcel, PauseCause
+from server.people.rules import ContactKind, PushKind
+from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
+from server.people.tables import ContactAddress, Device
+from tests.fakes.providers import ListedLetters, ListedPush
+from tests.fakes.town import Town, build_town, key_of
+
+if TYPE_CHECKING:
+    import uuid
+
+    from server.kit.db import Database
+    from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
+
+PHONE = "fcm-of-the-phone"
+
+
+class Office:
+    """The notices' handlers over one database, with a recipient whose parcel was deposited."""
+
+    def __init__(
+        self,
+        database: Database,
+        town: Town,
+        *,
+        keyring: DerivedKeyring,
+        ids: CountedIds,
+        clock: MovableClock,
+    ) -> None:
+        self.database = database
+        self.town = town
+        self.ids = ids
+        self.clock = clock
+        self.keyring = keyring
+        self.push = ListedPush()
+        self.letters = ListedLetters()
+        self.jobs = NoticeJobs(
+            database,
+            push=self.push,
+            letters=self.letters,
+            keyring=keyring,
+            ids=ids,
+            clock=clock,
+        )
+
+    def lease(self, kind: str, subject: uuid.UUID) -> Lease:
+        now = self.clock.now()
+        return Lease(self.ids.new(), kind, subject, {}, 1, now, now + timedelta(seconds=30))
+
+    async def add_push(self, name: str, target: str) -> None:
+        async with self.database.write() as session:
+            device = await session.get(Device, key_of(f"{name} phone"))
+            assert device is not None
+            device.push_kind, device.push_target = PushKind.FCM_TOKEN, target
+            session.add(device)
+
+    async def add_contact(
+        self, address: str, kind: ContactKind = ContactKind.EMAIL, name: str = "recipient"
+    ) -> None:
+        async with self.database.write() as session:
+            session.add(
+                ContactAddress(
+                    id=self.ids.new(),
+                    created_at=self.clock.now(),
+                    person_id=key_of(name),
+                    kind=kind,
+                    address=address,
+                )
+            )
+
+    async def add_parcel(self, state: ParcelState = ParcelState.DEPOSITED) -> Lease:
+        """A parcel for the recipient and the event that its grant is ready."""
+        async with self.database.write() as session:
+            parcel = await self.town.add_parcel(session, state=state)
+        return self.lease("grant.ready", parcel.id)
+
+    async def read_parcel(self) -> Parcel:
+        async with self.database.read() as session:
+            parcel = await session.get(Parcel, key_of("parcel"))
+        assert parcel is not None
+        return parcel
+
+    async def read_notices(self) -> dict[Channel, Notice]:
+        async with self.database.read() as session:
+            notices = (await session.exec(select(Notice))).all()
+        return {notice.channel: notice for notice in notices}
+
+
+@pytest.fixture
+async def office(
+    database: Database, keyring: DerivedKeyring, ids: CountedIds, clock: MovableClock
+) -> Office:
+    async with database.write() as session:
+        town = await build_town(session)
+    return Office(database, town, keyring=keyring, ids=ids, clock=clock)
+
+
+async def test_accepted_push_makes_the_parcel_ready(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    assert await office.jobs.on_grant_ready(await office.add_parcel()) == Done()
+    parcel = await office.read_parcel()
+    assert parcel.state is ParcelState.READY_FOR_PICKUP
+    assert parcel.pause_cause is None
+    [message] = office.push.sent
+    assert message.address.value == PHONE
+    assert message.data == {"kind": "READY", "subject": str(parcel.id)}
+    notice = (await office.read_notices())[Channel.PUSH]
+    assert (notice.id, notice.state, notice.receipt) == (
+        message.id,
+        NoticeState.ACCEPTED,
+        "push-receipt",
+    )
+    assert not office.letters.sent
+
+
+async def test_every_phone_of_the_recipient_is_told(office: Office) -> None:
+    async with office.database.write() as session:
+        await office.town.add_phone(session, "recipient second")
+    await office.add_push("recipient", PHONE)
+    await office.add_push("recipient second", "fcm-2")
+    await office.add_push("stranger", "fcm-of-a-stranger")
+    await office.jobs.on_grant_ready(await office.add_parcel())
+    assert {message.address.value for message in office.push.sent} == {PHONE, "fcm-2"}
+
+
+async def test_recipient_without_push_gets_one_mail(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    await office.add_contact("other@example.org")
+    assert await office.jobs.on_grant_ready(await office.add_parcel()) == Done()
+    assert [letter.address for letter in office.letters.sent] == ["recipient@example.org"]
+    assert (await office.read_parcel()).state is ParcelState.READY_FOR_PICKUP
+
+
+async def test_phone_number_is_written_to_when_there_is_nothing_else(office: Office) -> None:
+    await office.add_contact("+37251234567", ContactKind.PHONE)
+    await office.jobs.on_grant_ready(await office.add_parcel())
+    [letter] = office.letters.sent
+    assert (letter.channel, letter.address) == (Channel.SMS, "+37251234567")
+
+
+async def test_dead_push_target_is_forgotten_and_a_mail_goes_out(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    office.push.answers[PHONE] = Gone()
+    assert await office.jobs.on_grant_ready(await office.add_parcel()) == Done()
+    async with office.database.read() as session:
+        device = await session.get(Device, key_of("recipient phone"))
+    assert device is not None
+    assert device.push_target is None
+    notices = await office.read_notices()
+    assert notices[Channel.PUSH].state is NoticeState.FAILED
+    assert notices[Channel.EMAIL].state is NoticeState.ACCEPTED
+    assert (await office.read_parcel()).pause_cause is None
+
+
+async def test_unknown_outcome_is_tried_again_and_told_under_the_same_id(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    office.push.answers[PHONE] = Later("quota", 17)
+    held = await office.add_parcel()
+    assert await office.jobs.on_grant_ready(held) == Again("quota", 17)
+    assert (await office.read_parcel()).state is ParcelState.DEPOSITED
+    office.push.answers.clear()
+    assert await office.jobs.on_grant_ready(held) == Done()
+    first, second = office.push.sent
+    assert first.id == second.id
+    assert (await office.read_notices())[Channel.PUSH].attempts == 2
+
+
+async def test_push_that_stays_unanswered_is_followed_by_a_mail(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    office.push.answers[PHONE] = Later("silence")
+    held = await office.add_parcel()
+    await office.jobs.on_grant_ready(held)
+    office.clock.move(seconds=LETTERS_AFTER.total_seconds())
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert len(office.letters.sent) == 1
+
+
+async def test_parcel_of_an_unreachable_recipient_is_ready_but_its_time_stands(
+    office: Office,
+) -> None:
+    assert await office.jobs.on_grant_ready(await office.add_parcel()) == Done()
+    parcel = await office.read_parcel()
+    assert parcel.state is ParcelState.READY_FOR_PICKUP
+    assert parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED
+
+
+async def test_providers_silent_for_half_a_day_count_as_unreachable(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    office.push.answers[PHONE] = Later("silence")
+    held = await office.add_parcel()
+    await office.jobs.on_grant_ready(held)
+    office.clock.move(seconds=GIVE_UP_AFTER.total_seconds())
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert (await office.read_parcel()).pause_cause is PauseCause.NOTICE_UNDELIVERED
+
+
+async def test_event_that_comes_twice_tells_once(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel()
+    await office.jobs.on_grant_ready(held)
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert len(office.push.sent) == 1
+
+
+async def test_crash_after_the_acceptance_sends_nothing_more_and_moves_the_parcel(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel()
+    async with office.database.write() as session:
+        parcel = await office.read_parcel()
+        session.add(
+            Notice(
+                id=office.ids.new(),
+                person_id=key_of("recipient"),
+                subject=parcel.id,
+                kind=NoticeKind.READY,
+                version=parcel.deadline_version,
+                channel=Channel.PUSH,
+                state=NoticeState.ACCEPTED,
+                created_at=office.clock.now(),
+                attempts=1,
+            )
+        )
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert not office.push.sent
+    assert (await office.read_parcel()).state is ParcelState.READY_FOR_PICKUP
+
+
+@pytest.mark.parametrize(
+    "state", [ParcelState.COLLECTING, ParcelState.COLLECTED, ParcelState.OUT_FOR_DELIVERY]
+)
+async def test_nobody_is_told_about_a_parcel_that_no_longer_waits(
+    office: Office, state: ParcelState
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.DEPOSITED)
+    async with office.database.write() as session:
+        parcel = await session.get(Parcel, key_of("parcel"))
+        assert parcel is not None
+        parcel.state, parcel.collected_at = state, office.clock.now()
+        session.add(parcel)
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert not office.push.sent
+
+
+async def test_new_phone_is_told_to_older_phones_and_every_address(office: Office) -> None:
+    office.clock.move(minutes=1)
+    async with office.database.write() as session:
+        new = await office.town.add_phone(
+            session, "recipient new", at=office.clock.now(), is_confirmed=False
+        )
+    await office.add_push("recipient", PHONE)
+    await office.add_push("recipient new", "fcm-of-the-new-phone")
+    await office.add_contact("recipient@example.org")
+    await office.add_contact("other@example.org")
+    held = office.lease("people.device_added", new.id)
+    assert await office.jobs.on_device_added(held) == Done()
+    assert [message.address.value for message in office.push.sent] == [PHONE]
+    assert {letter.address for letter in office.letters.sent} == {
+        "recipient@example.org",
+        "other@example.org",
+    }
+
+
+async def test_silent_push_does_not_hold_up_the_mail_about_a_new_phone(office: Office) -> None:
+    office.clock.move(minutes=1)
+    async with office.database.write() as session:
+        new = await office.town.add_phone(session, "recipient new", at=office.clock.now())
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    office.push.answers[PHONE] = Later("silence")
+    held = office.lease("people.device_added", new.id)
+    assert await office.jobs.on_device_added(held) == Again("silence")
+    assert len(office.letters.sent) == 1
+    office.push.answers.clear()
+    assert await office.jobs.on_device_added(held) == Done()
+    assert len(office.letters.sent) == 1
+
+
+async def test_event_about_no_device_is_dead(office: Office) -> None:
+    held = office.lease("people.device_added", office.ids.new())
+    assert isinstance(await office.jobs.on_device_added(held), Dead)
+
+
+async def request_code(office: Office, address: str = "recipient@example.org") -> Lease:
+    """Ask for a code and take the event that this leaves."""
+    codes = OneTimeCodes(office.keyring, office.ids)
+    now = office.clock.now()
+    async with office.database.write() as session:
+        await codes.start(session, address=address, now=now)
+    async with office.database.read() as session:
+        [(event, _)] = await outbox.list_due(session, kinds=[CODE_REQUESTED], now=now, limit=9)
+    async with office.database.write() as session:
+        held = await outbox.lease(session, event, now=now, for_s=30)
+    assert held is not None
+    return held
+
+
+async def test_code_is_written_to_whoever_asked_and_opens_their_account(office: Office) -> None:
+    held = await request_code(office)
+    assert await office.jobs.on_code_requested(held) == Done()
+    [letter] = office.letters.sent
+    assert (letter.channel, letter.address) == (Channel.EMAIL, "recipient@example.org")
+    [code] = [word.strip(".") for word in letter.body.split() if word.strip(".").isdecimal()]
+    async with office.database.write() as session:
+        address = await OneTimeCodes(office.keyring, office.ids).finish(
+            session, request_id=held.subject, answer=code, now=office.clock.now()
+        )
+    assert address == "recipient@example.org"
+    assert code not in letter.subject
+
+
+async def test_repeated_code_letter_holds_the_same_code(office: Office) -> None:
+    held = await request_code(office)
+    await office.jobs.on_code_requested(held)
+    await office.jobs.on_code_requested(held)
+    first, second = office.letters.sent
+    assert (first.id, first.body) == (second.id, second.body)
+
+
+async def test_code_stands_in_no_row(office: Office) -> None:
+    held = await request_code(office)
+    await office.jobs.on_code_requested(held)
+    async with office.database.read() as session:
+        statement = select(outbox.Outbox).where(col(outbox.Outbox.id) == held.id)
+        row = (await session.exec(statement)).one()
+    assert row.facts == {}
+
+
+async def test_code_that_is_too_old_is_not_sent(office: Office) -> None:
+    held = await request_code(office)
+    office.clock.move(minutes=10)
+    assert await office.jobs.on_code_requested(held) == Done()
+    assert not office.letters.sent
+
+
+@pytest.mark.parametrize(
+    ("delivery", "outcome"),
+    [
+        (Accepted("ok"), Done()),
+        (Later("busy", 30), Again("busy", 30)),
+        (Refused("no such address"), Dead("no such address")),
+        (Gone(), Dead("the address is gone")),
+    ],
+)
+async def test_answer_of_the_mail_server_decides_about_the_code_letter(
+    office: Office, delivery: Accepted | Later | Refused | Gone, outcome: outbox.Outcome
+) -> None:
+    held = await request_code(office)
+    office.letters.answers["recipient@example.org"] = delivery
+    assert await office.jobs.on_code_requested(held) == outcome
