@@ -6,6 +6,7 @@ Top level uses the standard library alone: the launcher reads `VERBS` before any
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
+SDL = ROOT / "schema" / "api.graphql"
 
 SERVER = ("postgres", "server")
 AGENT = ("agent", "bumble", "sensors")
@@ -35,6 +37,24 @@ class Verb:
     needs: tuple[str, ...]
     run: Callable[[list[str]], int]
     explains_itself: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One static check: a module run by our Python, and what to do when it fails."""
+
+    name: str
+    argv: tuple[str, ...]
+    remedy: str
+
+
+GATES = (
+    Gate("lint", ("ruff", "check", "--quiet", "."), "ruff check --fix mends a part"),
+    Gate("format", ("ruff", "format", "--quiet", "--check", "."), "run ruff format"),
+    Gate("types", ("mypy",), "give the types that mypy asks for"),
+    Gate("imports", ("tests.contracts",), "imports go down only: tests/contracts/order.json"),
+    Gate("sdl", ("server.cli", "sdl", "--check"), "run ./restante sdl and commit the file"),
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -66,6 +86,86 @@ def _become(module: str, *argv: str) -> NoReturn:
     os.execv(sys.executable, [sys.executable, "-m", module, *argv])
 
 
+def _agent(argv: list[str]) -> int:
+    _become("ble_agent", "agent", *argv)
+
+
+def _locker(argv: list[str]) -> int:
+    _become("ble_agent", "locker", *argv)
+
+
+def _serve(argv: list[str]) -> int:
+    parser = _parser("serve", "Settings come from RESTANTE_* variables; the README lists them.")
+    parser.add_argument(
+        "--migrate", action="store_true", help="bring the database to this version first"
+    )
+    with_migration = parser.parse_args(argv).migrate
+    from server.app import serve
+
+    def work() -> None:
+        if with_migration:
+            _migrate()
+        serve(os.environ)
+
+    return _told(work)
+
+
+def _migrate() -> None:
+    """Bring the database of the settings to the newest version; nothing happens if it is there."""
+    from alembic import command
+    from alembic.config import Config
+
+    from server.kit.settings import Settings
+
+    # The default database is a file in this folder, which holds private keys as well.
+    Settings.from_environ(os.environ).state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    command.upgrade(config, "head")
+
+
+def _told(work: Callable[[], None]) -> int:
+    """Run it; what the person at the machine can mend ends in a sentence and status 1."""
+    from server.kit.errors import ServerError
+
+    try:
+        work()
+    except ServerError as error:
+        print(f"restante: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _operator(argv: list[str]) -> int:
+    parser = _parser("operator", "For whoever has the server machine: reads the same settings.")
+    words = parser.add_subparsers(dest="word", required=True, metavar="add")
+    add = words.add_parser("add", help="make the owner of an e-mail address an operator")
+    add.add_argument("email", metavar="EMAIL", help="the address; repeating changes nothing")
+    email = parser.parse_args(argv).email
+    return _told(lambda: asyncio.run(_add_operator(email)))
+
+
+async def _add_operator(email: str) -> None:
+    from server.app import build_house
+    from server.kit.errors import DatabaseError, SettingsError
+    from server.kit.settings import Settings
+    from server.people.rules import ContactKind, read_contact
+    from server.people.service.accounts import add_operator
+    from server.tables import TABLES
+
+    contact = read_contact(email)
+    if contact is None or contact.kind is not ContactKind.EMAIL:
+        raise SettingsError(f"{email} is no e-mail address")
+    house = build_house(Settings.from_environ(os.environ))
+    database = house.database
+    if not await database.is_reachable() or await database.missing_tables(TABLES):
+        raise DatabaseError("no database of this version: ./restante serve --migrate makes it")
+    async with database.write() as session:
+        await add_operator(session, contact, ids=house.ids, now=house.clock.now())
+    await database.close()
+    print(f"{contact.address} is an operator and may sign in")
+
+
 def _test(argv: list[str]) -> int:
     """Two processes because the smallest machine we promise has two cores; a later `-n` wins."""
     parser = _parser("test", "Whatever follows is passed on to pytest.")
@@ -75,24 +175,6 @@ def _test(argv: list[str]) -> int:
         return 0
     os.chdir(ROOT)
     _become("pytest", "-n", "2", "--dist", "worksteal", *argv)
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """One static check: a module run by our Python, and what to do when it fails."""
-
-    name: str
-    argv: tuple[str, ...]
-    remedy: str
-
-
-GATES = (
-    Gate("lint", ("ruff", "check", "--quiet", "."), "ruff check --fix mends a part"),
-    Gate("format", ("ruff", "format", "--quiet", "--check", "."), "run ruff format"),
-    Gate("types", ("mypy",), "give the types that mypy asks for"),
-    Gate("imports", ("tests.contracts",), "imports go down only: tests/contracts/order.json"),
-    Gate("sdl", ("server.cli", "sdl", "--check"), "run ./restante sdl and commit the file"),
-)
 
 
 def _check(argv: list[str]) -> int:
@@ -114,9 +196,33 @@ def _passes(gate: Gate) -> bool:
     return run.returncode == 0
 
 
+def _sdl(argv: list[str]) -> int:
+    parser = _parser("sdl")
+    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    only_compare = parser.parse_args(argv).check
+    from server.graph import api_schema
+
+    text = api_schema().as_str() + "\n"
+    where = SDL.relative_to(ROOT)
+    if SDL.exists() and SDL.read_text() == text:
+        print(f"{where} is up to date")
+    elif only_compare:
+        print(f"{where} is not what the code says", file=sys.stderr)
+        return 1
+    else:
+        SDL.write_text(text)
+        print(f"wrote {where}")
+    return 0
+
+
 VERBS = {
+    "serve": Verb("run the web process: the API at /graphql", SERVER, _serve),
+    "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
+    "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
+    "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
+    "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),
 }
 
 if __name__ == "__main__":
