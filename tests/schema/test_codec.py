@@ -109,7 +109,7 @@ NOT_ENCODABLE: list[Any] = [
     {True: 1},
     {b"x": 1},
     {1 << 64: 1},
-    [object()],
+    [NotImplemented],
 ]
 
 
