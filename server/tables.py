@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
@@ -53,5 +54,9 @@ TABLES = (
     StayParcel,
     ParcelEvent,
     ParcelFact,
+    Grant,
+    IssuedToken,
+    SignedStatement,
+    StatementCounter,
 )
 """All tables, lowest part of the house first."""

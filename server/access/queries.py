@@ -10,7 +10,6 @@ from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
 from server.kit.db import insert_new
-from server.parcels.tables import Stay, StayParcel
 
 if TYPE_CHECKING:
     import uuid
@@ -194,18 +193,6 @@ async def find_statement(
             col(SignedStatement.audience).in_((lid, EVERY_LOCKER)),
         )
         .order_by(col(SignedStatement.seq).desc())
-        .limit(1)
-    )
-    return (await session.exec(query)).one_or_none()
-
-
-async def find_last_stay(session: AsyncSession, parcel_id: uuid.UUID) -> Stay | None:
-    """The newest stay that began with this parcel in it, whether it goes on or not."""
-    query = (
-        select(Stay)
-        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
-        .where(StayParcel.parcel_id == parcel_id, col(Stay.begun_at).is_not(None))
-        .order_by(col(Stay.begun_at).desc(), col(Stay.id).desc())
         .limit(1)
     )
     return (await session.exec(query)).one_or_none()

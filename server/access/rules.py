@@ -147,6 +147,23 @@ def is_fresh_enough(*, exp: int, wanted: int, now: int) -> bool:
     return exp <= wanted and exp - now >= (wanted - now) / 2
 
 
+TOLERANCE_S = 120
+"""How far a locker lets a token miss its time (PROTOCOL 4)."""
+
+
+def was_valid(
+    at: datetime, *, exp: int, revoked_at: datetime | None, is_time_trusted: bool
+) -> bool:
+    """Whether a token was good when a locker took it, judged by what the server knew then.
+
+    A locker that had lost the time went by the stay alone, so its time says nothing.
+    """
+    if not is_time_trusted:
+        return True
+    was_revoked = revoked_at is not None and revoked_at <= at
+    return not was_revoked and at.timestamp() <= exp + TOLERANCE_S
+
+
 @dataclass(frozen=True, slots=True)
 class Revoked:
     """One token in a list of revocations: `exp` is when it would be over anyway."""

@@ -10,6 +10,7 @@ from sqlmodel import Field, SQLModel
 
 from server.access.rules import Action, GrantState
 from server.kit.db import enum_text
+from server.parcels.states import Removal
 
 
 class Grant(SQLModel, table=True):
@@ -34,6 +35,8 @@ class Grant(SQLModel, table=True):
     stay: bytes
     compartment: int | None = None
     """Its number, where the grant is for that door alone."""
+    removal: Removal | None = Field(default=None, sa_type=enum_text(Removal))
+    """What a REMOVE is for."""
     holder_id: uuid.UUID | None = Field(default=None, foreign_key="people.id")
     granted_by: uuid.UUID | None = None
     not_before: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import col, func, select, update
+from sqlmodel import col, select, update
 
 from schema.journal import FIRST_PREV_HEAD, Kind
 from server.kit.db import insert_new
@@ -107,17 +107,22 @@ async def list_stay_marks(
     return rows.all()
 
 
-async def find_acceptance_before(
-    session: AsyncSession, lid: LockerId, comp: int, *, seq: int
-) -> int | None:
-    """Number of the newest ACCEPTED for this compartment before `seq`."""
-    newest = select(func.max(JournalEntry.seq)).where(
-        JournalEntry.lid == lid,
-        JournalEntry.comp == comp,
-        JournalEntry.seq < seq,
-        JournalEntry.kind == Kind.ACCEPTED.value,
+async def find_acceptance(
+    session: AsyncSession, lid: LockerId, comp: int, *, before: int
+) -> JournalEntry | None:
+    """The newest ACCEPTED for this compartment with a number below `before`."""
+    newest = (
+        select(JournalEntry)
+        .where(
+            JournalEntry.lid == lid,
+            JournalEntry.comp == comp,
+            JournalEntry.seq < before,
+            JournalEntry.kind == Kind.ACCEPTED.value,
+        )
+        .order_by(col(JournalEntry.seq).desc())
+        .limit(1)
     )
-    return (await session.exec(newest)).one()
+    return (await session.exec(newest)).one_or_none()
 
 
 async def list_compartment_entries(

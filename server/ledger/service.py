@@ -108,6 +108,14 @@ async def list_entries(
     return await queries.list_entries(session, lid, after=after, limit=limit)
 
 
+async def find_acceptance(
+    session: Session, lid: LockerId, comp: int, *, before: int
+) -> Line | None:
+    """The acceptance behind what happened at this compartment: the newest before that entry."""
+    row = await queries.find_acceptance(session, lid, comp, before=before)
+    return None if row is None else read_line(row.raw)
+
+
 async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequence[JournalEntry]:
     """What the journal says of one stay, in order: from the acceptance of its deposit to its end.
 
@@ -119,13 +127,13 @@ async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequenc
     start, comp = marks[0], marks[0].comp
     if comp is None:
         raise BrokenPromise(f"entry {start.seq} names a stay but no compartment")
-    accepted = await queries.find_acceptance_before(session, lid, comp, seq=start.seq)
+    accepted = await queries.find_acceptance(session, lid, comp, before=start.seq)
     end = next((mark.seq for mark in marks if mark.kind in ENDS_OF_STAY), LIMIT)
     return await queries.list_compartment_entries(
         session,
         lid,
         comp,
-        first=start.seq if accepted is None else accepted,
+        first=start.seq if accepted is None else accepted.seq,
         last=end,
         limit=EVIDENCE_ENTRIES,
     )

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from schema.cose import SigningKey
 from schema.envelopes import Contents, Reading, pack, seal_envelope
+from schema.handshake import OpenRequest, proof_message
 from schema.ids import KeyId, LockerId, StayId
 from schema.journal import FIRST_PREV_HEAD, Accepted, Entry, Kind, entry_head, sign_head
 from schema.keys import Operation
 from schema.noise import x25519_public
+from schema.tokens import parse_token
 from tests.fakes.sources import START
 
 if TYPE_CHECKING:
@@ -79,35 +81,57 @@ class JournalingLocker:
         """Starts."""
         return self.write(Kind.BOOT, "test", 0)
 
-    def accept(self, operation: Operation, comp: int, cti: bytes | None) -> int:
-        """Lets the holder of a token (None: of a PIN) at a compartment."""
+    def accept(
+        self,
+        operation: Operation,
+        comp: int,
+        cti: bytes | None,
+        *,
+        token: bytes = b"",
+        holder: SigningKey | None = None,
+    ) -> int:
+        """Lets the holder of a token (without cti: of a PIN) at a compartment.
+
+        With token and key the entry holds the proof that the holder really asked.
+        """
+        asked, h = OpenRequest(operation), seed("handshake", len(self.entries))
+        chain_hash = hashlib.sha256(token).digest()
+        pop = bytes(64) if holder is None else holder.sign(proof_message(h, (token,), asked))
         accepted = Accepted(
             op=int(operation),
             asked_comp=None,
             code=None,
             comp=comp,
             cti=cti,
-            h=None if cti is None else bytes(32),
-            pop=None if cti is None else bytes(64),
-            chain_hash=None if cti is None else bytes(32),
+            h=None if cti is None else h,
+            pop=None if cti is None else pop,
+            chain_hash=None if cti is None else chain_hash,
             rest=(),
         )
         return self.write(Kind.ACCEPTED, *accepted.as_body())
 
+    def admit(self, token: bytes, comp: int, holder: SigningKey) -> int:
+        """Lets the holder of this token in, with proof; its operation and `cti` say the rest."""
+        claims = parse_token(token).claims
+        operation = Operation(claims.actions)
+        return self.accept(operation, comp, claims.cti, token=token, holder=holder)
+
+    def move_door(self, comp: int, *, before: bool | None, after: bool | None) -> int:
+        """The bolt is pulsed, the door opens and closes; what is sensed before and after."""
+        self.write(Kind.PULSED, comp, 1)
+        self.write(Kind.DOOR_OPENED, comp, before)
+        return self.write(Kind.DOOR_CLOSED, comp, after)
+
     def deposit(self, comp: int, stay: StayId, cti: bytes) -> int:
         """A whole deposit; returns the number of its DEPOSITED."""
         self.accept(Operation.DEPOSIT, comp, cti)
-        self.write(Kind.PULSED, comp, 1)
-        self.write(Kind.DOOR_OPENED, comp, False)
-        self.write(Kind.DOOR_CLOSED, comp, True)
+        self.move_door(comp, before=False, after=True)
         return self.write(Kind.DEPOSITED, comp, stay)
 
     def collect(self, comp: int, stay: StayId, cti: bytes | None, *, grade: int = 1) -> int:
         """A whole collection; returns the number of its COLLECTED."""
         self.accept(Operation.OPEN, comp, cti)
-        self.write(Kind.PULSED, comp, 1)
-        self.write(Kind.DOOR_OPENED, comp, True)
-        self.write(Kind.DOOR_CLOSED, comp, False)
+        self.move_door(comp, before=True, after=False)
         return self.write(Kind.COLLECTED, comp, stay, grade)
 
     def contents(

@@ -12,11 +12,14 @@ from schema.handshake import OpenRequest, proof_message
 from schema.keys import Operation
 from schema.tokens import parse_delegation, parse_token
 from server.access import queries
+from server.access.rules import was_valid
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from schema.ids import LockerId
     from schema.journal import Accepted
-    from server.access.tables import Grant, IssuedToken
+    from server.access.tables import Grant
     from server.kit.db import Session
 
 
@@ -25,15 +28,18 @@ class Admission:
     """A grant under which a locker let somebody in.
 
     `is_holder_proved`: the journal shows the holder's own signature over this very request.
+    `is_token_valid`: by what we knew, the token was good at that moment.
     """
 
     grant: Grant
-    token: IssuedToken
     is_holder_proved: bool
+    is_token_valid: bool
 
 
-async def find_admission(session: Session, lid: LockerId, accepted: Accepted) -> Admission | None:
-    """The grant behind an acceptance by token; None when we never issued such a token.
+async def find_admission(
+    session: Session, lid: LockerId, accepted: Accepted, *, at: datetime, is_time_trusted: bool
+) -> Admission | None:
+    """The grant behind an acceptance at this time; None when we never issued such a token.
 
     Ask only for an acceptance that names a token: a PIN has none.
     """
@@ -41,7 +47,13 @@ async def find_admission(session: Session, lid: LockerId, accepted: Accepted) ->
     if found is None:
         return None
     token, grant = found
-    return Admission(grant, token, _is_proved(token.raw, accepted))
+    return Admission(
+        grant,
+        is_holder_proved=_is_proved(token.raw, accepted),
+        is_token_valid=was_valid(
+            at, exp=token.exp, revoked_at=token.revoked_at, is_time_trusted=is_time_trusted
+        ),
+    )
 
 
 def _is_proved(token: bytes, accepted: Accepted) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.access.service.statements import Signer
     from server.kit.db import Session
     from server.kit.ids import Randomness
+    from server.parcels.states import Removal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,7 @@ class GrantTerms:
     holder_id: uuid.UUID | None
     granted_by: uuid.UUID | None = None
     not_after: datetime | None = None
+    removal: Removal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ async def issue_grant(
         locker_id=terms.locker_id,
         stay=terms.stay,
         compartment=terms.compartment,
+        removal=terms.removal,
         holder_id=terms.holder_id,
         granted_by=terms.granted_by,
         not_before=now,

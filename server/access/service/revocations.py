@@ -49,11 +49,10 @@ async def revoke_grant(
     operator any. To others it is NOT_FOUND. Repeating gives the newest list again.
     """
     grant = await queries.find_grant(session, grant_id, is_held=True)
-    parcel = None if grant is None else await parcels.find_parcel(session, grant.parcel_id)
-    if grant is None or parcel is None or not _may_revoke(actor, grant, parcel):
-        return (
-            deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND, field="grantId")
-        )
+    if grant is None or not _may_revoke(
+        actor, grant, await parcels.get_parcel(session, grant.parcel_id)
+    ):
+        return deny(actor) if actor.is_anonymous else _UNKNOWN
     was_living = await end_grant(
         session, grant, Turn.REVOKE, now=now, by=actor.person_id or actor.carrier_id
     )

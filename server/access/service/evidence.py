@@ -1,0 +1,70 @@
+"""The locker's own signed words about a parcel or about itself, for those who may read receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from schema.ids import LockerId
+from server.kit.auth import Actor, Permission, deny
+from server.kit.errors import BrokenPromise, Refusal
+from server.ledger import service as ledger
+from server.lockers.service.reading import find_locker
+from server.parcels import queries as parcels
+from server.parcels.visibility import visibility_of
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+
+    from server.kit.db import Session
+    from server.ledger.tables import JournalEntry
+    from server.lockers.tables import Locker
+    from server.parcels.tables import Stay
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one locker wrote about one stay. Each entry's head is what the locker signs."""
+
+    locker: Locker
+    stay: Stay
+    entries: Sequence[JournalEntry]
+
+
+async def find_evidence(
+    session: Session, actor: Actor, *, parcel_id: uuid.UUID
+) -> Evidence | Refusal:
+    """The entries of the parcel's last stay. Those of other compartments are left out.
+
+    NOT_FOUND for a parcel whose receipts the actor may not read, WRONG_STATE before its deposit.
+    """
+    visible = visibility_of(actor, Permission.RECEIPT_READ)
+    found = None if visible.is_empty else await parcels.find_visible(session, parcel_id, visible)
+    if found is None:
+        unknown = Refusal(ProblemCode.NOT_FOUND, field="parcelId")
+        return deny(actor) if actor.is_anonymous else unknown
+    stay = await parcels.find_last_stay(session, parcel_id)
+    if stay is None:
+        sentence = "No locker has reported anything about this parcel yet."
+        return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelId")
+    locker = await find_locker(session, stay.locker_id)
+    if locker is None:
+        raise BrokenPromise(f"stay {stay.id} is at no locker")
+    entries = await ledger.list_evidence(session, LockerId(locker.lid), stay.name)
+    return Evidence(locker, stay, entries)
+
+
+async def list_journal(
+    session: Session, actor: Actor, *, locker_id: uuid.UUID, after: int, limit: int
+) -> Sequence[JournalEntry] | Refusal:
+    """Up to `limit` entries of a locker's unbroken journal behind number `after`.
+
+    For those who verify the log at that hub or in the network; to others it is NOT_FOUND.
+    """
+    locker = await find_locker(session, locker_id)
+    if locker is None or not actor.can(Permission.LOG_VERIFY, hub=locker.hub_id):
+        unknown = Refusal(ProblemCode.NOT_FOUND, field="lockerId")
+        return deny(actor) if actor.is_anonymous else unknown
+    return await ledger.list_entries(session, LockerId(locker.lid), after=after, limit=limit)

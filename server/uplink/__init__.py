@@ -1,0 +1,1 @@
+"""The one way in for what lockers say: sealed envelopes, brought by anybody, opened here."""
