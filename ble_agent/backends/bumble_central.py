@@ -88,6 +88,7 @@ class BumbleCentral:
         self.traffic = device.traffic
         self._device = device
         self._scans = 0
+        self.connecting = outer_lock = asyncio.Lock()
         outer_device, outer_mtu = device, mtu
 
         class Scanner(_Scanner):
@@ -97,7 +98,7 @@ class BumbleCentral:
         class Client(BumbleClient):
             device = outer_device
             mtu = outer_mtu
-            connecting = asyncio.Lock()
+            connecting = outer_lock
 
         self.scanner: type[BaseBleakScanner] = Scanner
         self.client: type[BaseBleakClient] = Client

@@ -88,12 +88,16 @@ class BumbleClient(BaseBleakClient):
             raise BleakError("already connected")
         if pair:
             raise BleakError("this backend does not pair")
-        self._connection = await self._reach()
-        self._connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnection)
+        connection = await self._reach()
+        if self.device.lookup_connection(connection.handle) is not connection:
+            # Made and ended at once, before anybody could listen for the end.
+            raise BleakError(f"another phone was faster at {self.address}")
+        connection.on(Connection.EVENT_DISCONNECTION, self._on_disconnection)
+        self._connection = connection
         self._ended.clear()
         try:
             async with asyncio.timeout(self._timeout):
-                self.services = await self._use(self._discover(Peer(self._connection)))
+                self.services = await self._use(self._discover(Peer(connection)))
         except TimeoutError as error:
             raise BleakError(f"{self.address} connected and fell silent") from error
         finally:
@@ -164,17 +168,21 @@ class BumbleClient(BaseBleakClient):
         await self._use(self._gatt().unsubscribe(characteristic.obj, subscriber))
 
     async def _reach(self) -> Connection:
-        device = self.device
         async with self.connecting:
             try:
-                return await device.connect(self._target, timeout=self._timeout)
+                async with asyncio.timeout(self._timeout):
+                    return await self.device.connect(self._target, timeout=None)
             except (BaseBumbleError, TimeoutError) as error:
+                await self._give_up()
                 raise BleakDeviceNotFoundError(self.address, str(error)) from error
             except asyncio.CancelledError:
-                # Without this the controller goes on trying and refuses the next attempt.
-                with suppress(BaseBumbleError):
-                    await device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
+                await self._give_up()
                 raise
+
+    async def _give_up(self) -> None:
+        # Without this the controller goes on trying and refuses the next attempt.
+        with suppress(BaseBumbleError):
+            await self.device.send_sync_command(hci.HCI_LE_Create_Connection_Cancel_Command())
 
     async def _discover(self, peer: Peer) -> BleakGATTServiceCollection:
         if self.mtu > SMALLEST_MTU:

@@ -50,10 +50,10 @@ class _Air(LocalLink):
 
 
 class _VirtualController(Controller):
-    """Bumble's controller, which tells the second of two phones that it came too late.
+    """Bumble's controller, with failed connections that fail as on a real one.
 
-    Both hear the same advertisement and both believe they are connected; the original leaves the
-    second one waiting for ever.
+    When two phones answer one advertisement the original leaves the second believing that it is
+    connected, and an attempt that its host has cancelled goes on for ever.
     """
 
     def on_le_connect_ind(self, packet: ll.ConnectInd) -> None:
@@ -66,6 +66,28 @@ class _VirtualController(Controller):
                 packet.initiator_address,
                 hci.HCI_ErrorCode.CONNECTION_FAILED_TO_BE_ESTABLISHED_ERROR,
             )
+
+    def on_hci_le_create_connection_cancel_command(
+        self, _command: hci.HCI_LE_Create_Connection_Cancel_Command
+    ) -> hci.HCI_StatusReturnParameters:
+        """End the attempt under way; an event says so (Core, Vol 4, Part E, 7.8.13)."""
+        attempt, self.pending_le_connection = self.pending_le_connection, None
+        if attempt is None:
+            return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.COMMAND_DISALLOWED_ERROR)
+        self.send_hci_packet(
+            hci.HCI_LE_Connection_Complete_Event(
+                status=hci.HCI_ErrorCode.UNKNOWN_CONNECTION_IDENTIFIER_ERROR,
+                connection_handle=0,
+                role=hci.Role.CENTRAL,
+                peer_address_type=attempt.peer_address_type,
+                peer_address=attempt.peer_address,
+                connection_interval=0,
+                peripheral_latency=0,
+                supervision_timeout=0,
+                central_clock_accuracy=0,
+            )
+        )
+        return hci.HCI_StatusReturnParameters(hci.HCI_ErrorCode.SUCCESS)
 
     def vanish(self) -> None:
         """Leave the air for good: silent at once, and missed by every peer."""
