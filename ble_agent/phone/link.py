@@ -44,7 +44,7 @@ _ATTEMPTS: Final = 3
 _MOST_UNREAD: Final = 256
 """Fragments kept for a caller who does not receive; what exceeds them is dropped."""
 _SMALLEST_FRAGMENT: Final = 20
-"""What a system says when it has not learnt the MTU, or when the MTU is 23."""
+"""At the smallest MTU, 23."""
 
 
 class LinkError(AgentError):
@@ -173,18 +173,23 @@ class _BleakChannel:
         self._heard: asyncio.Queue[bytes] = asyncio.Queue(_MOST_UNREAD)
 
     async def read_hello(self) -> bytes:
+        """Read in as many pieces as the MTU asks for."""
         return bytes(await self._client.read_gatt_char(HELLO_UUID))
 
     async def read_result(self) -> bytes:
+        """Read in as many pieces as the MTU asks for."""
         return bytes(await self._client.read_gatt_char(RESULT_UUID))
 
     async def write(self, fragment: bytes) -> None:
+        """Write with response, the only way there is."""
         await self._client.write_gatt_char(COMMAND_UUID, fragment, response=True)
 
     async def next_fragment(self) -> bytes:
+        """Wait for the next one that has not been dropped as too many."""
         return await self._heard.get()
 
     async def subscribe(self) -> None:
+        """Begin to listen; what the locker notified before is not heard."""
         await self._client.start_notify(RESULT_UUID, self._on_notification)
 
     def _on_notification(self, _: BleakGATTCharacteristic, value: bytearray) -> None:
@@ -246,9 +251,18 @@ class _Stack:
         if command is None:
             raise BleakError("the device has no command characteristic")
         size = command.max_write_without_response_size
-        if self.client is None and size <= _SMALLEST_FRAGMENT:
-            return UNKNOWN_MTU_FRAGMENT  # older versions of BlueZ never say more
-        return min(size, MAX_ATTRIBUTE)
+        return choose_fragment_size(size, trusted=self.client is not None)
+
+
+def choose_fragment_size(size: int, *, trusted: bool) -> int:
+    """Return how long fragments may be, where the system says that `size` bytes fit one packet.
+
+    `trusted` is a system that knows its MTU. Others say 20 for "unknown": older versions of
+    BlueZ never say anything else.
+    """
+    if size <= _SMALLEST_FRAGMENT and not trusted:
+        return UNKNOWN_MTU_FRAGMENT
+    return min(size, MAX_ATTRIBUTE)
 
 
 @asynccontextmanager
