@@ -47,7 +47,7 @@ def admit(asked: Asked, world: World) -> Permit | Refusal:
     chosen = _CHOICES[asked.op](asked, world)
     if isinstance(chosen, Refusal):
         return chosen
-    refused = _check_storage(asked, world) or _check_presence(asked, world)
+    refused = check_storage(asked.op, world) or _check_presence(asked, world)
     if refused:
         return refused
     return Permit(
@@ -105,12 +105,11 @@ def _choose_open_all(asked: Asked, world: World) -> tuple[int, ...] | Refusal:
     """Every compartment in reach that was not yet opened under these two tokens."""
     if asked.second_cti is None or asked.comp is not None:
         return Refusal(Code.OUT_OF_SCOPE, "opening all takes two tokens and no compartment")
+    reached = [number for number in sorted(world.compartments) if _reaches(asked, number)]
+    if not reached:
+        return Refusal(Code.OUT_OF_SCOPE, "the two tokens share no compartment")
     ctis = (asked.cti, asked.second_cti)
-    left = tuple(
-        number
-        for number in sorted(world.compartments)
-        if _reaches(asked, number) and not any((cti, number) in world.used for cti in ctis)
-    )
+    left = [n for n in reached if not any((cti, n) in world.used for cti in ctis)]
     if not left:
         return Refusal(Code.USED, "every compartment was opened under these tokens")
     spent = [n for n in left if world.pulses.get((asked.cti, n), 0) >= MAX_PULSES]
@@ -152,7 +151,7 @@ def _choose_again(asked: Asked, stored: Compartment, world: World) -> tuple[int,
 
 
 def _choose_free(asked: Asked, world: World) -> tuple[int, ...] | Refusal:
-    pending = _find_pending(asked, world)
+    pending = find_pending_deposit(asked.cti, asked.stay, world)
     if pending is not None and asked.comp not in {None, pending.number}:
         return Refusal(Code.COMPARTMENT_BUSY, "this deposit has a compartment already")
     wanted = asked.comp if pending is None else pending.number
@@ -185,7 +184,7 @@ def _takes_parcel(asked: Asked, number: int, world: World) -> bool:
     )
 
 
-def _find_pending(asked: Asked, world: World) -> Compartment | None:
+def find_pending_deposit(cti: bytes | None, stay: StayId, world: World) -> Compartment | None:
     """The compartment where this deposit, by `cti` or by stay, has not come to an end."""
     for compartment in world.compartments.values():
         opening = compartment.opening
@@ -193,7 +192,7 @@ def _find_pending(asked: Asked, world: World) -> Compartment | None:
             opening is not None
             and opening.is_pending
             and opening.op is Operation.DEPOSIT
-            and (opening.cti == asked.cti or opening.stay == asked.stay)
+            and (opening.cti == cti or opening.stay == stay)
         ):
             return compartment
     return None
@@ -240,9 +239,10 @@ def _is_busy(asked: Asked, compartment: Compartment, world: World) -> bool:
     return opening is not None and opening.is_pending and opening.bearer != asked.bearer
 
 
-def _check_storage(asked: Asked, world: World) -> Refusal | None:
-    opens = asked.op in {Operation.OPEN, Operation.OPEN_ALL}
-    needed = 0.0 if asked.op is Operation.SYNC else ROOM_FOR_OPENING if opens else ROOM_FOR_DEPOSITS
+def check_storage(op: Operation, world: World) -> Refusal | None:
+    """STORAGE_FULL where too little is left for the lines of this operation."""
+    opens = op in {Operation.OPEN, Operation.OPEN_ALL}
+    needed = 0.0 if op is Operation.SYNC else ROOM_FOR_OPENING if opens else ROOM_FOR_DEPOSITS
     if world.room >= needed:
         return None
     return Refusal(Code.STORAGE_FULL, "the journal is nearly full")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ble_agent.errors import StateError
+from ble_agent.errors import StateError, StoreFull
 from schema.journal import Kind
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ble_agent.journal import Journal
     from schema.codec import Value
     from schema.codes import Code
+
+logger = logging.getLogger(__name__)
 
 FIRST_S, LONGEST_S = 60, 3600
 """A line comes after 1 minute, then 2, 4 .. 60 (PROTOCOL 8)."""
@@ -51,15 +54,19 @@ class Denials:
             self._timer = self._scheduler.call_later(self._wait_s, self._on_due)
 
     def flush(self) -> None:
-        """Write what was counted, if anything, and begin anew."""
+        """Write what was counted, if anything, and begin anew; a full store keeps it counted."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._counts:
             counts: dict[int, Value] = dict(self._counts)
-            with self._journal.record("denied") as record:
-                record.append(Kind.DENIED, [self._since, counts])
-            self._counts.clear()
+            try:
+                with self._journal.record("denied") as record:
+                    record.append(Kind.DENIED, [self._since, counts])
+            except StoreFull as error:
+                logger.warning("no room for the line of refusals: %s", error)
+            else:
+                self._counts.clear()
 
     def _on_due(self) -> None:
         self._wait_s = min(2 * self._wait_s, LONGEST_S)

@@ -6,13 +6,14 @@ It is the radio's listener. What a message means is `session`'s business.
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.errors import StateError
-from ble_agent.radio.port import Refused
+from ble_agent.radio.port import RadioLost, Refused
 from ble_agent.session import Session
 from schema.gatt import MAX_ATTRIBUTE, AttError, Reassembler, capacity, split
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ble_agent.clock import Cancellable, Scheduler
     from ble_agent.locker import Locker
     from ble_agent.radio.port import Link, Radio
+
+logger = logging.getLogger(__name__)
 
 MAX_PHONES = 3
 IDLE_S = 30
@@ -184,9 +187,17 @@ class Desk:
             self._spawn(self._radio.advertise(wanted))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(_unless_lost(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _unless_lost(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except RadioLost as error:
+        # Whoever watches the radio learns of it and starts it again, found by everybody.
+        logger.info("the radio went before it could be told: %s", error)
 
 
 @contextmanager

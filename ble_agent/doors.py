@@ -12,14 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ble_agent.admission import is_within
-from ble_agent.errors import HardwareFailed, StateError
+from ble_agent.errors import HardwareFailed, StateError, StoreFull
 from ble_agent.evidence import Conclusion, conclude_close, conclude_overdue
 from ble_agent.flapping import Flapping
 from ble_agent.hardware.port import Door, Visitor
-from ble_agent.verdicts import Refusal
-from ble_agent.world import MAX_PULSES, OPEN_DETECT_S, REOPEN_S, TAKE_BACK_S, Opening, Phase
-from schema.codes import Code, DoorEvent
+from ble_agent.world import OPEN_DETECT_S, Opening, Phase
+from schema.codes import DoorEvent
 from schema.journal import FAULT_FLAPPING, Kind
 from schema.keys import Operation
 
@@ -36,6 +34,9 @@ if TYPE_CHECKING:
     Follower = Callable[[DoorEvent, int, Line], None]
 
 logger = logging.getLogger(__name__)
+
+RETRY_S = 60
+"""An observation for which the store had no room is looked at again after this."""
 
 _VISITORS = {Operation.OPEN: Visitor.TAKES, Operation.DEPOSIT: Visitor.PUTS}
 
@@ -74,18 +75,11 @@ class Doors:
         """Watch all doors, and bring openings that a stop interrupted to their end or onwards."""
         self._unwatch = self._hardware.watch(self._on_door)
         for comp, compartment in self._redemptions.stored().items():
-            opening = compartment.opening
-            is_open = self._hardware.door(comp) is Door.OPEN
-            if opening is None or not opening.is_pending:
-                if is_open:
-                    self._note_unexpected(comp)
-            elif is_open:
-                # Seen open now: whether it opened before or after the stop makes no difference.
-                self._take_up_open(opening)
-            elif opening.phase is Phase.ACCEPTED:
-                self._give_back(comp, opening.accepted_seq)
-            else:
-                self._on_closed(opening)
+            opening, door = compartment.opening, self._hardware.door(comp)
+            if opening is not None and opening.is_pending:
+                self._guarded(self._take_up, comp)
+            elif door is Door.OPEN:
+                self._guarded(self._note_unexpected, comp)
 
     async def stop(self) -> None:
         """Stop watching; pulses under way end by themselves."""
@@ -114,25 +108,20 @@ class Doors:
         if comps:
             self._spawn(comps)
 
-    def reopen(self, comp: int, accepted_seq: int, follower: Follower) -> Line | Refusal:
-        """Open a door that has closed once more for its session; COMPARTMENT_BUSY otherwise."""
-        opening = self._find_opening(comp)
-        if opening is None or opening.accepted_seq != accepted_seq:
-            return Refusal(Code.COMPARTMENT_BUSY, "somebody else was let at the compartment")
-        refused = self._check_reopening(opening)
-        if refused is not None:
-            return refused
+    def reopen(self, opening: Opening, follower: Follower) -> Line:
+        """Open a closed door once more for its session; whether it may was judged before."""
+        again = replace(
+            opening,
+            phase=Phase.ACCEPTED,
+            pulse_n=opening.pulse_n + 1,
+            occupied_before=self._hardware.occupied(opening.comp),
+            is_overdue=False,
+        )
         with self._journal.record("reopen") as record:
-            again = replace(
-                opening,
-                phase=Phase.ACCEPTED,
-                occupied_before=self._hardware.occupied(comp),
-                is_overdue=False,
-            )
             self._redemptions.put(record, again)
             self._redemptions.count_pulse(record, again)
-            line = record.append(Kind.PULSED, [comp, again.pulse_n])
-        self.fire((comp,), follower)
+            line = record.append(Kind.PULSED, [again.comp, again.pulse_n])
+        self.fire((again.comp,), follower)
         return line
 
     def is_open_for(self, follower: Follower) -> bool:
@@ -147,24 +136,6 @@ class Doors:
         """Tell this follower no more; its doors are watched to the end all the same."""
         for comp in [comp for comp, known in self._followers.items() if known == follower]:
             del self._followers[comp]
-
-    def _check_reopening(self, opening: Opening) -> Refusal | None:
-        uptime_s, comp = self._journal.clock.uptime_s(), opening.comp
-        is_deposit = opening.op is Operation.DEPOSIT
-        since_s = opening.first_closed_s if is_deposit else opening.first_opened_s
-        if opening.phase is not Phase.CLOSED or self._hardware.door(comp) is Door.OPEN:
-            return Refusal(Code.COMPARTMENT_BUSY, "the door has not closed")
-        if not is_within(since_s, TAKE_BACK_S if is_deposit else REOPEN_S, uptime_s):
-            return Refusal(Code.COMPARTMENT_BUSY, "too late to open again")
-        if is_deposit and self._hardware.occupied(comp) is None:
-            return Refusal(Code.COMPARTMENT_BUSY, "without a sensor a deposit is final")
-        if self._spent_pulses(opening) >= MAX_PULSES:
-            return Refusal(Code.COMPARTMENT_FAULT, "the door does not open")
-        return None
-
-    def _spent_pulses(self, opening: Opening) -> int:
-        spent = self._redemptions.pulses(filter(None, (opening.stay, opening.cti)))
-        return spent.get(opening.stay, spent.get((opening.cti or b"", opening.comp), 0))
 
     def _find_opening(self, comp: int) -> Opening | None:
         return self._redemptions.stored()[comp].opening
@@ -204,6 +175,20 @@ class Doors:
         give_back = partial(self._guarded, self._give_back, opening.comp, opening.accepted_seq)
         self._set_timer(opening.comp, OPEN_DETECT_S, give_back)
 
+    def _take_up(self, comp: int) -> None:
+        """Go on with an opening that a stop, or a full store, has interrupted."""
+        opening, door = self._find_opening(comp), self._hardware.door(comp)
+        if opening is None or not opening.is_pending:
+            return
+        if opening.phase is Phase.ACCEPTED and door is not Door.OPEN:
+            self._give_back(comp, opening.accepted_seq)
+        elif opening.phase is Phase.OPENED and door is Door.CLOSED:
+            self._on_closed(opening)
+        else:
+            # Open by now: whether it opened before or after the stop makes no difference. A
+            # contact that says nothing does not prove a close: the time limit ends that one.
+            self._take_up_open(opening)
+
     def _on_door(self, comp: int, door: Door) -> None:
         self._guarded(self._observe, comp, door)
 
@@ -226,7 +211,7 @@ class Doors:
             opened = replace(
                 opening,
                 phase=Phase.OPENED,
-                first_opened_s=opening.first_opened_s or self._journal.clock.uptime_s(),
+                first_opened_s=_first(opening.first_opened_s, self._journal.clock.uptime_s()),
             )
             body: list[Value] = [opening.comp, opening.occupied_before]
             with self._journal.record("opened") as record:
@@ -244,15 +229,11 @@ class Doors:
         stored = self._redemptions.stored()[opening.comp].stay
         occupied = self._hardware.occupied(opening.comp)
         conclusion = conclude_close(opening, stored=stored, occupied=occupied)
-        closed_s = self._journal.clock.uptime_s()
-        self._conclude(
-            replace(
-                opening,
-                phase=Phase.CLOSED,
-                first_closed_s=opening.first_closed_s or closed_s,
-            ),
-            conclusion,
-        )
+        closed = replace(opening, phase=Phase.CLOSED)
+        if conclusion.consumes_deposit:
+            uptime_s = self._journal.clock.uptime_s()
+            closed = replace(closed, first_closed_s=_first(opening.first_closed_s, uptime_s))
+        self._conclude(closed, conclusion)
 
     def _on_overdue(self, comp: int, accepted_seq: int) -> None:
         opening = self._find_opening(comp)
@@ -297,7 +278,7 @@ class Doors:
                 record.append(Kind.FAULT, [comp, FAULT_FLAPPING])
 
     def _note_unexpected_close(self, comp: int) -> None:
-        if self._flapping.is_muted(comp, self._scheduler.time()):
+        if not self._flapping.on_closed(comp):
             return
         with self._journal.record("closed") as record:
             record.append(Kind.DOOR_CLOSED, [comp, self._hardware.occupied(comp)])
@@ -307,10 +288,16 @@ class Doors:
         if follower is not None:
             follower(event, comp, line)
 
-    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
-        """Run a step that a timer or a door began; a broken store ends the agent, never a door."""
+    def _guarded(self, step: Callable[..., None], comp: int, *arguments: object) -> None:
+        """Run a step that a timer or a door began; a broken store ends the agent, never a door.
+
+        A full one does not: what is pending stays so, and is looked at again.
+        """
         try:
-            step(*arguments)
+            step(comp, *arguments)
+        except StoreFull as error:
+            logger.warning("no room to note what door %d does: %s", comp, error)
+            self._set_timer(comp, RETRY_S, partial(self._guarded, self._take_up, comp))
         except StateError as error:
             self._on_failure(error)
 
@@ -322,3 +309,8 @@ class Doors:
         timer = self._timers.pop(comp, None)
         if timer is not None:
             timer.cancel()
+
+
+def _first(known_s: float | None, now_s: float) -> float:
+    """The instant already known, else the present; an uptime of zero is an instant too."""
+    return now_s if known_s is None else known_s

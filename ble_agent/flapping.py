@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from schema.journal import Kind
 
 WINDOW_S = 3600
@@ -11,29 +9,34 @@ LIMIT = 10
 """Unexpected openings of a door within an hour; the tenth brings the FAULT (PROTOCOL 8)."""
 
 
-@dataclass(slots=True)
-class _Count:
-    since_s: float
-    seen: int = 0
-
-
 class Flapping:
     """Counts per compartment, in memory: after a restart a door may speak ten times again."""
 
     def __init__(self) -> None:
-        self._counts: dict[int, _Count] = {}
+        self._written: dict[int, list[float]] = {}
+        self._muted_until_s: dict[int, float] = {}
+        self._open: set[int] = set()
 
     def on_unexpected(self, comp: int, now_s: float) -> Kind | None:
         """What to write of this opening: a line, a line and the FAULT, or nothing (None)."""
-        count = self._counts.get(comp)
-        if count is None or now_s - count.since_s > WINDOW_S:
-            count = self._counts[comp] = _Count(now_s)
-        count.seen += 1
-        if count.seen > LIMIT:
+        self._open.discard(comp)
+        if now_s <= self._muted_until_s.get(comp, -1.0):
             return None
-        return Kind.FAULT if count.seen == LIMIT else Kind.UNEXPECTED_OPEN
+        recent = [at_s for at_s in self._written.get(comp, ()) if now_s - at_s <= WINDOW_S]
+        recent.append(now_s)
+        if len(recent) >= LIMIT:
+            self._written.pop(comp, None)
+            self._muted_until_s[comp] = now_s + WINDOW_S
+            return Kind.FAULT
+        self._written[comp] = recent
+        self._open.add(comp)
+        return Kind.UNEXPECTED_OPEN
 
-    def is_muted(self, comp: int, now_s: float) -> bool:
-        """Whether the closings of this door go unwritten as well."""
-        count = self._counts.get(comp)
-        return count is not None and now_s - count.since_s <= WINDOW_S and count.seen >= LIMIT
+    def on_closed(self, comp: int) -> bool:
+        """Whether to write this close: once after each opening that has a line of its own.
+
+        A contact that falls silent and comes back says "closed" as often as it likes.
+        """
+        is_awaited = comp in self._open
+        self._open.discard(comp)
+        return is_awaited

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -20,10 +21,12 @@ from ble_agent.hardware.port import Door
 from ble_agent.journal import Journal, get_number, set_number
 from ble_agent.policy import judge
 from ble_agent.presence import Presence
+from ble_agent.pruning import Pruning
 from ble_agent.redemptions import Redemptions
+from ble_agent.reopening import judge_reopening
 from ble_agent.statements import Statements
 from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import World
+from ble_agent.world import Phase, World
 from schema.codes import Code
 from schema.handshake import Hello, Report
 from schema.ids import locker_text
@@ -34,13 +37,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ble_agent.clock import Scheduler
+    from ble_agent.doors import Follower
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Hardware
     from ble_agent.identity import Identity
     from ble_agent.journal import Line
     from ble_agent.store import Store
+    from ble_agent.world import Compartment
     from schema.handshake import Request
     from schema.ids import StayId
+    from schema.statements import SignedStatement
+
+logger = logging.getLogger(__name__)
 
 TABLES: Final = (
     *identities.TABLES,
@@ -82,6 +90,7 @@ class Locker:
     doors: Doors
     denials: Denials
     presence: Presence
+    pruning: Pruning
     room: Room
 
     def hello(self) -> Hello:
@@ -111,19 +120,47 @@ class Locker:
             clockq=int(clock.quality),
         )
 
+    def apply(
+        self, statements: tuple[SignedStatement, ...], *, nonce: bytes | None
+    ) -> Refusal | None:
+        """Let statements take effect, with what follows from them at once."""
+        if not statements:
+            return None
+        acked = self.journal.acknowledged()
+        refused = self.statements.apply(statements, nonce=nonce)
+        self.presence.code()
+        if self.journal.acknowledged() > acked:
+            self.pruning.run()
+            self.room.forget()
+        return refused
+
     def decide(self, request: Request, handshake_hash: bytes, nonce: bytes) -> Decision:
         """Apply what the request brings, judge it, make a permit durable; no bolt moves here."""
-        refused = self.statements.apply(request.statements, nonce=nonce)
-        verdict = refused or judge(request, handshake_hash, self._world(request))
+        refused = self.apply(request.statements, nonce=nonce)
+        verdict = refused or judge(request, handshake_hash, self._world(*_counted(request)))
         is_proved = isinstance(verdict, Permit) or verdict.is_proved
-        if request.req.code is not None and is_proved and self.statements.trust().asks_presence:
-            self.presence.redraw(self.journal.clock.uptime_s())
+        if request.req.code is not None and is_proved:
+            self.presence.redraw()
         if isinstance(verdict, Refusal):
             return self.refuse(verdict.code)
         try:
             return self._accept(request, handshake_hash, verdict)
         except StoreFull:
             return self.refuse(Code.STORAGE_FULL)
+
+    def reopen(self, comp: int, accepted_seq: int, follower: Follower) -> Line | Refusal:
+        """Open a closed door once more for the session that this acceptance began."""
+        opening = self.redemptions.stored()[comp].opening
+        if opening is None or opening.accepted_seq != accepted_seq:
+            return Refusal(Code.COMPARTMENT_BUSY, "somebody else was let at the compartment")
+        ctis = [] if opening.cti is None else [opening.cti]
+        refused = judge_reopening(opening, self._world(ctis, opening.stay))
+        if refused is not None:
+            return refused
+        try:
+            return self.doors.reopen(opening, follower)
+        except StoreFull:
+            return Refusal(Code.STORAGE_FULL, "no room for the line of the pulse")
 
     def refuse(self, code: Code) -> Decision:
         """Count a refusal; it names the newest line."""
@@ -149,9 +186,8 @@ class Locker:
             self.doors.accept(record, permit, seq=line.seq)
         return Decision(Code.OK, line, permit.comp, permit.comps)
 
-    def _world(self, request: Request) -> World:
+    def _world(self, ctis: list[bytes], stay: StayId) -> World:
         trust, clock = self.statements.trust(), self.journal.clock
-        ctis, stay = _counted(request)
         uptime_s, probes = clock.uptime_s(), self.hardware
         compartments = self.redemptions.stored()
         sensed = {number: probes.occupied(number) for number in compartments}
@@ -162,14 +198,20 @@ class Locker:
             uptime_s=uptime_s,
             keys=trust.keys,
             compartments=compartments,
-            open_doors=frozenset(n for n in compartments if probes.door(n) is Door.OPEN),
+            open_doors=frozenset(n for n in compartments if self._is_open(compartments[n])),
             occupied={n: occupied for n, occupied in sensed.items() if occupied is not None},
             revoked=trust.revoked,
             used=self.redemptions.used(ctis),
             pulses=self.redemptions.pulses([*ctis, stay] if stay else ctis),
-            presence_code=self.presence.code(uptime_s) if trust.asks_presence else None,
+            presence_code=self.presence.code(),
             room=self.room.share(uptime_s),
         )
+
+    def _is_open(self, compartment: Compartment) -> bool:
+        """Open, or shut a moment ago: until `doors` was told, what the close proves is unknown."""
+        door, opening = self.hardware.door(compartment.number), compartment.opening
+        is_untold = door is Door.CLOSED and opening is not None and opening.phase is Phase.OPENED
+        return door is Door.OPEN or is_untold
 
 
 def _counted(request: Request) -> tuple[list[bytes], StayId]:
@@ -194,6 +236,10 @@ class Room:
         if self._measured_s is None or uptime_s - self._measured_s >= 1:
             self._share, self._measured_s = self._store.room(), uptime_s
         return self._share
+
+    def forget(self) -> None:
+        """Measure anew next time: lines have gone."""
+        self._measured_s = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +282,15 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
     )
     _record_boot(journal, boot, was_interrupted=was_interrupted)
     doors.start()
+    pruning = Pruning(store, journal, around.scheduler, around.on_failure)
+    pruning.start()
+    presence = Presence(
+        around.take_random,
+        around.show_presence,
+        scheduler=around.scheduler,
+        is_asked=lambda: statements.trust().asks_presence,
+    )
+    presence.code()
     return Locker(
         identity=identity,
         store=store,
@@ -245,7 +300,8 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         statements=statements,
         doors=doors,
         denials=Denials(journal, around.scheduler, around.on_failure),
-        presence=Presence(around.take_random, around.show_presence),
+        presence=presence,
+        pruning=pruning,
         room=Room(store),
     )
 
@@ -253,6 +309,8 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
 async def stop_locker(locker: Locker) -> None:
     """End in order: what was counted is written, and the next start is no surprise."""
     await locker.doors.stop()
+    locker.presence.stop()
+    locker.pruning.stop()
     locker.denials.flush()
     with locker.journal.record("stop") as record:
         set_number(record.connection, "running", 0)
@@ -260,7 +318,11 @@ async def stop_locker(locker: Locker) -> None:
 
 def _record_boot(journal: Journal, boot: int, *, was_interrupted: bool) -> None:
     cause = BootCause.INTERRUPTED if was_interrupted else BootCause.FIRST_OR_CLEAN
-    with journal.record("boot") as record:
-        set_number(record.connection, "boot", boot)
-        set_number(record.connection, "running", 1)
-        record.append(Kind.BOOT, [__version__, int(cause)])
+    try:
+        with journal.record("boot") as record:
+            set_number(record.connection, "boot", boot)
+            set_number(record.connection, "running", 1)
+            record.append(Kind.BOOT, [__version__, int(cause)])
+    except StoreFull as error:
+        # It must still start: only a phone that brings an acknowledgement makes room again.
+        logger.warning("no room for the line of this start: %s", error)

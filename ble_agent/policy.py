@@ -198,7 +198,7 @@ def _asked(case: _Case) -> Asked:
     """The request with the rights that are left of token, delegations and second token."""
     first, last, request = case.claims[0], case.claims[-1], case.request
     parts = request.delegations
-    syncs = all(credential.key.actions & Operation.SYNC for credential in case.credentials)
+    synced = [c.token.claims.iat for c in case.credentials if c.key.actions & Operation.SYNC]
     return Asked(
         op=request.req.op,
         comp=request.req.comp,
@@ -209,8 +209,8 @@ def _asked(case: _Case) -> Asked:
         stay=first.stay,
         cti=first.cti,
         second_cti=last.cti if request.second_token else None,
-        exp=min(first.exp, last.exp),
-        floor_iat=max(first.iat, last.iat) if syncs else None,
+        exp=max(first.exp, last.exp),
+        floor_iat=max(synced, default=None),
     )
 
 

@@ -134,9 +134,8 @@ class Redemptions:
 
     def count_pulse(self, record: Record, opening: Opening) -> None:
         """Spend one pulse of the stay, or of the token at this compartment."""
-        subject, comp = opening.stay, _ANY_COMPARTMENT
-        if not opening.stay or opening.op not in {Operation.OPEN, Operation.DEPOSIT}:
-            subject, comp = StayId(opening.cti or b""), opening.comp
+        counted = opening.count_subject
+        subject, comp = counted if isinstance(counted, tuple) else (counted, _ANY_COMPARTMENT)
         record.connection.execute(
             "INSERT INTO pulses (subject, comp, n, exp) VALUES (?, ?, 1, ?)"
             " ON CONFLICT (subject, comp) DO UPDATE SET n = n + 1, exp = max(exp, excluded.exp)",
@@ -170,9 +169,16 @@ class Redemptions:
         record.connection.execute("DELETE FROM pulses WHERE subject = ?", (stay,))
 
     def prune(self, record: Record, before: int) -> None:
-        """Forget uses and counts of tokens that ended before this server-signed time."""
+        """Forget uses and counts of tokens that ended before this server-signed time.
+
+        The count of a stay outlives its tokens: the next one must not get twenty pulses more.
+        """
         record.connection.execute("DELETE FROM uses WHERE exp < ?", (before,))
-        record.connection.execute("DELETE FROM pulses WHERE exp < ? AND n > 0", (before,))
+        record.connection.execute(
+            "DELETE FROM pulses WHERE exp < ?"
+            " AND subject NOT IN (SELECT stay FROM compartments WHERE stay IS NOT NULL)",
+            (before,),
+        )
 
     def _stage(self, record: Record) -> dict[int, Compartment]:
         """The compartments as `record` will leave them, which hold once it is durable."""

@@ -149,7 +149,7 @@ class Session:
                 self._reopen(frame, accepted)
 
     def _sync(self, frame: SyncFrame) -> None:
-        refused = self._locker.statements.apply(frame.statements, nonce=None)
+        refused = self._locker.apply(frame.statements, nonce=None)
         if refused is not None:
             self._refuse_frame(refused.code)
             return
@@ -168,7 +168,7 @@ class Session:
         if frame.comp not in accepted.comps:
             self._refuse_frame(Code.OUT_OF_SCOPE)
             return
-        opened = self._locker.doors.reopen(frame.comp, accepted.line.seq, self._on_door_event)
+        opened = self._locker.reopen(frame.comp, accepted.line.seq, self._on_door_event)
         if isinstance(opened, Refusal):
             self._refuse_frame(opened.code)
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
+from ble_agent.errors import StoreFull
 from ble_agent.policy import TOLERANCE_S
 from ble_agent.verdicts import Refusal
 from ble_agent.world import Revoked
@@ -100,7 +101,11 @@ class Statements:
         A statement that is ignored (PROTOCOL 2) has no effect and is no failure.
         """
         for statement in statements:
-            if refused := self._apply_one(statement, nonce):
+            try:
+                refused = self._apply_one(statement, nonce)
+            except StoreFull:
+                refused = Refusal(Code.STORAGE_FULL, "no room for what the statement leaves")
+            if refused:
                 return refused
         return None
 

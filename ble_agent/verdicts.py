@@ -32,8 +32,8 @@ class Refusal:
 class Permit:
     """Yes: these compartments, in this order, for this bearer; nothing is consumed yet.
 
-    `comp` is the one that the result names (None for SYNC and OPEN_ALL). `floor_iat` is set where
-    the issuer's key may raise the clock's floor.
+    `comp` is the one that the result names (None for SYNC and OPEN_ALL). Until `exp` what is used
+    up must be remembered. `floor_iat` is set where the issuer's key may raise the clock's floor.
     """
 
     op: Operation

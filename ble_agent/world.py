@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from schema.keys import Operation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schema.ids import StayId
-    from schema.keys import KeySet, Operation
+    from schema.keys import KeySet
 
 MAX_PULSES = 20
 """Pulses per stay, or per `cti` and compartment, before COMPARTMENT_FAULT (PROTOCOL 6)."""
@@ -56,8 +58,9 @@ class Bearer:
 class Opening:
     """The newest acceptance at a compartment, kept until another takes its place.
 
-    `accepted_seq` is the journal line of the acceptance and names this opening. Instants are
-    uptime seconds of the start of the machine that wrote them; None after another such start.
+    `accepted_seq` is the journal line of the acceptance and names this opening; `pulse_n` counts
+    its pulses. `first_closed_s` is that of a deposit, once a close has used its token up. Instants
+    are uptime seconds of the start of the machine that wrote them; None after another such start.
     """
 
     comp: int
@@ -79,6 +82,13 @@ class Opening:
     def is_pending(self) -> bool:
         """Whether it still keeps the compartment busy for others."""
         return self.phase in BUSY_PHASES
+
+    @property
+    def count_subject(self) -> bytes | tuple[bytes, int]:
+        """What its pulses are counted by: the stay, or the token at this compartment."""
+        if self.stay and self.op in {Operation.OPEN, Operation.DEPOSIT}:
+            return self.stay
+        return (self.cti or b"", self.comp)
 
 
 @dataclass(frozen=True, slots=True)
