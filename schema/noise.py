@@ -164,12 +164,16 @@ class Initiator:
 
 
 class Responder:
-    """The phone's side: reads the hello, answers with one sealed request."""
+    """The phone's side: reads the hello, answers with one sealed request.
+
+    `read` and `write` are each called once, in this order: two sessions out of one handshake
+    would seal different messages under the same key and number.
+    """
 
     def __init__(self, prologue: bytes, *, remote_static: bytes, ephemeral: bytes) -> None:
         self._remote_static = remote_static
         self._ephemeral = ephemeral
-        self._state = _Symmetric(prologue, remote_static)
+        self._state: _Symmetric | None = _Symmetric(prologue, remote_static)
 
     def read(self, message: bytes) -> bytes:
         """The clear payload of message 1; Malformed when it is too short or of low order.
@@ -178,8 +182,8 @@ class Responder:
         """
         if len(message) < KEY_SIZE:
             raise Malformed("a handshake message too short")
-        remote = message[:KEY_SIZE]
-        state = self._state
+        remote, state = message[:KEY_SIZE], self._state
+        assert state is not None
         state.mix_hash(remote)
         payload = state.open(message[KEY_SIZE:])
         state.mix_hash(x25519_public(self._ephemeral))
@@ -189,12 +193,15 @@ class Responder:
 
     @property
     def handshake_hash(self) -> bytes:
-        """`h` of PROTOCOL 4, over which the holder signs."""
+        """`h` of PROTOCOL 4, over which the holder signs; after `write` it is the session's."""
+        assert self._state is not None
         return self._state.h
 
     def write(self, payload: bytes) -> tuple[bytes, Transport]:
         """Message 2 and the session that it begins."""
-        h = self._state.h
-        message = x25519_public(self._ephemeral) + self._state.seal(payload)
-        receiving, sending = self._state.split()
+        state, self._state = self._state, None
+        assert state is not None
+        h = state.h
+        message = x25519_public(self._ephemeral) + state.seal(payload)
+        receiving, sending = state.split()
         return message, Transport(sending, receiving, h)

@@ -88,6 +88,14 @@ def test_hello_serves_one_request_even_if_that_does_not_open() -> None:
         initiator.read(MESSAGES[1][1])
 
 
+def test_phone_never_makes_two_sessions_out_of_one_handshake() -> None:
+    responder = _responder()
+    responder.read(MESSAGES[0][1])
+    responder.write(b"first")
+    with pytest.raises(AssertionError):
+        responder.write(b"second")
+
+
 @pytest.mark.parametrize("point", LOW_ORDER)
 def test_low_order_key_of_a_phone_is_refused(point: str) -> None:
     initiator = _initiator()
