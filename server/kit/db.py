@@ -60,15 +60,17 @@ def enum_text(kind: type[StrEnum], *, length: int = 32) -> Any:
 
 
 class Database:
-    """One database by its SQLAlchemy address; connects on first use. Close it before its event
-    loop ends.
+    """One database by its SQLAlchemy address; connects on first use. Close it in its event loop.
 
     `statement_cache=False` turns off prepared statements, for PostgreSQL behind a transaction
-    pooler.
+    pooler. `durable=False` lets SQLite lose commits in a power cut, for data that nobody misses.
     """
 
-    def __init__(self, url: str, *, statement_cache: bool = True) -> None:
-        self.engine = _make_engine(url, statement_cache=statement_cache)
+    def __init__(self, url: str, *, statement_cache: bool = True, durable: bool = True) -> None:
+        if url.startswith("sqlite"):
+            self.engine = _make_sqlite_engine(url, durable=durable)
+        else:
+            self.engine = _make_postgres_engine(url, statement_cache=statement_cache)
 
     @property
     def is_sqlite(self) -> bool:
@@ -129,33 +131,38 @@ async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any
     return bool(result.rowcount)
 
 
-def _make_engine(url: str, *, statement_cache: bool) -> AsyncEngine:
-    if url.startswith("sqlite"):
-        engine = create_async_engine(url, connect_args={"timeout": SQLITE_WAIT_MS / 1000})
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return engine
-    cache = (
-        {} if statement_cache else {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-    )
+def _make_postgres_engine(url: str, *, statement_cache: bool) -> AsyncEngine:
+    off = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     return create_async_engine(
-        url, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, pool_pre_ping=True, connect_args=cache
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_pre_ping=True,
+        connect_args={} if statement_cache else off,
     )
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    connection.isolation_level = (
-        None  # the driver's own BEGIN would come first and be a deferred one
-    )
-    cursor = connection.cursor()
-    for setting in (
+def _make_sqlite_engine(url: str, *, durable: bool) -> AsyncEngine:
+    settings = (
         "journal_mode=WAL",
-        "synchronous=FULL",
+        # A locker deletes what we acknowledge, so a commit must outlive a power cut.
+        f"synchronous={'FULL' if durable else 'OFF'}",
         "foreign_keys=ON",
         f"busy_timeout={SQLITE_WAIT_MS}",
-    ):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
+    )
+
+    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        # The driver's own BEGIN would come first and be a deferred one.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+
+    engine = create_async_engine(url, connect_args={"timeout": SQLITE_WAIT_MS / 1000})
+    event.listen(engine.sync_engine, "connect", prepare)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
 
 
 def _begin_sqlite(connection: Connection) -> None:
