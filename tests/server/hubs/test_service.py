@@ -1,0 +1,223 @@
+"""Hubs and their hours, by whoever may write them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schema.codes import ProblemCode
+from server.hubs import service
+from server.hubs.drafts import Hours, HubDraft
+from server.hubs.rules import Closure, HubKind, Opening, Position
+from server.hubs.tables import Hub, Partner
+from server.kit.auth import ANONYMOUS
+from server.kit.errors import Refusal
+from server.kit.graph import Page
+from server.people.roles import Role
+from tests.fakes.town import Town, build_town
+from tests.makers import make_actor
+
+if TYPE_CHECKING:
+    from server.kit.auth import Actor
+    from server.kit.db import Database
+    from tests.fakes.sources import CountedIds, MovableClock
+
+OPERATOR = make_actor(Role.OPERATOR)
+WEEK = Hours([Opening(day, 8 * 60, 18 * 60) for day in range(5)], [])
+
+
+@pytest.fixture
+async def town(database: Database) -> Town:
+    async with database.write() as session:
+        return await build_town(session)
+
+
+def draft(partner_id: uuid.UUID, **changes: object) -> HubDraft:
+    plain = HubDraft(
+        partner_id=partner_id,
+        name="Old Mill",
+        kind=HubKind.SERVICE_POINT,
+        time_zone="Europe/Warsaw",
+        street="River Road 2",
+        postal_code="00-001",
+        city="Warsaw",
+        country="PL",
+        position=Position(52.23, 21.01),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type] # fields of HubDraft
+
+
+async def test_operator_makes_a_partner_once_and_a_hub(
+    database: Database, ids: CountedIds, clock: MovableClock
+) -> None:
+    async with database.write() as session:
+        partner = await service.create_partner(
+            session, OPERATOR, legal_name="Mill Ltd", ids=ids, now=clock.now()
+        )
+        again = await service.create_partner(
+            session, OPERATOR, legal_name="Mill Ltd", ids=ids, now=clock.now()
+        )
+        assert isinstance(partner, Partner)
+        assert again is partner
+        hub = await service.create_hub(
+            session, OPERATOR, draft=draft(partner.id), ids=ids, now=clock.now()
+        )
+        assert isinstance(hub, Hub)
+    async with database.read() as session:
+        found = await service.find_hub(session, hub.id)
+        assert found is not None
+        hours = await service.get_timetable(session, found, now=clock.now())
+        assert hours.is_open(clock.now())
+
+
+@pytest.mark.parametrize(
+    ("actor", "code"),
+    [
+        (ANONYMOUS, ProblemCode.SIGNED_OUT),
+        (make_actor(), ProblemCode.NOT_PERMITTED),
+        (make_actor(Role.HUB_MANAGER, subject=uuid.UUID(int=9)), ProblemCode.NOT_PERMITTED),
+    ],
+)
+async def test_nobody_else_makes_hubs(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock, actor: Actor, code: str
+) -> None:
+    async with database.write() as session:
+        partner = await service.create_partner(
+            session,
+            actor,
+            legal_name="Mill Ltd",
+            ids=ids,
+            now=clock.now(),
+        )
+        hub = await service.create_hub(
+            session,
+            actor,
+            draft=draft(town.hub_id),
+            ids=ids,
+            now=clock.now(),
+        )
+    assert isinstance(partner, Refusal)
+    assert isinstance(hub, Refusal)
+    assert {partner.code, hub.code} == {code}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"name": "  "}, "name"),
+        ({"city": "x" * 121}, "city"),
+        ({"street": "a\nb"}, "street"),
+        ({"country": "pl"}, "country"),
+        ({"time_zone": "Europe/Nowhere"}, "timeZone"),
+        ({"time_zone": "../../etc/passwd"}, "timeZone"),
+        ({"time_zone": ""}, "timeZone"),
+    ],
+)
+async def test_wrong_draft_is_refused_by_its_field(
+    database: Database,
+    town: Town,
+    ids: CountedIds,
+    clock: MovableClock,
+    changes: dict[str, object],
+    field: str,
+) -> None:
+    async with database.write() as session:
+        outcome = await service.create_hub(
+            session, OPERATOR, draft=draft(town.hub_id, **changes), ids=ids, now=clock.now()
+        )
+    assert isinstance(outcome, Refusal)
+    assert (outcome.code, outcome.field) == (ProblemCode.INPUT_INVALID, field)
+
+
+async def test_manager_writes_the_hours_of_their_own_hub_only(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    own = make_actor(Role.HUB_MANAGER, subject=town.hub_id)
+    foreign = make_actor(Role.HUB_MANAGER, subject=uuid.UUID(int=9))
+    async with database.write() as session:
+        refused = await service.update_hub_hours(
+            session, foreign, hub_id=town.hub_id, hours=WEEK, ids=ids, now=clock.now()
+        )
+        written = await service.update_hub_hours(
+            session, own, hub_id=town.hub_id, hours=WEEK, ids=ids, now=clock.now()
+        )
+    assert isinstance(refused, Refusal)
+    assert isinstance(written, Hub)
+    assert written.version == 2
+
+
+async def test_new_hours_replace_the_week_and_closures_to_come_but_no_past_ones(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    today = clock.now().date()
+    past = Closure(today - timedelta(days=9), today - timedelta(days=8), "storm")
+    coming = Closure(today + timedelta(days=8), today + timedelta(days=9), "holiday")
+    for moment, hours in (
+        (clock.now() - timedelta(days=10), Hours(WEEK.week, [past, coming])),
+        (clock.now(), Hours([Opening(6, 0, 600)], [])),
+    ):
+        async with database.write() as session:
+            await service.update_hub_hours(
+                session, OPERATOR, hub_id=town.hub_id, hours=hours, ids=ids, now=moment
+            )
+    async with database.read() as session:
+        hub = await service.find_hub(session, town.hub_id)
+        assert hub is not None
+        now = await service.get_timetable(session, hub, now=clock.now())
+        earlier = await service.get_timetable(session, hub, now=clock.now() - timedelta(days=10))
+    assert [(one.weekday, one.closes_minute) for one in now.week] == [(6, 600)]
+    assert now.closures == []
+    assert [one.reason for one in earlier.closures] == ["storm"]
+
+
+@pytest.mark.parametrize(
+    ("hours", "field"),
+    [
+        (Hours([Opening(0, 0, 60), Opening(0, 30, 90)], []), "week"),
+        (Hours([Opening(0, minute, minute + 1) for minute in range(43)], []), "week"),
+        (Hours([], [Closure(date(2026, 1, 1), date(2026, 1, 1))] * 101), "closures"),
+        (Hours([], [Closure(date(2026, 1, 1), date(2026, 1, 1), "x" * 201)]), "closures"),
+    ],
+)
+async def test_impossible_hours_are_refused(
+    database: Database,
+    town: Town,
+    ids: CountedIds,
+    clock: MovableClock,
+    hours: Hours,
+    field: str,
+) -> None:
+    async with database.write() as session:
+        outcome = await service.update_hub_hours(
+            session, OPERATOR, hub_id=town.hub_id, hours=hours, ids=ids, now=clock.now()
+        )
+    assert isinstance(outcome, Refusal)
+    assert outcome.field == field
+
+
+async def test_hubs_are_listed_from_near_to_far_page_by_page(
+    database: Database, ids: CountedIds, clock: MovableClock
+) -> None:
+    places = {"A": (0.0, 179.5), "B": (0.0, -179.4), "C": (1.0, 179.5), "D": (-40.0, 10.0)}
+    async with database.write() as session:
+        partner = await service.create_partner(
+            session, OPERATOR, legal_name="Mill Ltd", ids=ids, now=clock.now()
+        )
+        assert isinstance(partner, Partner)
+        for name, (latitude, longitude) in places.items():
+            one = draft(partner.id, name=name, position=Position(latitude, longitude))
+            await service.create_hub(session, OPERATOR, draft=one, ids=ids, now=clock.now())
+    names: list[str] = []
+    page, here = Page(first=1), Position(0.0, -179.8)
+    async with database.read() as session:
+        for _ in places:
+            rows = await service.list_hubs(session, page=page, near=here)
+            names.append(rows[0].name)
+            page = Page(first=1, after=rows[0].id)
+        everything = await service.list_hubs(session, page=Page(), near=None)
+    assert names == ["B", "A", "C", "D"]
+    assert [hub.name for hub in everything] == ["A", "B", "C", "D"]

@@ -1,0 +1,141 @@
+"""Key sets that a root signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schema.codes import ProblemCode
+from schema.cose import SigningKey
+from schema.ids import EVERY_LOCKER, KeyId, LockerId
+from schema.keys import Operation
+from schema.statements import KeySetStatement, Time, sign_statement
+from server.kit.errors import BrokenPromise, Refusal
+from server.kit.keyring import Purpose
+from server.lockers.service import keysets
+from server.lockers.tables import SignedKeySet
+from tests.fakes.journals import seed
+from tests.fakes.sources import START
+from tests.fakes.town import ROOT_KEY, ROOT_KID, ROOT_SEED, ROOTS, publish_key_set
+
+if TYPE_CHECKING:
+    from server.kit.db import Database
+    from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
+
+ROOT = SigningKey(ROOT_SEED)
+LID, OTHER = LockerId(b"lockerno"), LockerId(b"otherone")
+
+
+def signed(lid: LockerId, seq: int, iat: int = int(START.timestamp())) -> bytes:
+    return sign_statement(ROOT, ROOT_KID, KeySetStatement(lid, seq, iat, ()))
+
+
+async def add(database: Database, raw: bytes, ids: CountedIds) -> SignedKeySet | Refusal:
+    async with database.write() as session:
+        return await keysets.add_key_set(session, raw, roots=ROOTS, ids=ids, now=START)
+
+
+async def newest(database: Database, lid: LockerId) -> int | None:
+    async with database.read() as session:
+        found = await keysets.find_key_set(session, lid)
+    return None if found is None else found.seq
+
+
+async def test_newest_counts_among_those_for_one_locker_and_for_all(
+    database: Database, ids: CountedIds
+) -> None:
+    for lid, seq in ((EVERY_LOCKER, 2), (LID, 3), (OTHER, 4), (EVERY_LOCKER, 1)):
+        assert isinstance(await add(database, signed(lid, seq), ids), SignedKeySet)
+    assert await newest(database, LID) == 3
+    assert await newest(database, OTHER) == 4
+    assert await newest(database, LockerId(b"newcomer")) == 2
+    async with database.read() as session:
+        assert await keysets.next_key_set_seq(session) == 5
+
+
+async def test_without_a_key_set_there_is_none_and_the_first_is_number_one(
+    database: Database,
+) -> None:
+    assert await newest(database, LID) is None
+    async with database.read() as session:
+        assert await keysets.next_key_set_seq(session) == 1
+
+
+async def test_same_bytes_again_change_nothing_other_bytes_of_the_number_are_refused(
+    database: Database, ids: CountedIds
+) -> None:
+    first = await add(database, signed(EVERY_LOCKER, 1), ids)
+    again = await add(database, signed(EVERY_LOCKER, 1), ids)
+    assert isinstance(first, SignedKeySet)
+    assert isinstance(again, SignedKeySet)
+    assert again.id == first.id
+    for raw in (signed(EVERY_LOCKER, 1, 1), signed(LID, 1)):
+        outcome = await add(database, raw, ids)
+        assert isinstance(outcome, Refusal)
+        assert outcome.code is ProblemCode.CHANGED_MEANWHILE
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\xff" * 40,
+        sign_statement(SigningKey(seed("thief")), ROOT_KID, KeySetStatement(LID, 1, 1, ())),
+        sign_statement(ROOT, KeyId(b"no"), KeySetStatement(LID, 1, 1, ())),
+        sign_statement(ROOT, ROOT_KID, Time(LID, 1, b"n" * 16)),
+    ],
+    ids=["empty", "noise", "other key", "other kid", "other kind"],
+)
+async def test_what_no_root_signed_as_a_key_set_is_refused(
+    database: Database, ids: CountedIds, raw: bytes
+) -> None:
+    outcome = await add(database, raw, ids)
+    assert isinstance(outcome, Refusal)
+    assert outcome.code is ProblemCode.INPUT_INVALID
+
+
+async def test_rotation_keeps_the_former_issuer_key_beside_the_new_one(
+    database: Database, keyring: DerivedKeyring, ids: CountedIds, clock: MovableClock
+) -> None:
+    former = keyring.list_keys(Purpose.ISSUER)[0]
+    clock.move(days=30)
+    current = keyring.rotate(Purpose.ISSUER)
+    async with database.write() as session:
+        row = await publish_key_set(session, keyring=keyring, ids=ids, now=clock.now())
+    keys = keysets.keys_of(row)
+    assert [entry.kid for entry in keys.entries[:2]] == [current.kid, former.kid]
+    for key in (current, former):
+        entry = keys.find_signer(key.kid)
+        assert entry is not None
+        now = int(clock.now().timestamp())
+        assert entry.allows(actions=Operation.OPEN | Operation.SYNC, nbf=now, exp=now + 3600)
+        assert not entry.allows(actions=Operation.SERVICE, nbf=now, exp=now + 3600)
+        assert not entry.allows(actions=Operation.OPEN, nbf=now, exp=now + 8 * 86_400)
+    seal = keys.find_sealing_key()
+    assert seal is not None
+    assert seal.public == keyring.list_keys(Purpose.SEAL)[0].public
+
+
+async def test_dead_issuer_key_leaves_the_next_key_set(
+    keyring: DerivedKeyring, clock: MovableClock
+) -> None:
+    former = keyring.list_keys(Purpose.ISSUER)[0]
+    clock.move(days=44)
+    keyring.rotate(Purpose.ISSUER)
+    clock.move(days=2)
+    body = keysets.compose_key_set(keyring, seq=1, now=clock.now())
+    assert former.kid not in {entry.kid for entry in body.keys}
+
+
+async def test_more_issuer_keys_than_a_key_set_holds_are_our_mistake(
+    keyring: DerivedKeyring, clock: MovableClock
+) -> None:
+    for _ in range(8):
+        keyring.rotate(Purpose.ISSUER)
+    with pytest.raises(BrokenPromise, match="a key set holds 7"):
+        keysets.compose_key_set(keyring, seq=1, now=clock.now())
+
+
+def test_roots_are_read_as_the_settings_name_them() -> None:
+    assert keysets.roots_of([ROOT_KEY]) == ROOTS
