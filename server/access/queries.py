@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlmodel import col, func, select, update
+from sqlmodel import col, select, update
 
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
@@ -150,18 +150,6 @@ async def list_revoked(
         .limit(limit)
     )
     return (await session.exec(query)).all()
-
-
-async def find_last_revoked_at(
-    session: AsyncSession, lid: LockerId, *, now_s: int
-) -> datetime | None:
-    """When a token of the locker that is not over yet was last revoked."""
-    query = select(func.max(IssuedToken.revoked_at)).where(
-        IssuedToken.lid == lid,
-        col(IssuedToken.revoked_at).is_not(None),
-        IssuedToken.exp >= now_s,
-    )
-    return (await session.exec(query)).one()
 
 
 async def draw_seq(session: AsyncSession, kind: StatementType) -> int:

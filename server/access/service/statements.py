@@ -121,12 +121,11 @@ async def ensure_revocations(session: Session, signer: Signer, *, now: datetime)
     is gone; None while nothing was ever revoked there.
     """
     former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
-    revoked_at = await queries.find_last_revoked_at(session, signer.lid, now_s=signing.unix_s(now))
-    if former is None and revoked_at is None:
+    revoked = await _list_revoked(session, signer.lid, now=now)
+    if former is None and not revoked:
         return None
     valid = await _find_valid(session, signer, StatementType.REVOCATIONS)
-    is_behind = former is not None and revoked_at is not None and former.made_at < revoked_at
-    if valid is None or is_behind:
+    if former is None or valid is None or _says_too_little(_revocations_of(former), revoked):
         return await publish_revocations(session, signer, now=now)
     return valid
 
@@ -135,9 +134,8 @@ async def publish_revocations(session: Session, signer: Signer, *, now: datetime
     """A new list of everything revoked at the locker, with the next number."""
     now_s = signing.unix_s(now)
     former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
-    revoked = await queries.list_revoked(session, signer.lid, now_s=now_s, limit=REVOKED_AT_ONCE)
     listed = list_revocations(
-        (Revoked(one.cti, one.iat, one.exp) for one in revoked),
+        await _list_revoked(session, signer.lid, now=now),
         min_iat=0 if former is None else _revocations_of(former).min_iat,
         now=now_s,
     )
@@ -212,6 +210,18 @@ async def _find_valid(session: Session, signer: Signer, kind: StatementType) -> 
     if rights is None or not parse_statement(kind, row.raw).is_signed_by(rights.public):
         return None
     return Carried(kind, row.seq, row.raw)
+
+
+async def _list_revoked(session: Session, lid: LockerId, *, now: datetime) -> list[Revoked]:
+    now_s = signing.unix_s(now)
+    rows = await queries.list_revoked(session, lid, now_s=now_s, limit=REVOKED_AT_ONCE)
+    return [Revoked(one.cti, one.iat, one.exp) for one in rows]
+
+
+def _says_too_little(listed: Revocations, revoked: list[Revoked]) -> bool:
+    """Whether a token was revoked that the list does not hold and its `min_iat` does not cover."""
+    held = {entry for entry, _ in listed.entries}
+    return any(one.id not in held and one.iat >= listed.min_iat for one in revoked)
 
 
 def _revocations_of(row: SignedStatement) -> Revocations:
