@@ -116,6 +116,13 @@ class Phone:
             self.device_id = outcome["device"]["id"]
         return outcome
 
+    async def refresh(self) -> dict[str, Any]:
+        """A new access token by a proof alone, or the problem."""
+        self.access_token = None
+        outcome: dict[str, Any] = (await self.ask(REFRESH))["refreshAccess"]
+        self.access_token = outcome.get("accessToken")
+        return outcome
+
     async def read_code(self, request_id: str) -> str:
         """The code that the letter for this request holds."""
         key = base64.b64decode(request_id).decode().partition(":")[2]
