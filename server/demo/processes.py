@@ -64,6 +64,11 @@ class Child:
             raise ProcessError(f"{self.name} is not running")
         return self._process.pid
 
+    @property
+    def exit_status(self) -> int | None:
+        """How the process ended, as the system tells; None while it runs or never did."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Start the command, adding its output to the log; a running process is left alone."""
         if self.is_running:
@@ -124,6 +129,5 @@ class Child:
         process.wait(within_s)
 
     def _describe(self, what: str) -> str:
-        code = None if self._process is None else self._process.poll()
         tail = self.read_log()[-LOG_TAIL_CHARACTERS:].strip()
-        return f"{self.name} {what} (exit status {code}); its output ends: {tail}"
+        return f"{self.name} {what} (exit status {self.exit_status}); its output ends: {tail}"

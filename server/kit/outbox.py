@@ -143,17 +143,16 @@ async def append(
 
 async def list_due(
     session: AsyncSession, *, kinds: Collection[str], now: datetime, limit: int
-) -> list[tuple[uuid.UUID, int]]:
-    """Ids and attempts so far of events that may be leased now, the longest waiting first.
+) -> list[uuid.UUID]:
+    """Ids of events that may be leased now, the longest waiting first.
 
     Kinds that are not named stay where they are: an old worker leaves them to a newer one.
     """
     due = and_(col(Outbox.kind).in_(kinds), _is_free(now))
     order = (col(Outbox.not_before), col(Outbox.id))
-    rows = await session.exec(
-        select(col(Outbox.id), col(Outbox.attempts)).where(due).order_by(*order).limit(limit)
+    return list(
+        (await session.exec(select(Outbox.id).where(due).order_by(*order).limit(limit))).all()
     )
-    return [(event, attempts) for event, attempts in rows]
 
 
 async def lease(

@@ -66,15 +66,17 @@ class Relay:
     async def look(self) -> None:
         """Hand every due event to the queue; those already there are not doubled.
 
-        The attempt is part of the key: the job of a worker that was killed does not stand in the
-        way of the next attempt.
+        The time of a lease is part of a job's key: the job of a worker that was killed does not
+        stand in the way for longer than its lease would.
         """
+        now = self._clock.now()
         async with self._database.read() as session:
             due = await outbox.list_due(
-                session, kinds=self._handlers.keys(), now=self._clock.now(), limit=MOST_AT_ONCE
+                session, kinds=self._handlers.keys(), now=now, limit=MOST_AT_ONCE
             )
-        for event, attempts in due:
-            key = f"ob:{event}:{attempts}"
+        period = int(now.timestamp() / self._lease_s)
+        for event in due:
+            key = f"ob:{event}:{period}"
             await self._queue.offer(DELIVER, str(event), key=key, lasts_s=OFFER_LASTS_S)
 
     async def deliver(self, event: str) -> None:

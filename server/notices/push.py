@@ -71,6 +71,14 @@ class Push(Protocol):
         """
 
 
+class NoPush:
+    """Stands where no provider is set up; people are then told by letter."""
+
+    async def send(self, messages: Sequence[PushMessage]) -> list[Delivery]:
+        """Refuses every message."""
+        return [Refused("no push provider is set up") for _ in messages]
+
+
 class FirebasePush:
     """FCM HTTP v1 by firebase-admin. One for each process and project."""
 

@@ -71,8 +71,7 @@ async def read_row(database: Database, event: uuid.UUID) -> Outbox:
 
 async def list_due(database: Database, now: datetime = NOON, limit: int = 10) -> list[uuid.UUID]:
     async with database.read() as session:
-        due = await outbox.list_due(session, kinds=["parcel.deposited"], now=now, limit=limit)
-    return [event for event, _ in due]
+        return await outbox.list_due(session, kinds=["parcel.deposited"], now=now, limit=limit)
 
 
 async def test_event_of_a_rolled_back_transaction_does_not_exist(database: Database) -> None:

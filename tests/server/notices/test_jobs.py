@@ -309,7 +309,7 @@ async def request_code(office: Office, address: str = "recipient@example.org") -
     async with office.database.write() as session:
         await codes.start(session, address=address, now=now)
     async with office.database.read() as session:
-        [(event, _)] = await outbox.list_due(session, kinds=[CODE_REQUESTED], now=now, limit=9)
+        [event] = await outbox.list_due(session, kinds=[CODE_REQUESTED], now=now, limit=9)
     async with office.database.write() as session:
         held = await outbox.lease(session, event, now=now, for_s=30)
     assert held is not None

@@ -1,0 +1,188 @@
+"""Wiring of the worker process: settings in, events handled and timers run until it is told to end.
+
+Nothing else stands here: what an event means is the business of its vertical.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server.access.jobs import GRANT_READY, AccessJobs
+from server.kit.clock import Clock, SystemClock
+from server.kit.db import Database
+from server.kit.errors import DatabaseError, SettingsError
+from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
+from server.kit.keyring import FileKeyring, Keyring
+from server.kit.log import start_logging
+from server.kit.outbox import Done, Lease, Outcome
+from server.kit.queue import NUDGE, Pace, Queue, Timer
+from server.kit.relay import DELIVER, Relay
+from server.kit.settings import Settings
+from server.lockers import jobs as lockers
+from server.notices.delivery import Channel
+from server.notices.jobs import NoticeJobs
+from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
+from server.notices.push import FirebasePush, NoPush, Push
+from server.parcels import jobs as parcels
+from server.parcels.service.moving import EVENTS, MOVED, SETTLING
+from server.parcels.states import ParcelState
+from server.people.service.codes import CODE_REQUESTED
+from server.people.service.devices import DEVICE_ADDED
+from server.tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from server.kit.relay import Handler
+
+LOOK_S = 1
+"""How long an event waits at most for the relay when the nudge after its commit is lost."""
+
+SWEEP_S = 60
+"""How often what time does is done: reservations and parcels run out, lockers fall silent."""
+
+LETTERS_FOLDER = "letters"
+"""Where letters lie, in the state folder, that no provider carries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """Everything that handlers share. A test puts in its own clock, keys and providers."""
+
+    database: Database
+    clock: Clock
+    ids: Ids
+    randomness: Randomness
+    keyring: Keyring
+    push: Push
+    letters: Letters
+
+
+def work(environ: Mapping[str, str]) -> None:
+    """Runs the worker by the settings in `environ` until it is told to end."""
+    settings = Settings.from_environ(environ)
+    start_logging()
+    # arq tells of every job, and there is one each second at least.
+    logging.getLogger("arq").setLevel(logging.WARNING)
+    asyncio.run(run(settings))
+
+
+async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float = 15.0) -> None:
+    """Handles events until SIGTERM or SIGINT, then ends what has begun.
+
+    Refuses a database without our tables. Without Valkey it waits for it.
+    """
+    if settings.valkey_url is None:
+        raise SettingsError("the worker needs RESTANTE_VALKEY_URL")
+    async with open_shop(settings) as shop:
+        missing = await shop.database.missing_tables(TABLES)
+        if missing:
+            raise DatabaseError(f"the database lacks {missing[0]}: ./restante serve --migrate")
+        queue = Queue(settings.valkey_url, patient=True)
+        relay = Relay(
+            shop.database, queue, make_handlers(shop), clock=shop.clock, handler_s=handler_s
+        )
+        await queue.work(
+            {NUDGE: relay.look, DELIVER: relay.deliver},
+            timers=[
+                Timer("look", relay.look, LOOK_S),
+                Timer("tidy", relay.tidy, SWEEP_S),
+                *make_timers(shop),
+            ],
+            pace=pace,
+        )
+
+
+@contextlib.asynccontextmanager
+async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
+    """The real thing, by the settings; its connections are closed at the end."""
+    clock, randomness = SystemClock(), SystemRandomness()
+    async with contextlib.AsyncExitStack() as open_things:
+        database = Database(settings.database_url, statement_cache=not settings.database_pooler)
+        open_things.push_async_callback(database.close)
+        push: Push = NoPush()
+        if settings.fcm_project is not None:
+            firebase = FirebasePush(
+                settings.fcm_project,
+                account=settings.fcm_credentials,
+                base_url=settings.fcm_base_url,
+            )
+            open_things.push_async_callback(firebase.close)
+            push = firebase
+        yield Shop(
+            database=database,
+            clock=clock,
+            ids=TimedIds(clock, randomness),
+            randomness=randomness,
+            keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
+            push=push,
+            letters=make_letters(settings),
+        )
+
+
+def make_letters(settings: Settings) -> Letters:
+    """Mail by the mail server if there is one; all else is laid into a folder of the owner."""
+    folder = FolderLetters(settings.state_dir / LETTERS_FOLDER)
+    carriers: dict[Channel, Letters] = {Channel.EMAIL: folder, Channel.SMS: folder}
+    if settings.smtp_url is not None:
+        carriers[Channel.EMAIL] = SmtpLetters.from_url(settings.smtp_url, sender=settings.mail_from)
+    return PostRoom(carriers)
+
+
+def make_handlers(shop: Shop) -> dict[str, Handler]:
+    """Who handles which kind of event."""
+    access = AccessJobs(
+        shop.database,
+        keyring=shop.keyring,
+        ids=shop.ids,
+        randomness=shop.randomness,
+        clock=shop.clock,
+    )
+    notices = NoticeJobs(
+        shop.database,
+        push=shop.push,
+        letters=shop.letters,
+        keyring=shop.keyring,
+        ids=shop.ids,
+        clock=shop.clock,
+    )
+
+    async def settle_collection(held: Lease) -> Outcome:
+        now = shop.clock.now()
+        await parcels.settle_collection(shop.database, held, ids=shop.ids, now=now)
+        return Done()
+
+    return {
+        **dict.fromkeys([*EVENTS.values(), MOVED], _let_pass),
+        EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
+        SETTLING: settle_collection,
+        GRANT_READY: notices.on_grant_ready,
+        CODE_REQUESTED: notices.on_code_requested,
+        DEVICE_ADDED: notices.on_device_added,
+    }
+
+
+def make_timers(shop: Shop) -> list[Timer]:
+    """What time alone does, in portions, by one worker at a time."""
+
+    async def end_reservations() -> None:
+        await lockers.expire_reservations(shop.database, now=shop.clock.now())
+
+    async def note_silence() -> None:
+        await lockers.note_silence(shop.database, now=shop.clock.now())
+
+    async def expire_parcels() -> None:
+        await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
+
+    jobs = (end_reservations, note_silence, expire_parcels)
+    return [Timer(job.__name__, job, SWEEP_S) for job in jobs]
+
+
+async def _let_pass(held: Lease) -> Outcome:
+    """The news of parcels that nobody in this house acts upon."""
+    del held
+    return Done()
