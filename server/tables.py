@@ -15,6 +15,7 @@ from server.lockers.tables import (
     Reservation,
     SignedKeySet,
 )
+from server.notices.tables import Notice
 from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
 from server.people.tables import (
     ApiKey,
@@ -58,5 +59,6 @@ TABLES = (
     IssuedToken,
     SignedStatement,
     StatementCounter,
+    Notice,
 )
 """All tables, lowest part of the house first."""
