@@ -124,6 +124,15 @@ def _migrate() -> None:
     command.upgrade(config, "head")
 
 
+def _worker(argv: list[str]) -> int:
+    _parser("worker", "Needs RESTANTE_VALKEY_URL and the database of the web process.").parse_args(
+        argv
+    )
+    from server.worker import work
+
+    return _told(lambda: work(os.environ))
+
+
 def _told(work: Callable[[], None]) -> int:
     """Run it; what the person at the machine can mend ends in a sentence and status 1."""
     from server.kit.errors import ServerError
@@ -196,6 +205,10 @@ def _passes(gate: Gate) -> bool:
     return run.returncode == 0
 
 
+def _bench(argv: list[str]) -> int:
+    _become("tests.bench", *argv)
+
+
 def _sdl(argv: list[str]) -> int:
     parser = _parser("sdl")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
@@ -217,12 +230,14 @@ def _sdl(argv: list[str]) -> int:
 
 VERBS = {
     "serve": Verb("run the web process: the API at /graphql", SERVER, _serve),
+    "worker": Verb("run the worker: notices and what time does", (*SERVER, "worker"), _worker),
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),
+    "bench": Verb("measure what is promised", EVERYTHING, _bench, explains_itself=False),
 }
 
 if __name__ == "__main__":
