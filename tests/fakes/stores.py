@@ -42,10 +42,13 @@ def start_postgres() -> Postgres:
 
 
 async def empty(database: Database) -> None:
-    """Removes the rows of every table."""
-    names = ", ".join(table.name for table in metadata.sorted_tables)
+    """Removes the rows of every table of a PostgreSQL database, children first, in one round trip.
+
+    TRUNCATE would make new files for each table, which costs a tenth of a second.
+    """
+    deletions = " ".join(f"DELETE FROM {t.name};" for t in reversed(metadata.sorted_tables))
     async with database.engine.begin() as connection:
-        await connection.exec_driver_sql(f"TRUNCATE {names}")
+        await connection.exec_driver_sql(f"DO $$ BEGIN {deletions} END $$")
 
 
 async def _create_tables(database: Database) -> None:
