@@ -3,7 +3,17 @@
 import re
 import shlex
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
+
+from schema.codes import Code, DoorEvent, ProblemCode
+
+HEADINGS: dict[type[Enum], str] = {
+    Code: "## Codes",
+    DoorEvent: "## Door events",
+    ProblemCode: "## Problem codes",
+}
+"""Where `schema/README.md` lists each kind of code."""
 
 FENCE = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.M | re.S)
 

@@ -1,4 +1,4 @@
-"""Every code says what it means, is answered somewhere in the code, and is met by some test."""
+"""Every code says what it means, is answered somewhere, and is met by some test."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from schema.codes import Code, DoorEvent, ProblemCode
+from tests.contracts.documents import HEADINGS, table_under
 from tests.contracts.tree import ROOT, own_files
 
 if TYPE_CHECKING:
     from enum import Enum
 
-CODES = pytest.mark.parametrize("codes", [Code, DoorEvent, ProblemCode], ids=lambda it: it.__name__)
+CODES = pytest.mark.parametrize("codes", [*HEADINGS], ids=lambda it: it.__name__)
 
 
 def text_of(*tops: str) -> str:
@@ -43,11 +43,18 @@ def test_every_code_has_a_sentence(codes: type[Enum]) -> None:
     assert len(names) == len(sentences) == len(list(codes))
 
 
+def reserved(codes: type[Enum]) -> list[str]:
+    """The members of which the document says that nothing of this version sends them."""
+    rows = table_under(ROOT / "schema" / "README.md", HEADINGS[codes])
+    told = {row[0]: row[-1].startswith("Reserved. ") for row in rows}
+    return [code.name for code in codes if told.get(str(code.value))]
+
+
 @CODES
-def test_every_code_can_be_met(codes: type[Enum]) -> None:
-    assert missing(codes, text_of("schema", "server", "ble_agent")) == []
+def test_every_code_can_be_met_or_is_reserved(codes: type[Enum]) -> None:
+    assert missing(codes, text_of("schema", "server", "ble_agent")) == reserved(codes)
 
 
 @CODES
 def test_every_code_is_seen_by_a_test(codes: type[Enum]) -> None:
-    assert missing(codes, text_of("tests")) == []
+    assert [name for name in missing(codes, text_of("tests")) if name not in reserved(codes)] == []
