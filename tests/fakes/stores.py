@@ -7,6 +7,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from sqlalchemy import delete
+
 from server.demo.stores import Postgres, get_postgres
 from server.kit.db import Database, metadata
 
@@ -46,7 +48,7 @@ async def empty(database: Database) -> None:
 
     TRUNCATE would make new files for each table, which costs a tenth of a second.
     """
-    deletions = " ".join(f"DELETE FROM {t.name};" for t in reversed(metadata.sorted_tables))
+    deletions = " ".join(f"{delete(t)};" for t in reversed(metadata.sorted_tables))
     async with database.engine.begin() as connection:
         await connection.exec_driver_sql(f"DO $$ BEGIN {deletions} END $$")
 
