@@ -8,20 +8,25 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.desk import Desk
-from ble_agent.hardware.simulated import SimulatedHardware
+from ble_agent.errors import HardwareFailed
+from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
 from ble_agent.identity import commission
 from ble_agent.locker import TABLES, Surroundings, start_locker, stop_locker
 from ble_agent.radio.loopback import LoopbackRadio
 from ble_agent.store import Store
+from schema.codes import Code
 from schema.cose import SigningKey
-from schema.handshake import OpenRequest, PhoneVisit, Report
-from schema.ids import KeyId, StayId, TokenId, locker_text
+from schema.envelopes import open_envelope, parse_outer, unseal
+from schema.handshake import EnvelopeFrame, OpenRequest, PhoneVisit, Report
+from schema.ids import KeyId, LockerId, StayId, TokenId, locker_text
 from schema.journal import Kind, parse_entry
 from schema.keys import KeyEntry, Operation, Role, Roots
 from schema.noise import x25519_public
 from schema.statements import (
+    Acknowledgement,
     Configuration,
     KeySetStatement,
+    Revocations,
     StatementType,
     Time,
     sign_statement,
@@ -35,11 +40,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ble_agent.errors import StateError
+    from ble_agent.hardware.port import Visitor as Person
     from ble_agent.locker import Locker
     from ble_agent.radio.loopback import LoopbackPhone
     from ble_agent.store import Moment
     from schema.codec import Value
-    from schema.handshake import EnvelopeFrame
+    from schema.envelopes import Contents
+    from schema.statements import Statement
 
 NOW = 1_760_000_000
 DAY = 86_400
@@ -65,6 +72,13 @@ KEYS = (
     KeyEntry(OPERATOR, key_of("operator").public, 64, 4 * 3600, NOW - DAY, NOW + 45 * DAY),
     KeyEntry(SEAL, x25519_public(SEAL_PRIVATE), 0, 0, 0, 0),
 )
+_KINDS: dict[type[Statement], StatementType] = {
+    Revocations: StatementType.REVOCATIONS,
+    Time: StatementType.TIME,
+    KeySetStatement: StatementType.KEY_SET,
+    Configuration: StatementType.CONFIGURATION,
+    Acknowledgement: StatementType.ACKNOWLEDGEMENT,
+}
 
 
 class Randomness:
@@ -95,6 +109,10 @@ class Standing:
     shown: list[int] = field(default_factory=list)
     randomness: Randomness = field(default_factory=lambda: Randomness("locker"))
     machine_start: str = "start 1"
+    is_up: bool = False
+    broken_bolts: bool = False
+    open_doors: set[int] = field(default_factory=set)
+    silent_doors: set[int] = field(default_factory=set)
     locker: Locker = field(init=False)
     radio: LoopbackRadio = field(init=False)
 
@@ -108,12 +126,17 @@ class Standing:
                 roots=Roots(((ROOT, key_of("root").public),)),
                 take_random=self.randomness.take,
             )
-        self.hardware = SimulatedHardware(
+        make = BrokenBolts if self.broken_bolts else SimulatedHardware
+        self.hardware = make(
             self.compartments,
             scheduler=self.scheduler,
             occupied=self.occupied,
             door_seconds=self.door_seconds,
         )
+        for comp in self.open_doors:
+            self.hardware.swing_open(comp)
+        for comp in self.silent_doors:
+            self.hardware.set_faults(comp, Faults(door_sensor=Sensing.SILENT))
         self.locker = start_locker(
             store,
             Surroundings(
@@ -136,19 +159,28 @@ class Standing:
         )
         self._sending = asyncio.get_running_loop().create_task(self.desk.send_messages())
         await self.radio.start(self.lid, self.desk)
+        self.is_up = True
         return self
 
     async def kill(self) -> None:
         """The power goes: nothing is written any more, links are gone."""
         self._sending.cancel()
-        self.hardware.close()
         self.locker.store.close()
+        self.hardware.close()
         self.scheduler = ManualScheduler(self.scheduler.time())
+        self.is_up = False
 
-    async def restart(self, *, occupied: set[int] | None = None) -> Standing:
-        """A power cut and the next start; `occupied` is what the sensors then say."""
+    async def restart(
+        self,
+        *,
+        occupied: set[int] | None = None,
+        open_doors: set[int] | None = None,
+        silent_doors: set[int] | None = None,
+    ) -> Standing:
+        """A power cut and the next start; the sets are what the sensors then say."""
         await self.kill()
         self.occupied = self.stays_in() if occupied is None else occupied
+        self.open_doors, self.silent_doors = open_doors or set(), silent_doors or set()
         return await self.start()
 
     async def stop(self) -> None:
@@ -158,6 +190,7 @@ class Standing:
         await stop_locker(self.locker)
         self.hardware.close()
         self.locker.store.close()
+        self.is_up = False
 
     def stays_in(self) -> set[int]:
         """The compartments in which a stay is durably stored."""
@@ -169,8 +202,23 @@ class Standing:
         return numbers
 
     @property
-    def lid(self) -> bytes:
+    def lid(self) -> LockerId:
         return self.locker.identity.lid
+
+    def stay(self, comp: int) -> StayId | None:
+        """What is stored in a compartment."""
+        return self.locker.redemptions.stored()[comp].stay
+
+    async def shut(self, comp: int, *, occupied: bool | None = None) -> None:
+        """Somebody shuts an open door; `occupied` says what is inside from then on."""
+        await self.pass_time()
+        self.hardware.swing_shut(comp, occupied=occupied)
+        await self.pass_time()
+
+    def sense(self, sensing: Sensing, *comps: int) -> None:
+        """Make the occupancy sensors of these compartments, or of all, behave so."""
+        for comp in comps or range(1, self.compartments + 1):
+            self.hardware.set_faults(comp, Faults(occupancy_sensor=sensing))
 
     async def pass_time(self, seconds: float = 0.0) -> None:
         """Let timers come due and tasks run until nothing is left to do at this moment."""
@@ -187,25 +235,56 @@ class Standing:
         entries = [parse_entry(raw) for _, raw in lines]
         return [(Kind(entry.kind), entry.body) for entry in entries]
 
-    def kinds(self) -> list[Kind]:
-        """The kinds of all lines in order."""
-        return [kind for kind, _ in self.journal()]
+    def kinds(self, after: int = 0) -> list[Kind]:
+        """The kinds of all lines in order, or of those after a line."""
+        return [kind for kind, _ in self.journal()[after:]]
+
+    def open(self, envelope: bytes) -> Contents:
+        """What the server reads in an envelope."""
+        outer = parse_outer(envelope)
+        public = self.locker.identity.signing.public
+        return open_envelope(
+            outer, unseal(outer.sealed, SEAL_PRIVATE), find_locker_key=lambda lid: public
+        )
+
+    def signed(
+        self, body: Statement, *, signer: tuple[str, KeyId] = ("issuer", ISSUER)
+    ) -> tuple[StatementType, bytes]:
+        """Any statement, signed by any key."""
+        name, kid = signer
+        return _KINDS[type(body)], sign_statement(key_of(name), kid, body)
 
     def key_set(
         self, seq: int = 1, keys: tuple[KeyEntry, ...] = KEYS
     ) -> tuple[StatementType, bytes]:
         """A key set signed by the root."""
-        body = KeySetStatement(self.locker.identity.lid, seq, NOW - 100, keys)
+        body = KeySetStatement(self.lid, seq, NOW - 100, keys)
         return StatementType.KEY_SET, sign_statement(key_of("root"), ROOT, body)
+
+    def revocations(
+        self, seq: int, *ids: bytes, iat: int = NOW - 50, min_iat: int = 0
+    ) -> tuple[StatementType, bytes]:
+        """A revocation list signed by the issuer."""
+        entries = tuple((revoked, NOW + DAY) for revoked in ids)
+        return self.signed(Revocations(self.lid, seq, iat, min_iat, entries))
+
+    def acknowledgement(
+        self, upto_seq: int | None = None, *, iat: int = NOW
+    ) -> tuple[StatementType, bytes]:
+        """The server has everything up to here, or up to the newest line."""
+        seq = self.locker.journal.tail().seq if upto_seq is None else upto_seq
+        head = self.locker.journal.find_head(seq)
+        assert head is not None
+        return self.signed(Acknowledgement(self.lid, iat, seq, head))
 
     def configuration(self, values: dict[int, Value], seq: int = 1) -> tuple[StatementType, bytes]:
         """A configuration signed by the issuer."""
-        body = Configuration(self.locker.identity.lid, seq, NOW - 50, values)
+        body = Configuration(self.lid, seq, NOW - 50, values)
         return StatementType.CONFIGURATION, sign_statement(key_of("issuer"), ISSUER, body)
 
     def time(self, hello: bytes, at: int = NOW) -> tuple[StatementType, bytes]:
         """The server's time, bound to this hello."""
-        body = Time(self.locker.identity.lid, at, time_nonce(hello))
+        body = Time(self.lid, at, time_nonce(hello))
         return StatementType.TIME, sign_statement(key_of("issuer"), ISSUER, body)
 
     def token(
@@ -214,7 +293,7 @@ class Standing:
         """A token for device `phone`, valid now; any claim may be changed."""
         name, kid = signer
         claims = Claims(
-            aud=locker_text(self.locker.identity.lid),
+            aud=locker_text(self.lid),
             exp=NOW + 3600,
             nbf=NOW - 60,
             iat=NOW - 60,
@@ -227,11 +306,49 @@ class Standing:
             depth=0,
             minrev=0,
         )
-        return issue_token(key_of(name), kid, self.locker.identity.lid, replace(claims, **changes))
+        return issue_token(key_of(name), kid, self.lid, replace(claims, **changes))
 
     async def visit(self, holder: str = "phone", mtu: int = 517) -> Visitor:
         """A phone comes to the door."""
         return Visitor(self, await self.radio.connect(mtu), key_of(holder))
+
+    async def come(
+        self,
+        op: Operation,
+        comp: int | None = None,
+        *statements: tuple[StatementType, bytes],
+        holder: str = "phone",
+        token: bytes | None = None,
+        code: int | None = None,
+        **claims: Any,
+    ) -> tuple[Visitor, Report]:
+        """A phone comes, asks with this token or one of these claims, and stays."""
+        visitor = await self.visit(holder)
+        asked = token or self.token(op, holder=key_of(holder).public, **claims)
+        return visitor, await visitor.greet_and_ask(asked, OpenRequest(op, comp, code), *statements)
+
+    async def ask(
+        self,
+        op: Operation,
+        comp: int | None = None,
+        *statements: tuple[StatementType, bytes],
+        **how: Any,
+    ) -> Report:
+        """As `come`, and the phone leaves with the result."""
+        visitor, report = await self.come(op, comp, *statements, **how)
+        await visitor.leave()
+        return report
+
+    async def set_time(self, at: int) -> None:
+        """A phone brings the server's time."""
+        visitor = await self.visit()
+        hello = await visitor.greet()
+        token = self.token(
+            Operation.SYNC, role=Role.COURIER, exp=at + 600, nbf=at - 60, iat=at - 60
+        )
+        report = await visitor.ask(token, OpenRequest(Operation.SYNC), self.time(hello, at))
+        assert report.code == Code.OK
+        await visitor.leave()
 
     async def set_up(self) -> None:
         """Bring key set and time, as the first phone of every test would."""
@@ -244,6 +361,14 @@ class Standing:
         assert report.code == 0
         await visitor.leave()
 
+    async def deposit_by_hand(self, stay: bytes, comp: int | None = None) -> int:
+        """As `deposit`, where the door waits to be shut."""
+        report = await self.ask(Operation.DEPOSIT, comp, stay=StayId(stay))
+        assert report.comp is not None
+        await self.shut(report.comp, occupied=True)
+        assert self.stay(report.comp) == stay
+        return report.comp
+
     async def deposit(self, stay: bytes, comp: int | None = None) -> int:
         """A parcel goes in under `stay`; returns its compartment once the door has closed."""
         courier = await self.visit()
@@ -255,6 +380,14 @@ class Standing:
         await self.pass_time(2.0)
         await courier.leave()
         return report.comp
+
+
+class BrokenBolts(SimulatedHardware):
+    """A locker whose bolts cannot be driven."""
+
+    async def pulse(self, comp: int, visitor: Person) -> None:
+        """As a board that does not answer."""
+        raise HardwareFailed(f"bolt {comp} does not answer")
 
 
 class Visitor:
@@ -334,6 +467,24 @@ class Visitor:
             message += fragment[1:]
             if fragment[0] & 0x80:
                 return message
+
+    async def sync(
+        self, *statements: tuple[StatementType, bytes], max_bytes: int = 1300
+    ) -> EnvelopeFrame:
+        """Bring statements in the session and take an envelope."""
+        assert self.visit is not None
+        await self.send(self.visit.write_sync(statements, max_bytes))
+        frame = await self.frame()
+        assert isinstance(frame, EnvelopeFrame)
+        return frame
+
+    async def reopen(self, comp: int) -> Report:
+        """Ask for the session's door once more."""
+        assert self.visit is not None
+        await self.send(self.visit.write_reopen(comp))
+        frame = await self.frame()
+        assert isinstance(frame, Report)
+        return frame
 
     async def leave(self) -> None:
         """End the connection."""
