@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ble_agent.hardware.simulated import DOOR_SECONDS
 from schema.cose import PUBLIC_KEY_SIZE
 from schema.ids import KEY_ID_SIZE, KeyId
 from schema.keys import Roots
@@ -48,7 +47,7 @@ class AgentSettings:
     state: Path
     radio: str
     hardware: str
-    sim_door_seconds: float
+    sim_door_seconds: float | None
     uplink: str | None
     verbose: bool
 
@@ -86,10 +85,9 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sim-door-seconds",
-        default=DOOR_SECONDS,
         type=_seconds,
         metavar="S",
-        help="how long a simulated visitor keeps a door open (default: %(default)s)",
+        help="how long a simulated visitor keeps a door open (default: 2)",
     )
     parser.add_argument("--uplink", type=_url, metavar="URL", help="server to deliver to, if any")
     parser.add_argument("--verbose", action="store_true", help="log what happens, without secrets")

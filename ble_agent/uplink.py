@@ -5,18 +5,26 @@ Nothing is dropped here: only an acknowledgement, which comes as a statement, le
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ble_agent.carrier import ServiceError
 from schema.envelopes import envelope_size, pack, seal_envelope
 from schema.handshake import MAX_ENVELOPE
 from schema.journal import entry_head
+from schema.statements import SignedStatement
 
 if TYPE_CHECKING:
     from ble_agent.journal import Journal
+    from ble_agent.statements import Statements
     from schema.cose import SigningKey
     from schema.ids import LockerId
     from schema.keys import KeyEntry
+
+logger = logging.getLogger(__name__)
 
 MAX_LINES = 400
 """Lines looked at for one envelope; with `MAX_RAW_SIZE` it keeps inflating within bounds."""
@@ -99,3 +107,57 @@ def _fit(raws: list[bytes], *, first: int, max_bytes: int) -> tuple[bytes, int]:
         else:
             high = count - 1
     return best
+
+
+LOOK_S = 2.0
+"""How often the network's uplink looks for new lines; cheap, it is one indexed read."""
+
+LONGEST_PAUSE_S = 300.0
+"""After failures the pauses double up to this."""
+
+NETWORK_ENVELOPE = 48 * 1024
+"""Below the protocol's 64 KiB: base64 and GraphQL around it must fit the server's request too."""
+
+Deliver = Callable[[bytes], Awaitable[tuple[SignedStatement, ...]]]
+
+
+class NetworkUplink:
+    """Delivers the journal to the server whenever there is a network, for as long as it runs.
+
+    What the server answers is applied as if a phone had brought it; time is not among it, for
+    time is bound to a hello. A failure of the network or the server costs a pause, never a line.
+    """
+
+    def __init__(
+        self, journal: Journal, statements: Statements, sender: Sender, deliver: Deliver
+    ) -> None:
+        self._journal = journal
+        self._statements = statements
+        self._sender = sender
+        self._deliver = deliver
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        pause_s = LOOK_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = LOOK_S if await self._try() else min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _try(self) -> bool:
+        """One attempt; False when it should be a while until the next one."""
+        before = self._journal.acknowledged()
+        seal_to = self._statements.trust().keys.find_sealing_key()
+        load = take_load(
+            self._journal, self._sender, seal_to, after=before, max_bytes=NETWORK_ENVELOPE
+        )
+        if load.envelope is None:
+            return True
+        try:
+            answered = await self._deliver(load.envelope)
+        except ServiceError as error:
+            logger.info("the journal waits: %s", error)
+            return False
+        refused = self._statements.apply(answered, nonce=None)
+        if refused is not None:
+            logger.warning("the server's answer was refused: %s", refused.detail)
+        return self._journal.acknowledged() > before
