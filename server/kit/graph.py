@@ -77,12 +77,16 @@ def context_of(info: Info[Any, Any]) -> Context:
 
 
 def described(
-    kind: type[Member], *, description: str, members: Mapping[Member, str]
+    kind: type[Member],
+    *,
+    description: str,
+    members: Mapping[Member, str],
+    name: str | None = None,
 ) -> type[Member]:
     """Registers an enum of the house with Strawberry, with a description for itself and for each
-    of its members.
+    of its members; `name` is for one whose own name says too little outside its module.
     """
-    registered = strawberry.enum(kind, description=description)
+    registered = strawberry.enum(kind, name=name, description=description)
     for value in registered.__strawberry_definition__.values:  # type: ignore[attr-defined]  # set by the decorator
         value.description = members[kind[value.name]]
     return registered
