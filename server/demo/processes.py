@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import dataclass
@@ -41,6 +42,45 @@ class Command:
     environ: Mapping[str, str]
     folder: Path = Path("/")
     account: tuple[int, int] | None = None
+
+
+def find_free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody listens at now; somebody may a moment later."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
+def run_to_end(command: Command, *, within_s: float) -> str:
+    """Run a command that ends by itself and return what it printed on standard output.
+
+    Raises `ProcessError` with the end of what it complained about when it fails or takes longer.
+    """
+    user, group = command.account or (None, None)
+    name = Path(command.words[0]).name
+    try:
+        done = subprocess.run(
+            list(command.words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=within_s,
+            env=dict(command.environ),
+            cwd=command.folder,
+            user=user,
+            group=group,
+            extra_groups=None if user is None else [],
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProcessError(f"{name} did not end within {within_s:g} s") from error
+    except OSError as error:
+        raise ProcessError(f"{name} cannot be run: {error}") from error
+    if done.returncode:
+        complaint = done.stderr.decode(errors="replace")[-LOG_TAIL_CHARACTERS:].strip()
+        raise ProcessError(f"{name} failed (exit status {done.returncode}): {complaint}")
+    return done.stdout.decode(errors="replace")
 
 
 class Child:

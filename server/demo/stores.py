@@ -15,13 +15,19 @@ import pwd
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from server.demo.processes import PROBE_PAUSE_S, Child, Command, ProcessError
+from server.demo.processes import (
+    PROBE_PAUSE_S,
+    Child,
+    Command,
+    ProcessError,
+    find_free_ports,
+    run_to_end,
+)
 from server.kit.errors import ServerError
 
 if TYPE_CHECKING:
@@ -33,6 +39,7 @@ POSTGRES_SETTING = "RESTANTE_POSTGRES_BIN"
 
 POSTGRES_USER = "restante"
 POSTGRES_START_S = 60.0
+CALL_S = 60.0
 VALKEY_START_S = 15.0
 PROBE_TIMEOUT_S = 1.0
 
@@ -169,9 +176,7 @@ class Postgres(Store):
         return ("-h", str(self.folder), "-U", POSTGRES_USER)
 
     def _call(self, program: str, *words: str) -> None:
-        done = _run_as(self._account, [str(self._binaries / program), *words])
-        if done.returncode:
-            raise ProcessError(f"{program} failed: {done.stderr.decode(errors='replace').strip()}")
+        run_to_end(_as_account(self._account, self._binaries / program, *words), within_s=CALL_S)
 
 
 class Valkey(Store):
@@ -180,7 +185,7 @@ class Valkey(Store):
     def __init__(self, binary: Path) -> None:
         super().__init__("valkey")
         self._binary = binary
-        self.port = _free_port()
+        self.port = find_free_ports(1)[0]
 
     @property
     def url(self) -> str:
@@ -192,7 +197,7 @@ class Valkey(Store):
         if self._child is None:
             # Since we looked for a free port somebody else may have taken it.
             while not self._is_started():
-                self.port = _free_port()
+                self.port = find_free_ports(1)[0]
         else:
             self._child.start()
             self._child.wait_ready(self._answers, within_s=VALKEY_START_S)
@@ -277,32 +282,12 @@ def _unprivileged_account() -> tuple[int, int] | None:
 def _runnable(binaries: Path, account: tuple[int, int] | None, *, spare: Path) -> Path:
     """`binaries`, or a copy in `spare` when the account may not reach them (a closed home)."""
     try:
-        if _run_as(account, [str(binaries / "initdb"), "--version"]).returncode == 0:
-            return binaries
-    except PermissionError:
-        pass
-    shutil.copytree(binaries.parent, spare, symlinks=True)
-    return spare / "bin"
+        run_to_end(_as_account(account, binaries / "initdb", "--version"), within_s=CALL_S)
+    except ProcessError:
+        shutil.copytree(binaries.parent, spare, symlinks=True)
+        return spare / "bin"
+    return binaries
 
 
-def _run_as(
-    account: tuple[int, int] | None, words: list[str]
-) -> subprocess.CompletedProcess[bytes]:
-    user, group = account or (None, None)
-    return subprocess.run(
-        words,
-        capture_output=True,
-        check=False,
-        env=POSTGRES_ENVIRON,
-        cwd="/",
-        user=user,
-        group=group,
-        extra_groups=None if user is None else [],
-    )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _as_account(account: tuple[int, int] | None, program: Path, *words: str) -> Command:
+    return Command([str(program), *words], POSTGRES_ENVIRON, account=account)
