@@ -13,24 +13,34 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
+from server.hubs import graph as hubs
 from server.kit.graph import Context, Node, NodeLoader, context_of, split_id
 from server.kit.guard import GuardedSchema, make_schema
+from server.lockers import graph as lockers
+from server.parcels import graph as parcels
 from server.people import graph as people
 
-NODES: Mapping[str, NodeLoader] = MappingProxyType({**people.NODES})
+NODES: Mapping[str, NodeLoader] = MappingProxyType(
+    {**people.NODES, **hubs.NODES, **lockers.NODES, **parcels.NODES}
+)
 """How an object is found by its global id: kind -> loader."""
 
-NODE_TYPES: tuple[type, ...] = (*people.NODE_TYPES,)
+NODE_TYPES: tuple[type, ...] = (
+    *people.NODE_TYPES,
+    *hubs.NODE_TYPES,
+    *lockers.NODE_TYPES,
+    *parcels.NODE_TYPES,
+)
 """Types that only `node` leads to must be named."""
 
 
 @strawberry.type(description="The signed-in person.")
-class Me(people.Me):
+class Me(people.Me, parcels.Me):
     """Joined from the verticals; it has no data of its own."""
 
 
 @strawberry.type(description="What can be read.")
-class Query:
+class Query(hubs.Query, lockers.Query, parcels.Query):
     """Joined from the verticals."""
 
     @strawberry.field(description="The signed-in person; null for everybody else.")
@@ -54,7 +64,7 @@ class Query:
 
 
 @strawberry.type(description="What can be done. Expected refusals are Problems, not errors.")
-class Mutation(people.Mutation):
+class Mutation(people.Mutation, hubs.Mutation, lockers.Mutation, parcels.Mutation):
     """Joined from the verticals."""
 
 

@@ -194,12 +194,16 @@ async def find_live_reservation(session: Session, parcel_id: uuid.UUID) -> Reser
 
 async def list_reservations(
     session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime
-) -> Sequence[Reservation]:
-    """Reservations that hold a compartment for these parcels at this moment."""
-    statement = select(Reservation).where(
-        col(Reservation.parcel_id).in_(parcel_ids),
-        col(Reservation.ended_at).is_(None),
-        col(Reservation.expires_at) > now,
+) -> Sequence[tuple[Reservation, Compartment]]:
+    """Reservations that hold for these parcels at this moment, with their compartments."""
+    statement = (
+        select(Reservation, Compartment)
+        .join(Compartment, col(Compartment.id) == col(Reservation.compartment_id))
+        .where(
+            col(Reservation.parcel_id).in_(parcel_ids),
+            col(Reservation.ended_at).is_(None),
+            col(Reservation.expires_at) > now,
+        )
     )
     return (await session.exec(statement)).all()
 

@@ -69,6 +69,16 @@ async def find_visible(
     return None if row is None else PlacedParcel(*row)
 
 
+async def find_compartment_of(session: Session, parcel: Parcel) -> Compartment | None:
+    """The compartment that the parcel lies in, if it lies in one."""
+    statement = (
+        select(Compartment)
+        .join(Stay, col(Stay.compartment_id) == col(Compartment.id))
+        .where(Stay.id == parcel.stay_id)
+    )
+    return (await session.exec(statement)).first()
+
+
 async def lock_visible(
     session: Session, parcel_id: uuid.UUID, visibility: Visibility
 ) -> Parcel | None:
@@ -247,9 +257,9 @@ async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
 
 
 async def list_events(
-    session: Session, parcel_ids: Collection[uuid.UUID], *, limit: int, after: uuid.UUID | None
+    session: Session, parcel_ids: Collection[uuid.UUID], page: Page
 ) -> Sequence[ParcelEvent]:
-    """At most `limit` lines of each history, oldest first, those behind the line `after`.
+    """One line more than the page of each history, oldest first.
 
     A cursor belongs to one parcel; for the others it stands before the first line.
     """
@@ -259,8 +269,8 @@ async def list_events(
     ranked: Select[uuid.UUID, int] = select(
         col(ParcelEvent.id).label("id"), place.label("place")
     ).where(col(ParcelEvent.parcel_id).in_(parcel_ids))
-    if after is not None:
-        reached = select(ParcelEvent).where(ParcelEvent.id == after).subquery()
+    if page.after is not None:
+        reached = select(ParcelEvent).where(ParcelEvent.id == page.after).subquery()
         ranked = ranked.outerjoin(reached, reached.c.parcel_id == col(ParcelEvent.parcel_id)).where(
             or_(reached.c.number.is_(None), col(ParcelEvent.number) > reached.c.number)
         )
@@ -268,7 +278,7 @@ async def list_events(
     statement = (
         select(ParcelEvent)
         .join(chosen, chosen.c.id == col(ParcelEvent.id))
-        .where(chosen.c.place <= limit)
+        .where(chosen.c.place <= page.limit)
         .order_by(col(ParcelEvent.parcel_id), col(ParcelEvent.number))
     )
     return (await session.exec(statement)).all()

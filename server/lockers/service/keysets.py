@@ -13,6 +13,7 @@ from schema.codes import ProblemCode
 from schema.ids import EVERY_LOCKER, KeyId, LockerId
 from schema.keys import MAX_KEYS, KeyEntry, KeySet, Operation, Roots
 from schema.statements import KeySetStatement, StatementType, parse_statement
+from server.kit.auth import Actor, Permission, Scope, deny
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, PrivateKey, Purpose
 from server.lockers import queries
@@ -49,6 +50,21 @@ def compose_key_set(keyring: Keyring, *, seq: int, now: datetime) -> KeySetState
     seal = keyring.list_keys(Purpose.SEAL)[0]
     entries = (*(_issuer_entry(key) for key in issuers), _sealing_entry(seal))
     return KeySetStatement(EVERY_LOCKER, seq, int(now.timestamp()), entries)
+
+
+async def hand_in_key_set(
+    session: Session,
+    actor: Actor,
+    statement: bytes,
+    *,
+    roots: Roots,
+    ids: Ids,
+    now: datetime,
+) -> SignedKeySet | Refusal:
+    """The same as `add_key_set`, for whoever provisions lockers in the whole network."""
+    if (Permission.LOCKER_PROVISION, Scope.NETWORK, None) not in actor.grants:
+        return deny(actor)
+    return await add_key_set(session, statement, roots=roots, ids=ids, now=now)
 
 
 async def add_key_set(

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from server.kit.auth import Actor, Permission, Scope
 from server.lockers import queries
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from schema.ids import LockerId
     from server.kit.db import Session
-    from server.lockers.tables import Compartment, Locker
+    from server.kit.graph import Page
+    from server.lockers.tables import Compartment, Incident, Locker
 
 LOCKERS_OF_HUB = 50
 """Most lockers shown of one hub; none has so many."""
@@ -67,3 +69,12 @@ async def list_compartments_by_ids(
     """The compartments of these row ids that exist."""
     found = await queries.list_compartments_by_ids(session, compartment_ids)
     return {one.id: one for one in found}
+
+
+async def list_incidents(session: Session, actor: Actor, *, page: Page) -> Sequence[Incident]:
+    """One more than the page of open incidents that the actor may resolve, oldest first."""
+    permission = Permission.INCIDENT_RESOLVE
+    if (permission, Scope.NETWORK, None) in actor.grants:
+        return await queries.list_incidents(session, page, hub_ids=None)
+    hub_ids = actor.subjects(permission, Scope.HUB)
+    return await queries.list_incidents(session, page, hub_ids=hub_ids) if hub_ids else []

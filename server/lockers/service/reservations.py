@@ -100,6 +100,14 @@ async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> b
     return True
 
 
+async def list_held(
+    session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime
+) -> dict[uuid.UUID, Held]:
+    """What is kept for these parcels at this moment, by parcel."""
+    rows = await queries.list_reservations(session, parcel_ids, now=now)
+    return {row.parcel_id: Held(row, compartment) for row, compartment in rows}
+
+
 async def expire_reservations(
     session: Session, *, now: datetime, locker_id: uuid.UUID | None = None
 ) -> int:

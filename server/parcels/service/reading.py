@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from server.kit.auth import Actor, Permission
 from server.parcels import queries
+from server.parcels.queries import PlacedParcel
 from server.parcels.visibility import Visibility, reaches, short_name, visibility_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
-    from server.parcels.queries import PlacedParcel
     from server.parcels.states import ParcelState
     from server.parcels.tables import Parcel, ParcelEvent
 
@@ -72,22 +72,32 @@ async def list_visible_parcels(
     return await queries.list_parcels(session, page, visibility=work, states=states, hub_id=hub_id)
 
 
+async def with_place(session: Session, parcel: Parcel) -> PlacedParcel:
+    """The parcel with the compartment that it lies in."""
+    if parcel.stay_id is None:
+        return PlacedParcel(parcel, None)
+    return PlacedParcel(parcel, await queries.find_compartment_of(session, parcel))
+
+
 async def list_histories(
-    session: Session,
-    parcel_ids: Collection[uuid.UUID],
-    *,
-    limit: int,
-    after: uuid.UUID | None = None,
+    session: Session, parcel_ids: Collection[uuid.UUID], *, page: Page
 ) -> dict[uuid.UUID, list[ParcelEvent]]:
-    """The first lines of each history, oldest first, in one statement."""
+    """One line more than the page of each history, oldest first, in one statement."""
     histories: dict[uuid.UUID, list[ParcelEvent]] = defaultdict(list)
-    for event in await queries.list_events(session, parcel_ids, limit=limit, after=after):
+    for event in await queries.list_events(session, parcel_ids, page):
         histories[event.parcel_id].append(event)
     return histories
 
 
-async def list_unknown_statuses(session: Session, *, limit: int) -> Sequence[tuple[str, str, int]]:
-    """Foreign words that nobody has mapped yet, with how often they came, most first."""
+async def list_unknown_statuses(
+    session: Session, actor: Actor, *, limit: int
+) -> Sequence[tuple[str, str, int]]:
+    """Foreign words that nobody has mapped yet, with how often they came, most first.
+
+    Empty for all but those who follow the whole network.
+    """
+    if not visibility_of(actor).everything:
+        return []
     return await queries.count_unknown_statuses(session, limit=limit)
 
 

@@ -14,6 +14,7 @@ from schema.codes import ProblemCode
 from schema.compartments import SizeMm
 from server.kit.auth import ANONYMOUS, Actor, Permission
 from server.kit.errors import Refusal
+from server.kit.graph import Page
 from server.parcels.drafts import ParcelDraft
 from server.parcels.service import reading
 from server.parcels.service.announcing import Sources, announce_parcel
@@ -69,7 +70,7 @@ async def test_parcel_is_announced_for_an_account_that_its_owner_can_sign_in_to(
     assert contact is not None
     async with database.write() as session:
         owner = await ensure_person(session, contact, ids=sources.ids, now=START)
-        history = await reading.list_histories(session, [parcel.id], limit=9)
+        history = await reading.list_histories(session, [parcel.id], page=Page())
     assert owner == parcel.recipient_id
     (line,) = history[parcel.id]
     assert (line.row, line.source, line.target, line.party, line.actor_id) == (

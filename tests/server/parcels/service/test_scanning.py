@@ -220,5 +220,6 @@ async def test_words_nobody_mapped_are_counted_for_the_operator(
     ):
         assert isinstance(await report(database, actor, ids, said), Parcel)
     async with database.read() as session:
-        counted = await reading.list_unknown_statuses(session, limit=10)
+        counted = await reading.list_unknown_statuses(session, town.operator, limit=10)
+        assert await reading.list_unknown_statuses(session, town.courier, limit=10) == []
     assert list(counted) == [("inpost", "odd", 2), ("aftership", "Odd", 1)]

@@ -1,0 +1,72 @@
+"""Histories and reservations of many parcels at once; nothing is kept between levels."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from strawberry.dataloader import DataLoader
+
+from server.kit.graph import Context, Page
+from server.lockers.service import reservations
+from server.lockers.service.reservations import Held
+from server.parcels.service import reading
+from server.parcels.tables import ParcelEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class HistoryPage(NamedTuple):
+    """Part of one parcel's history."""
+
+    parcel_id: uuid.UUID
+    page: Page
+
+
+class EventsByParcel(DataLoader[HistoryPage, list[ParcelEvent]]):
+    """Lines of history, one more than each page; one statement for each different page."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, wanted: Sequence[HistoryPage]) -> list[list[ParcelEvent]]:
+        by_page: dict[Page, set[uuid.UUID]] = defaultdict(set)
+        for parcel_id, page in wanted:
+            by_page[page].add(parcel_id)
+        found = {}
+        async with self._context.database.read() as session:
+            for page, parcel_ids in by_page.items():
+                found[page] = await reading.list_histories(session, parcel_ids, page=page)
+        return [found[page].get(parcel_id, []) for parcel_id, page in wanted]
+
+
+class ReservationByParcel(DataLoader[uuid.UUID, Held | None]):
+    """What is kept for a parcel at this moment."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[Held | None]:
+        async with self._context.database.read() as session:
+            held = await reservations.list_held(
+                session, set(parcel_ids), now=self._context.clock.now()
+            )
+        return [held.get(parcel_id) for parcel_id in parcel_ids]
+
+
+def events_by_parcel(context: Context) -> EventsByParcel:
+    """This request's loader of histories."""
+    loader: EventsByParcel = context.loaders.setdefault(EventsByParcel, EventsByParcel(context))
+    return loader
+
+
+def reservation_by_parcel(context: Context) -> ReservationByParcel:
+    """This request's loader of reservations."""
+    loader: ReservationByParcel = context.loaders.setdefault(
+        ReservationByParcel, ReservationByParcel(context)
+    )
+    return loader
