@@ -30,7 +30,9 @@ def audit(folder: Path, node: str) -> int:
         "RESTANTE_LISTEN_PORT": str(port),
         "RESTANTE_PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
-    command = Command([sys.executable, "-m", "server.cli", "serve"], environ, folder=folder)
+    command = Command(
+        [sys.executable, "-m", "server.cli", "serve", "--migrate"], environ, folder=folder
+    )
     server = Child("server", command, log=folder / "server.log")
     server.start()
     try:
