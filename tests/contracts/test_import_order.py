@@ -84,8 +84,8 @@ def test_a_tree_in_order_has_no_breach(tmp_path: Path) -> None:
             "server.notices.jobs imports arq; that is for server.kit.queue, server.worker",
         ),
         (
-            {"server__helpers": ""},
-            "server.helpers has no place in the order of server",
+            {"server__misc": ""},
+            "server.misc has no place in the order of server",
         ),
         (
             {"schema__ids": "import schema.codes", "schema__codes": "import schema.ids"},
