@@ -185,6 +185,7 @@ WRONG_CONTENTS: list[Value] = [
     [1, [b"entry"], bytes(32), [[NOW, 1, 1, None]]],
     [1, [b"entry"], bytes(32), [[NOW, -1, 1, 0]]],
     [1, [b"entry"], bytes(32), [[NOW, 1, 1, LIMIT]]],
+    [1, [b"entry"], bytes(32), [[NOW, 1, 1, -LIMIT]]],
     None,
 ]
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.codec import Malformed, decode, encode
+from schema.gatt import MAX_MESSAGE
 from schema.handshake import (
+    MAX_ENVELOPE,
     EnvelopeFrame,
     Hello,
     OpenRequest,
@@ -204,6 +206,13 @@ def test_sync_answer_is_read_back(envelope: bytes | None, pending: int) -> None:
     locker, phone = make_session()
     frame = EnvelopeFrame(envelope, pending)
     assert phone.read_frame(locker.seal(encode_envelope_frame(frame))) == frame
+
+
+def test_longest_envelope_of_a_sync_fits_a_message_and_is_1300_bytes() -> None:
+    locker, _ = make_session()
+    frame = EnvelopeFrame(bytes(MAX_ENVELOPE), LIMIT - 1)
+    assert len(locker.seal(encode_envelope_frame(frame))) <= MAX_MESSAGE
+    assert MAX_ENVELOPE == 1300
 
 
 def test_frames_of_the_phone_are_read_back_in_order() -> None:
