@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TABLES: Final = (
     "CREATE TABLE entries (seq INTEGER PRIMARY KEY, raw BLOB NOT NULL, head BLOB NOT NULL,"
-    " t INTEGER NOT NULL) STRICT",
+    " t INTEGER NOT NULL, clockq INTEGER NOT NULL) STRICT",
     "CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT",
 )
 
@@ -146,8 +146,8 @@ class Journal:
         raw = entry.encode()
         line = Line(entry.seq, entry_head(raw))
         record.connection.execute(
-            "INSERT INTO entries (seq, raw, head, t) VALUES (?, ?, ?, ?)",
-            (line.seq, raw, line.head, entry.t),
+            "INSERT INTO entries (seq, raw, head, t, clockq) VALUES (?, ?, ?, ?, ?)",
+            (line.seq, raw, line.head, entry.t, entry.clockq),
         )
         return line
 
@@ -192,16 +192,19 @@ class Journal:
     def prune(self, *, is_tight: bool) -> int:
         """Drop acknowledged lines that are old, or, when space is tight, any; never the newest.
 
-        Returns how many went; call again while it returns `PRUNE_AT_ONCE`.
+        Oldest first, without holes. Returns how many went; call again while it returns
+        `PRUNE_AT_ONCE`.
         """
         with self.record("prune") as record:
-            before = record.clock.now(self.clock.uptime_s()) - (0 if is_tight else KEEP_S)
             acked = get_number(record.connection, "acked")
             last = min(acked, record.tail.seq - 1)
+            if not is_tight:
+                before = record.clock.now(self.clock.uptime_s()) - KEEP_S
+                last = min(last, _find_old(record.connection, before))
             return record.connection.execute(
-                "DELETE FROM entries WHERE seq IN (SELECT seq FROM entries"
-                " WHERE seq <= ? AND t <= ? ORDER BY seq LIMIT ?)",
-                (last, before, PRUNE_AT_ONCE),
+                "DELETE FROM entries WHERE seq IN"
+                " (SELECT seq FROM entries WHERE seq <= ? ORDER BY seq LIMIT ?)",
+                (last, PRUNE_AT_ONCE),
             ).rowcount
 
 
@@ -224,6 +227,21 @@ def set_number(connection: sqlite3.Connection, name: str, value: int) -> None:
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, value),
     )
+
+
+def _find_old(connection: sqlite3.Connection, before: int) -> int:
+    """The last of the oldest lines that was surely written by then; 0 for none.
+
+    A line of clock quality 0 may be younger than its date: it is as old as the next one that
+    knows the time.
+    """
+    (last,) = connection.execute(
+        "SELECT coalesce(max(seq), 0) FROM"
+        " (SELECT seq, t, clockq FROM entries ORDER BY seq LIMIT ?)"
+        " WHERE t <= ? AND clockq > 0",
+        (PRUNE_AT_ONCE, before),
+    ).fetchone()
+    return int(last)
 
 
 def _find_head(connection: sqlite3.Connection, seq: int) -> bytes | None:
