@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STAY = StayId(b"stay0001")
 
 
-async def test_an_acceptance_that_never_opened_is_given_back(self, by_hand: Standing) -> None:
+async def test_an_acceptance_that_never_opened_is_given_back(by_hand: Standing) -> None:
     by_hand.hardware.set_faults(2, Faults(stuck_pulses=9))
     token = by_hand.token(Operation.DEPOSIT, stay=STAY)
     await by_hand.ask(Operation.DEPOSIT, 2, token=token)
@@ -27,7 +27,7 @@ async def test_an_acceptance_that_never_opened_is_given_back(self, by_hand: Stan
     assert (await by_hand.ask(Operation.DEPOSIT, token=token)).comp == 2
 
 
-async def test_a_collection_found_shut_and_empty_is_concluded(self, by_hand: Standing) -> None:
+async def test_a_collection_found_shut_and_empty_is_concluded(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
     await by_hand.ask(Operation.OPEN, stay=STAY)
     await by_hand.pass_time()
@@ -35,7 +35,7 @@ async def test_a_collection_found_shut_and_empty_is_concluded(self, by_hand: Sta
     assert by_hand.journal()[-1] == (Kind.COLLECTED, [1, STAY, 1])
 
 
-async def test_a_collection_found_shut_and_occupied_goes_on(self, by_hand: Standing) -> None:
+async def test_a_collection_found_shut_and_occupied_goes_on(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
     await by_hand.ask(Operation.OPEN, stay=STAY)
     await by_hand.pass_time()
@@ -44,7 +44,7 @@ async def test_a_collection_found_shut_and_occupied_goes_on(self, by_hand: Stand
     assert (await by_hand.ask(Operation.OPEN, stay=STAY)).code == Code.OK
 
 
-async def test_a_deposit_found_shut_and_occupied_is_stored(self, by_hand: Standing) -> None:
+async def test_a_deposit_found_shut_and_occupied_is_stored(by_hand: Standing) -> None:
     await by_hand.ask(Operation.DEPOSIT, 2, stay=STAY)
     await by_hand.pass_time()
     await by_hand.restart(occupied={2})
@@ -52,7 +52,7 @@ async def test_a_deposit_found_shut_and_occupied_is_stored(self, by_hand: Standi
     assert by_hand.stay(2) == STAY
 
 
-async def test_a_door_found_open_is_watched_on(self, by_hand: Standing) -> None:
+async def test_a_door_found_open_is_watched_on(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
     await by_hand.ask(Operation.OPEN, stay=STAY)
     await by_hand.pass_time()
@@ -65,9 +65,7 @@ async def test_a_door_found_open_is_watched_on(self, by_hand: Standing) -> None:
     assert by_hand.journal()[-1] == (Kind.DOOR_CLOSED, [1, False])
 
 
-async def test_a_door_that_opened_under_the_acceptance_consumes_the_use(
-    self, by_hand: Standing
-) -> None:
+async def test_a_door_that_opened_under_the_acceptance_consumes_the_use(by_hand: Standing) -> None:
     by_hand.hardware.set_faults(2, Faults(stuck_pulses=9))
     token = by_hand.token(Operation.INSPECT, comps=(2,))
     await by_hand.ask(Operation.INSPECT, 2, token=token)
@@ -78,12 +76,12 @@ async def test_a_door_that_opened_under_the_acceptance_consumes_the_use(
     assert (await by_hand.ask(Operation.INSPECT, 2, token=token)).code == Code.USED
 
 
-async def test_an_open_door_without_a_session_is_unexpected(self, by_hand: Standing) -> None:
+async def test_an_open_door_without_a_session_is_unexpected(by_hand: Standing) -> None:
     await by_hand.restart(open_doors={4})
     assert by_hand.journal()[-1] == (Kind.UNEXPECTED_OPEN, [4])
 
 
-async def test_a_contact_that_says_nothing_proves_no_close(self, by_hand: Standing) -> None:
+async def test_a_contact_that_says_nothing_proves_no_close(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
     await by_hand.ask(Operation.OPEN, stay=STAY)
     await by_hand.pass_time()
@@ -94,7 +92,7 @@ async def test_a_contact_that_says_nothing_proves_no_close(self, by_hand: Standi
     assert by_hand.journal()[-1] == (Kind.COLLECTED, [1, STAY, 3])
 
 
-async def test_take_back_outlives_a_crash_but_not_the_machine(self, by_hand: Standing) -> None:
+async def test_take_back_outlives_a_crash_but_not_the_machine(by_hand: Standing) -> None:
     token = by_hand.token(Operation.DEPOSIT, stay=STAY)
     await by_hand.ask(Operation.DEPOSIT, token=token)
     await by_hand.shut(1, occupied=True)
