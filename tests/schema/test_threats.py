@@ -10,7 +10,7 @@ from tests.contracts.documents import table_under
 from tests.contracts.tree import ROOT
 
 ROWS = table_under(Path(schema.__file__).parent / "README.md", "## Threats and their tests")
-DEFINED = re.compile(r"^(?:async )?def (test_\w+)\(", re.MULTILINE)
+DEFINED = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
 
 
 def _defined_tests() -> set[str]:
