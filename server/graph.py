@@ -13,15 +13,17 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
+from server.access import graph as access
 from server.hubs import graph as hubs
 from server.kit.graph import Context, Node, NodeLoader, context_of, split_id
 from server.kit.guard import GuardedSchema, make_schema
 from server.lockers import graph as lockers
 from server.parcels import graph as parcels
 from server.people import graph as people
+from server.uplink import graph as uplink
 
 NODES: Mapping[str, NodeLoader] = MappingProxyType(
-    {**people.NODES, **hubs.NODES, **lockers.NODES, **parcels.NODES}
+    {**people.NODES, **hubs.NODES, **lockers.NODES, **parcels.NODES, **access.NODES}
 )
 """How an object is found by its global id: kind -> loader."""
 
@@ -30,6 +32,7 @@ NODE_TYPES: tuple[type, ...] = (
     *hubs.NODE_TYPES,
     *lockers.NODE_TYPES,
     *parcels.NODE_TYPES,
+    *access.NODE_TYPES,
 )
 """Types that only `node` leads to must be named."""
 
@@ -40,7 +43,7 @@ class Me(people.Me, parcels.Me):
 
 
 @strawberry.type(description="What can be read.")
-class Query(hubs.Query, lockers.Query, parcels.Query):
+class Query(hubs.Query, lockers.Query, parcels.Query, access.Query):
     """Joined from the verticals."""
 
     @strawberry.field(description="The signed-in person; null for everybody else.")
@@ -64,7 +67,14 @@ class Query(hubs.Query, lockers.Query, parcels.Query):
 
 
 @strawberry.type(description="What can be done. Expected refusals are Problems, not errors.")
-class Mutation(people.Mutation, hubs.Mutation, lockers.Mutation, parcels.Mutation):
+class Mutation(
+    people.Mutation,
+    hubs.Mutation,
+    lockers.Mutation,
+    parcels.Mutation,
+    access.Mutation,
+    uplink.Mutation,
+):
     """Joined from the verticals."""
 
 

@@ -142,9 +142,7 @@ async def _find_wanted(
             return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelIds")
         found.append(parcel)
     kept = await lockers.list_reservations(session, [one.id for one in found], now=now)
-    doors = await lockers.list_compartments_by_ids(session, [one.compartment_id for one in kept])
-    door_of = {door.id: door for door in doors}
-    kept_for = {one.parcel_id: door_of[one.compartment_id] for one in kept}
+    kept_for = {reservation.parcel_id: compartment for reservation, compartment in kept}
     for parcel in found:
         if parcel.id not in kept_for:
             sentence = f"Nothing is kept for parcel {parcel.code} any more. Reserve again."

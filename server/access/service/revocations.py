@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from server.access.tables import Grant
     from server.kit.db import Session
     from server.kit.keyring import Keyring
-    from server.parcels.tables import Parcel
 
 OF_THE_HOUSE = frozenset({Action.DEPOSIT, Action.REMOVE, Action.INSPECT, Action.SERVICE})
 """What carriers and hubs are granted, and may take from one another; never a recipient's own."""
@@ -49,9 +48,7 @@ async def revoke_grant(
     operator any. To others it is NOT_FOUND. Repeating gives the newest list again.
     """
     grant = await queries.find_grant(session, grant_id, is_held=True)
-    if grant is None or not _may_revoke(
-        actor, grant, await parcels.get_parcel(session, grant.parcel_id)
-    ):
+    if grant is None or not await _may_revoke(session, actor, grant):
         return deny(actor) if actor.is_anonymous else _UNKNOWN
     was_living = await end_grant(
         session, grant, Turn.REVOKE, now=now, by=actor.person_id or actor.carrier_id
@@ -64,6 +61,13 @@ async def revoke_grant(
     lid = LockerId(locker.lid)
     await queries.revoke_grant_tokens(session, grant.id, now=now, now_s=signing.unix_s(now))
     return Withdrawn(grant, await _tell(session, lid, keyring=keyring, now=now))
+
+
+async def find_grant(session: Session, actor: Actor, grant_id: uuid.UUID) -> Grant | None:
+    """The grant, for whoever may revoke it; None for others."""
+    grant = await queries.find_grant(session, grant_id)
+    may = grant is not None and await _may_revoke(session, actor, grant)
+    return grant if may else None
 
 
 async def revoke_device(
@@ -90,7 +94,7 @@ async def _tell(
     return await ensure_revocations(session, signer, now=now)
 
 
-def _may_revoke(actor: Actor, grant: Grant, parcel: Parcel) -> bool:
+async def _may_revoke(session: Session, actor: Actor, grant: Grant) -> bool:
     may = Permission.GRANT_REVOKE
     if (may, Scope.NETWORK, None) in actor.grants:
         return True
@@ -98,4 +102,5 @@ def _may_revoke(actor: Actor, grant: Grant, parcel: Parcel) -> bool:
         return actor.can(may)
     if grant.action not in OF_THE_HOUSE:
         return False
+    parcel = await parcels.get_parcel(session, grant.parcel_id)
     return actor.can(may, carrier=parcel.carrier_id) or actor.can(may, hub=parcel.hub_id)

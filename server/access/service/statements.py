@@ -5,6 +5,7 @@ Whoever hands them out carries them; a locker takes only what is newer than what
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,10 +29,9 @@ from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, Purpose
 from server.ledger import service as ledger
 from server.lockers.service import keysets
-from server.lockers.service.reading import find_locker
+from server.lockers.service.reading import find_locker, find_locker_by_lid
 
 if TYPE_CHECKING:
-    import uuid
     from datetime import datetime
 
     from schema.codec import Value
@@ -148,18 +148,24 @@ async def sign_time(
     session: Session,
     actor: Actor,
     *,
-    locker_id: uuid.UUID,
+    which: uuid.UUID | LockerId,
     nonce: bytes,
     keyring: Keyring,
     now: datetime,
 ) -> Carried | Refusal:
-    """The present time for the one hello whose nonce this is; for any device that is signed in."""
+    """The present time for the one hello whose nonce this is; for any device that is signed in.
+
+    `which` is the locker's row id or its protocol id.
+    """
     if actor.device_id is None:
         return deny(actor)
     if len(nonce) != NONCE_SIZE:
         rule = f"nonce: must be {NONCE_SIZE} bytes, derived from the locker's hello."
         return Refusal(ProblemCode.INPUT_INVALID, rule, "nonce")
-    locker = await find_locker(session, locker_id)
+    if isinstance(which, uuid.UUID):
+        locker = await find_locker(session, which)
+    else:
+        locker = await find_locker_by_lid(session, which)
     if locker is None:
         return Refusal(ProblemCode.NOT_FOUND, field="lockerId")
     signer = await find_signer(session, LockerId(locker.lid), keyring=keyring, now=now)

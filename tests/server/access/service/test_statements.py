@@ -171,7 +171,7 @@ async def test_time_is_bound_to_the_nonce(
         signed = await statements.sign_time(
             session,
             town.courier,
-            locker_id=town.locker_id,
+            which=town.locker_id,
             nonce=NONCE,
             keyring=keyring,
             now=START,
@@ -202,7 +202,7 @@ async def test_time_is_refused(
         refused = await statements.sign_time(
             session,
             ANONYMOUS if who is None else town.actor(who),
-            locker_id=key_of(locker),
+            which=key_of(locker),
             nonce=nonce,
             keyring=keyring,
             now=START,

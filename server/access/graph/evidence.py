@@ -1,0 +1,122 @@
+"""Queries by which people prove what a locker wrote."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from strawberry.scalars import Base64
+from strawberry.types import Info
+
+from schema.codes import ProblemCode
+from schema.ids import LIMIT
+from server.access.service import evidence
+from server.kit.errors import Refusal
+from server.kit.graph import (
+    Connection,
+    Context,
+    Problem,
+    RequestRefused,
+    as_problem,
+    connect,
+    context_of,
+    get_page,
+    global_id,
+    read_id,
+)
+from server.ledger.graph import JournalEntry, as_entry
+from server.lockers.graph.types import Locker, as_locker
+
+if TYPE_CHECKING:
+    from server.ledger import tables
+
+
+@strawberry.type(description="What the locker wrote about one stay of a parcel, in its own bytes.")
+class ParcelProof:
+    """Whoever kept a result of the locker can verify an entry with nothing but its public key."""
+
+    parcel_id: strawberry.ID = strawberry.field(description="Global id of the parcel.")
+    locker: Locker = strawberry.field(description="The locker.")
+    sign_public: Base64 = strawberry.field(description="The Ed25519 key that it signs with.")
+    stay: Base64 = strawberry.field(description="The 8 bytes of the stay.")
+    entries: list[JournalEntry] = strawberry.field(
+        description="From the acceptance of the deposit to the end of the stay, of this "
+        "compartment alone; at most 200."
+    )
+
+
+ParcelProofResult = Annotated[
+    ParcelProof | Problem,
+    strawberry.union("ParcelProofResult", description="Outcome of `parcelProof`."),
+]
+
+
+@strawberry.type
+class EvidenceQuery:
+    """Joined into the root query."""
+
+    @strawberry.field(
+        description="The locker's own journal entries about a parcel: proof of deposit and "
+        "collection for whoever may read its receipts."
+    )
+    async def parcel_proof(
+        self,
+        info: Info[Context, None],
+        parcel_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the parcel.")
+        ],
+    ) -> ParcelProofResult:
+        """Somebody else's parcel looks like none."""
+        context = context_of(info)
+        key = read_id("Parcel", parcel_id)
+        if key is None:
+            return as_problem(Refusal(ProblemCode.NOT_FOUND, field="parcelId"))
+        async with context.database.read() as session:
+            outcome = await evidence.find_evidence(session, context.actor, parcel_id=key)
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return ParcelProof(
+            parcel_id=global_id("Parcel", key),
+            locker=as_locker(outcome.locker),
+            sign_public=Base64(outcome.locker.sign_public),
+            stay=Base64(outcome.stay.name),
+            entries=[as_entry(row) for row in outcome.entries],
+        )
+
+    @strawberry.field(
+        description="A locker's whole journal without its gaps, oldest first, for whoever verifies "
+        "the log: each entry follows the head before it, from 32 zero bytes on."
+    )
+    async def journal(
+        self,
+        info: Info[Context, None],
+        locker_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the locker.")
+        ],
+        first: Annotated[
+            int | None, strawberry.argument(description="How many, at most 100; 20 if left out.")
+        ] = None,
+        after: Annotated[
+            str | None, strawberry.argument(description="Cursor to go on from.")
+        ] = None,
+    ) -> Connection[JournalEntry]:
+        """NOT_FOUND, as an error, for whoever may not read it."""
+        context = context_of(info)
+        page = get_page(first, after)
+        key = read_id("Locker", locker_id)
+        start = 0 if page.after is None else page.after.int
+        if key is None or start >= LIMIT:
+            raise RequestRefused(Refusal(ProblemCode.NOT_FOUND, field="lockerId"))
+        async with context.database.read() as session:
+            rows = await evidence.list_journal(
+                session, context.actor, locker_id=key, after=start, limit=page.limit
+            )
+        if isinstance(rows, Refusal):
+            raise RequestRefused(rows)
+        return connect(page, rows, key=_place_of, node=as_entry)
+
+
+def _place_of(row: tables.JournalEntry) -> uuid.UUID:
+    """Cursors are ids; an entry's place is its number."""
+    return uuid.UUID(int=row.seq)

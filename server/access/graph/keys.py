@@ -1,0 +1,148 @@
+"""How a locker joins, and how a root's signature reaches all lockers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import strawberry
+from strawberry.scalars import Base64
+from strawberry.types import Info
+
+from schema.codec import encode
+from schema.codes import ProblemCode
+from schema.ids import LockerId, parse_locker_text
+from server.access.graph.types import SignedStatement, as_statement
+from server.access.service.statements import find_signer, list_statements
+from server.kit.auth import Permission, Scope, deny
+from server.kit.errors import Refusal
+from server.kit.graph import Context, Problem, as_problem, context_of
+from server.kit.rates import Rate
+from server.lockers.graph.types import Locker, as_locker
+from server.lockers.service import enrolment, keysets
+from server.lockers.service.enrolment import EnrolmentClaim
+
+ENROLMENTS = Rate("enrolments per source", 20, 3_600)
+"""A code has 100 bits; this only keeps the noise down."""
+
+
+@strawberry.type(description="The locker is part of the network.")
+class EnrolLockerPayload:
+    """Its doors are to be tested before it takes parcels."""
+
+    locker: Locker = strawberry.field(description="The locker.")
+    statements: list[SignedStatement] = strawberry.field(
+        description="The first statements for it, in the order to apply; none while no key set "
+        "is published."
+    )
+
+
+@strawberry.type(description="What a root is asked to sign.")
+class KeySetDraft:
+    """Made of the keys that are alive at this moment."""
+
+    payload: Base64 = strawberry.field(
+        description="Payload of the COSE_Sign1 (SLK1, section 2: `SLK1-key`), for every locker."
+    )
+
+
+EnrolLockerResult = Annotated[
+    EnrolLockerPayload | Problem,
+    strawberry.union("EnrolLockerResult", description="Outcome of `enrolLocker`."),
+]
+KeySetDraftResult = Annotated[
+    KeySetDraft | Problem,
+    strawberry.union("KeySetDraftResult", description="Outcome of `keySetDraft`."),
+]
+
+
+@strawberry.type
+class KeyQuery:
+    """Joined into the root query."""
+
+    @strawberry.field(
+        description="The next key set for every locker, unsigned, for an operator to take to where "
+        "the root key is."
+    )
+    async def key_set_draft(self, info: Info[Context, None]) -> KeySetDraftResult:
+        """Drafts cost nothing; the number is taken by the one that is stored first."""
+        context = context_of(info)
+        if not _may_publish(context):
+            return as_problem(deny(context.actor))
+        async with context.database.read() as session:
+            seq = await keysets.next_key_set_seq(session)
+        body = keysets.compose_key_set(context.keyring, seq=seq, now=context.clock.now())
+        keys = [key.as_value() for key in body.keys]
+        return KeySetDraft(payload=Base64(encode([body.lid, body.seq, body.iat, keys])))
+
+
+@strawberry.type
+class KeyMutation:
+    """Joined into the root mutation."""
+
+    @strawberry.mutation(
+        description="Joins a locker by the one-time code that an operator made for it. Needs no "
+        "account. The same claim again gives the same answer."
+    )
+    async def enrol_locker(
+        self,
+        info: Info[Context, None],
+        code: Annotated[
+            str, strawberry.argument(description="The one-time code of `createEnrolment`.")
+        ],
+        locker_id: Annotated[
+            str,
+            strawberry.argument(description="Its id in the protocol: 11 characters of base64url."),
+        ],
+        noise_public: Annotated[Base64, strawberry.argument(description="Its X25519 public key.")],
+        sign_public: Annotated[Base64, strawberry.argument(description="Its Ed25519 public key.")],
+        pin_secret: Annotated[
+            Base64,
+            strawberry.argument(description="The 32-byte secret behind its PINs; kept sealed."),
+        ],
+        proof: Annotated[
+            Base64,
+            strawberry.argument(
+                description="Its signature over `SLK1-enrol`, its id, SHA-256 of the code, and "
+                "both public keys."
+            ),
+        ],
+    ) -> EnrolLockerResult:
+        """The code is the right to join; the proof shows that the keys are the locker's own."""
+        context = context_of(info)
+        wait_s = await context.rates.hit(ENROLMENTS, context.source)
+        if wait_s is not None:
+            return as_problem(Refusal(ProblemCode.SLOW_DOWN, retry_after_s=wait_s))
+        lid = _read_lid(locker_id)
+        if lid is None:
+            sentence = "lockerId: must be 11 characters of base64url."
+            return as_problem(Refusal(ProblemCode.INPUT_INVALID, sentence, "lockerId"))
+        claim = EnrolmentClaim(code, lid, noise_public, sign_public, pin_secret, proof)
+        now = context.clock.now()
+        async with context.database.write() as session:
+            locker = await enrolment.enrol(
+                session, claim, keyring=context.keyring, ids=context.ids, now=now
+            )
+            if isinstance(locker, Refusal):
+                return as_problem(locker)
+            signer = await find_signer(session, lid, keyring=context.keyring, now=now)
+            carried = (
+                []
+                if isinstance(signer, Refusal)
+                else await list_statements(session, signer, now=now)
+            )
+        return EnrolLockerPayload(
+            locker=as_locker(locker),
+            statements=[as_statement(one) for one in carried],
+        )
+
+
+def _may_publish(context: Context) -> bool:
+    """Only who provisions lockers in the whole network: a key set is for all of them."""
+    return (Permission.LOCKER_PROVISION, Scope.NETWORK, None) in context.actor.grants
+
+
+def _read_lid(text: str) -> LockerId | None:
+    try:
+        return parse_locker_text(text)
+    except ValueError:
+        return None
