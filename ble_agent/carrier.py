@@ -1,26 +1,38 @@
-"""The network's way to the server: one GraphQL request over HTTP, with the standard library.
+"""The network's way to the server: GraphQL over HTTP, with the standard library.
 
-Knows no operation; callers bring documents and read the data.
+Knows one operation by itself, the delivery of envelopes, which needs no account; for all others
+callers bring documents and read the data.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 from ble_agent.errors import AgentError
+from schema.statements import SignedStatement, StatementType, parse_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 TIMEOUT_S: Final = 20.0
 MAX_ANSWER: Final = 1024 * 1024
 """Bytes of an answer that are read; what is longer is no answer of our server."""
 
 PATH: Final = "/graphql"
+
+_AT_ONCE: Final = 16
+"""Envelopes of one call, which is what the server takes."""
+
+_DELIVER: Final = """
+mutation($envelopes: [Base64!]!) { deliverEnvelopes(envelopes: $envelopes) { __typename
+  ... on DeliverEnvelopesPayload { outcomes { __typename
+    ... on EnvelopeTaken { uptoSeq statements { type bytes } }
+    ... on Problem { code message } } }
+  ... on Problem { code message } } }"""
 
 
 class ServiceError(AgentError):
@@ -56,19 +68,63 @@ async def ask(
         "accept": "application/graphql-response+json",
         **(headers or {}),
     }
-    request = Request(url + PATH, body, sent, method="POST")  # noqa: S310 - settings admit http only
-    return await asyncio.to_thread(_ask, request)
+    return await asyncio.to_thread(_post, url + PATH, body, sent)
 
 
-def _ask(request: Request) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of one envelope: taken, with statements to bring back, or not (a code)."""
+
+    problem: str | None
+    upto_seq: int
+    statements: tuple[SignedStatement, ...]
+
+
+async def deliver(url: str, envelopes: Sequence[bytes]) -> list[Delivered]:
+    """Hand envelopes to the server, in any number; one answer for each. Unreachable, Declined.
+
+    Whatever was taken before a failure was taken: delivering again changes nothing.
+    """
+    delivered: list[Delivered] = []
+    for at in range(0, len(envelopes), _AT_ONCE):
+        texts = [base64.b64encode(each).decode() for each in envelopes[at : at + _AT_ONCE]]
+        data = await ask(url, _DELIVER, {"envelopes": texts})
+        payload = pick(data, "deliverEnvelopes", "DeliverEnvelopesPayload")
+        delivered += [_read_outcome(outcome) for outcome in payload["outcomes"]]
+    return delivered
+
+
+def read_statements(rows: Iterable[Mapping[str, str]]) -> tuple[SignedStatement, ...]:
+    """Statements out of `{type, bytes}` rows; Unreachable for what no server of ours says."""
     try:
-        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see `ask`
+        return tuple(
+            parse_statement(StatementType[row["type"]], base64.b64decode(row["bytes"]))
+            for row in rows
+        )
+    except (KeyError, ValueError) as error:
+        raise Unreachable("the answer holds a statement that cannot be read") from error
+
+
+def _read_outcome(outcome: Mapping[str, Any]) -> Delivered:
+    if outcome.get("__typename") != "EnvelopeTaken":
+        return Delivered(str(outcome.get("code")), 0, ())
+    return Delivered(None, int(outcome["uptoSeq"]), read_statements(outcome["statements"]))
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    # Imported here because it takes 3 MB of the small board's memory, which most lockers never use.
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    request = Request(url, body, headers, method="POST")  # noqa: S310 - settings admit http only
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - see above
             raw = answer.read(MAX_ANSWER + 1)
     except HTTPError as error:
         with error:
             raise Declined(str(error.code), _first_message(error.read(MAX_ANSWER))) from error
     except (OSError, ValueError) as error:
-        raise Unreachable(f"no answer from {request.full_url}: {error}") from error
+        raise Unreachable(f"no answer from {url}: {error}") from error
     found = _decode(raw)
     if found.get("errors") or not isinstance(found.get("data"), dict):
         raise Declined("ERROR", _first_message(raw))

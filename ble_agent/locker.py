@@ -259,6 +259,23 @@ class Surroundings:
     on_failure: Callable[[StateError], None]
 
 
+def apply_offline(
+    store: Store,
+    identity: Identity,
+    statements: tuple[SignedStatement, ...],
+    *,
+    take_random: Callable[[int], bytes],
+) -> Refusal | None:
+    """Apply statements while no agent runs, as commissioning does; the first failure ends it."""
+    with store.reading() as connection:
+        floor, boot = get_number(connection, "floor"), get_number(connection, "boot")
+    clock = TrustedClock(floor)
+    journal = Journal(store, identity.lid, clock=clock, boot=boot, take_random=take_random)
+    redemptions = Redemptions(store, machine_start="")
+    applied = Statements(store, journal, redemptions, lid=identity.lid, roots=identity.roots)
+    return applied.apply(statements, nonce=None)
+
+
 def start_locker(store: Store, around: Surroundings) -> Locker:
     """Bring a commissioned locker up: one BOOT line, then doors as they were left.
 

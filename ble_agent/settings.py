@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_COMPARTMENTS = 255
 MAX_ROOTS = 2
 
+SIM_DOOR_SECONDS = 2.0
+"""How long a simulated visitor keeps a door open; the black-box entry's default."""
+
 _ROOT_SIZE = KEY_ID_SIZE + PUBLIC_KEY_SIZE
 
 
@@ -47,7 +50,7 @@ class AgentSettings:
     state: Path
     radio: str
     hardware: str
-    sim_door_seconds: float | None
+    sim_door_seconds: float
     uplink: str | None
     verbose: bool
 
@@ -85,9 +88,10 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sim-door-seconds",
+        default=SIM_DOOR_SECONDS,
         type=_seconds,
         metavar="S",
-        help="how long a simulated visitor keeps a door open (default: 2)",
+        help="how long a simulated visitor keeps a door open (default: %(default)g)",
     )
     parser.add_argument("--uplink", type=_url, metavar="URL", help="server to deliver to, if any")
     parser.add_argument("--verbose", action="store_true", help="log what happens, without secrets")

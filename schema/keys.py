@@ -5,13 +5,15 @@ Also the words of those rights: roles and operations.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING
 
 from schema.cose import PUBLIC_KEY_SIZE
 from schema.fields import as_array, as_bytes, as_time, as_uint
-from schema.ids import KEY_ID_SIZE, KeyId
+from schema.ids import KEY_ID_SIZE, KeyId, LockerId
 
 if TYPE_CHECKING:
     from schema.codec import Value
@@ -117,3 +119,17 @@ def _parse_entry(value: Value) -> KeyEntry:
         nbf=as_time(nbf),
         exp=as_time(exp),
     )
+
+
+def bare_code(text: str) -> str:
+    """An enrolment code without what people add or lose in typing: case, blanks, dashes."""
+    return re.sub(r"[\s-]", "", text).upper()
+
+
+def enrolment_message(code: str, lid: LockerId, noise_public: bytes, sign_public: bytes) -> bytes:
+    """What a locker signs to prove that it holds its keys and was told the code.
+
+    `"SLK1-enrol" || lid (8) || SHA-256(bare code) (32) || X25519 key (32) || Ed25519 key (32)`.
+    """
+    digest = hashlib.sha256(bare_code(code).encode()).digest()
+    return b"SLK1-enrol" + lid + digest + noise_public + sign_public

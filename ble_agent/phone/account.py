@@ -29,6 +29,11 @@ mutation($requestId: ID!, $code: String!) { signIn(requestId: $requestId, code: 
   __typename ... on SignInPayload { accessToken expiresAt }
   ... on Problem { code message } } }"""
 
+_REGISTER = """
+mutation($name: String!, $push: PushTargetInput) {
+  registerDevice(name: $name, push: $push) { __typename ... on DevicePayload { device { id } }
+    ... on Problem { code message } } }"""
+
 _REFRESH = """
 mutation { refreshAccess { __typename ... on SignInPayload { accessToken expiresAt }
   ... on Problem { code message } } }"""
@@ -54,6 +59,12 @@ class Account:
         variables = {"requestId": request_id, "code": code}
         data = await ask(self._url, _SIGN_IN, variables, headers={"DPoP": self._proof(None)})
         self._token = str(pick(data, "signIn", "SignInPayload")["accessToken"])
+
+    async def register(self, name: str, push_token: str | None) -> None:
+        """Name this device, and tell where its push messages go (an FCM token, or nowhere)."""
+        push = None if push_token is None else {"kind": "FCM_TOKEN", "target": push_token}
+        data = await self.ask(_REGISTER, {"name": name, "push": push})
+        pick(data, "registerDevice", "DevicePayload")
 
     async def refresh(self) -> None:
         """Fetch an access token by the device key; Declined when the device is signed out."""

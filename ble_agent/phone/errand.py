@@ -95,11 +95,13 @@ class Errand:
         statements: tuple[Carried, ...] = (),
         *,
         find_time: TimeSource | None = None,
+        record: Callable[[bytes], object] | None = None,
     ) -> Outcome:
         """Ask for `req`; what the locker lacks of `statements` travels along.
 
         `find_time` turns a hello into a time statement, where a phone is online and the clock
-        needs it. Malformed for a hello of another locker; NotVouched for an unsigned answer.
+        needs it; `record` is given the sealed request. Malformed for a hello of another locker;
+        NotVouched for an unsigned answer.
         """
         hello = await self._link.read_hello()
         visit = self._visit = PhoneVisit(
@@ -114,7 +116,10 @@ class Errand:
             if signed is not None:
                 brought = (*brought, (StatementType.TIME, signed))
         brought = _within_message(chain, brought)
-        await self._link.send(visit.write_request(chain, req, self._holder, brought))
+        message = visit.write_request(chain, req, self._holder, brought)
+        if record is not None:
+            record(message)
+        await self._link.send(message)
         result = await self._next(visit.read_result)
         self._check(result)
         return Outcome(visit.hello, result, visit.handshake_hash)

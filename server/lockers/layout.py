@@ -104,10 +104,5 @@ def write_code(random: bytes) -> str:
     return "-".join(letters[start : start + 5] for start in range(0, _CODE_LENGTH, 5))
 
 
-def read_code(text: str) -> str:
-    """The code without what people add or lose in typing: case, blanks, dashes."""
-    return re.sub(r"[\s-]", "", text).upper()
-
-
 def _wrong(field: str, rule: str) -> Refusal:
     return Refusal(ProblemCode.INPUT_INVALID, f"{field}: {rule}.", field)

@@ -10,12 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from schema.compartments import DoorState
-
-if TYPE_CHECKING:
-    from schema.ids import LockerId
 
 HEARTBEAT = timedelta(minutes=15)
 """A locker whose last fact is older counts as offline (DOMAIN 5.1)."""
@@ -241,14 +237,6 @@ def _is_allowed(change: LockerChange, situation: LockerSituation) -> bool:
 def is_taking_deposits(state: LockerState) -> bool:
     """Whether compartments of such a locker may be reserved."""
     return state in {LockerState.ONLINE, LockerState.OFFLINE_OK, LockerState.DEGRADED}
-
-
-def enrolment_message(code: str, lid: LockerId, noise_public: bytes, sign_public: bytes) -> bytes:
-    """What a locker signs to prove that it holds its keys and was told the code.
-
-    `"SLK1-enrol" || lid (8) || SHA-256(code) (32) || X25519 key (32) || Ed25519 key (32)`.
-    """
-    return b"SLK1-enrol" + lid + hash_code(code) + noise_public + sign_public
 
 
 def hash_code(code: str) -> bytes:

@@ -12,6 +12,7 @@ from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, DoorState
 from schema.cose import PUBLIC_KEY_SIZE, verify
 from schema.ids import ID_SIZE, LockerId
+from schema.keys import bare_code, enrolment_message
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
@@ -22,7 +23,6 @@ from server.lockers.layout import (
     Door,
     EnrolmentDraft,
     check_layout,
-    read_code,
     write_code,
 )
 from server.lockers.rules import (
@@ -32,7 +32,6 @@ from server.lockers.rules import (
     LockerSituation,
     LockerState,
     ServiceState,
-    enrolment_message,
     find_locker_state,
     hash_code,
 )
@@ -62,7 +61,7 @@ class IssuedEnrolment:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentClaim:
-    """What a locker says to join. `proof` is its signature over `rules.enrolment_message`."""
+    """What a locker says to join. `proof` is its signature over `schema.keys.enrolment_message`."""
 
     code: str = field(repr=False)
     lid: LockerId
@@ -96,7 +95,7 @@ async def create_enrolment(
         created_by=actor.person_id,
         hub_id=draft.hub_id,
         serial=draft.serial,
-        code_hash=hash_code(read_code(code)),
+        code_hash=hash_code(bare_code(code)),
         expires_at=now + CODE_LIFE,
         layout=[door.as_json() for door in draft.doors],
     )
@@ -115,7 +114,7 @@ async def enrol(
     refusal = _check_claim(claim)
     if refusal is not None:
         return refusal
-    enrolment = await queries.lock_enrolment(session, hash_code(read_code(claim.code)))
+    enrolment = await queries.lock_enrolment(session, hash_code(bare_code(claim.code)))
     if enrolment is None:
         return Refusal(ProblemCode.CODE_WRONG, field="code")
     twin = await queries.find_twin(
@@ -186,8 +185,7 @@ def _check_claim(claim: EnrolmentClaim) -> Refusal | None:
     for name, (value, size) in sizes.items():
         if len(value) != size:
             return _wrong(name, f"must be {size} bytes")
-    code = read_code(claim.code)
-    message = enrolment_message(code, claim.lid, claim.noise_public, claim.sign_public)
+    message = enrolment_message(claim.code, claim.lid, claim.noise_public, claim.sign_public)
     if not verify(claim.sign_public, message, claim.proof):
         return _wrong("proof", "is not the locker's signature over code, id and keys")
     return None

@@ -8,6 +8,7 @@ import pytest
 
 from schema.compartments import DoorState
 from schema.ids import LockerId
+from schema.keys import enrolment_message
 from server.lockers.rules import (
     Allocation,
     Change,
@@ -18,7 +19,6 @@ from server.lockers.rules import (
     LockerState,
     ServiceState,
     display_status,
-    enrolment_message,
     find_allocation,
     find_locker_state,
     is_taking_deposits,

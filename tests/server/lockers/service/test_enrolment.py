@@ -12,12 +12,13 @@ from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, Side, SizeMm
 from schema.cose import SigningKey
 from schema.ids import LockerId
+from schema.keys import enrolment_message
 from schema.noise import x25519_public
 from server.kit.auth import ANONYMOUS
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
-from server.lockers.layout import Door, EnrolmentDraft, read_code
-from server.lockers.rules import ClimateState, LockerState, enrolment_message
+from server.lockers.layout import Door, EnrolmentDraft
+from server.lockers.rules import ClimateState, LockerState
 from server.lockers.service import reading
 from server.lockers.service.enrolment import (
     EnrolmentClaim,
@@ -59,7 +60,7 @@ Join: TypeAlias = "Callable[[EnrolmentClaim], Awaitable[Locker | Refusal]]"
 
 def claim_with(code: str, key: SigningKey = KEY, lid: LockerId = LID) -> EnrolmentClaim:
     noise = x25519_public(seed("noise", key.public.hex()))
-    message = enrolment_message(read_code(code), lid, noise, key.public)
+    message = enrolment_message(code, lid, noise, key.public)
     return EnrolmentClaim(code, lid, noise, key.public, b"p" * 32, key.sign(message))
 
 

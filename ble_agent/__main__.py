@@ -1,0 +1,250 @@
+"""Starts the agent, or commissions a locker: `python -m ble_agent agent|locker ...`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import signal
+import sys
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ble_agent.carrier import Declined, deliver
+from ble_agent.clock import measure_uptime_s
+from ble_agent.desk import Desk
+from ble_agent.enrolment import register
+from ble_agent.errors import AgentError, SettingsRefused, StateError
+from ble_agent.hardware.simulated import SimulatedHardware
+from ble_agent.identity import commission, find_identity, get_identity
+from ble_agent.locker import TABLES, Surroundings, apply_offline, start_locker, stop_locker
+from ble_agent.radio.port import RadioLost
+from ble_agent.redemptions import Redemptions
+from ble_agent.settings import (
+    AgentSettings,
+    EnrolSettings,
+    InitSettings,
+    parse_arguments,
+)
+from ble_agent.store import Store, check_initialised
+from ble_agent.uplink import NetworkUplink, Sender
+from schema.ids import locker_text
+
+if TYPE_CHECKING:
+    from ble_agent.clock import Scheduler
+    from ble_agent.hardware.port import Hardware
+    from ble_agent.locker import Locker
+    from ble_agent.radio.port import Radio
+    from schema.statements import SignedStatement
+
+logger = logging.getLogger("ble_agent")
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_RADIO_RETRY_S = 2.0
+
+
+def main(argv: list[str]) -> int:
+    """Run one word; 1 with a sentence on stderr when it cannot be done."""
+    settings = parse_arguments(argv)
+    try:
+        match settings:
+            case InitSettings():
+                return init(settings)
+            case EnrolSettings():
+                return enrol(settings)
+            case AgentSettings():
+                return asyncio.run(serve(settings))
+    except AgentError as error:
+        print(f"restante: {error}", file=sys.stderr)
+        return 1
+
+
+def init(settings: InitSettings) -> int:
+    """Commission a new state folder and print what the operator has to register."""
+    store = Store(settings.state, tables=TABLES)
+    known = find_identity(store)
+    if known is not None:
+        store.close()
+        raise StateError(
+            f"{settings.state} already holds locker {locker_text(known.lid)}; nothing was changed"
+        )
+    identity = commission(
+        store,
+        compartments=settings.compartments,
+        roots=settings.roots,
+        take_random=secrets.token_bytes,
+    )
+    store.close()
+    shown = {
+        "lid": identity.lid.hex(),
+        "noise_public": identity.noise_public.hex(),
+        "sign_public": identity.signing.public.hex(),
+        "pin_secret": identity.pin_secret.hex(),
+    }
+    if settings.as_json:
+        print(json.dumps(shown))
+    else:
+        print(f"locker {locker_text(identity.lid)} with {settings.compartments} compartments")
+        for name, value in shown.items():
+            print(f"  {name:12} {value}")
+    return 0
+
+
+def enrol(settings: EnrolSettings) -> int:
+    """Register with a server; what it signs in answer is applied at once."""
+    check_initialised(settings.state)
+    store = Store(settings.state, tables=TABLES)
+    try:
+        identity = get_identity(store)
+        answered = asyncio.run(register(settings.url, settings.code, identity))
+        refused = apply_offline(store, identity, answered, take_random=secrets.token_bytes)
+        if refused is not None:
+            raise SettingsRefused(
+                f"this server is not under the roots of the locker: {refused.detail}"
+            )
+    finally:
+        store.close()
+    print(f"locker {locker_text(identity.lid)} is enrolled; {len(answered)} statements applied")
+    return 0
+
+
+async def serve(settings: AgentSettings) -> int:
+    """Serve phones until SIGTERM or SIGINT; 3 when the store can serve no more."""
+    logging.getLogger("bumble").setLevel(logging.CRITICAL)  # it logs stack traces of hostile bytes
+    logging.basicConfig(
+        level=logging.INFO if settings.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    check_initialised(settings.state)
+    store = Store(settings.state, tables=TABLES)
+    try:
+        return await _serve(settings, store)
+    finally:
+        store.close()
+
+
+async def _serve(settings: AgentSettings, store: Store) -> int:
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    failures: list[StateError] = []
+
+    def on_failure(error: StateError) -> None:
+        failures.append(error)
+        ending.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    hardware = _make_hardware(settings, store, loop)
+    locker = start_locker(
+        store,
+        Surroundings(
+            hardware=hardware,
+            scheduler=loop,
+            take_random=secrets.token_bytes,
+            machine_start=_read_machine_start(),
+            measure_uptime_s=measure_uptime_s,
+            show_presence=_show_presence,
+            on_failure=on_failure,
+        ),
+    )
+    radio = _make_radio(settings.radio)
+    desk = Desk(
+        locker, radio, scheduler=loop, take_random=secrets.token_bytes, on_failure=on_failure
+    )
+    await _run_until(ending, locker, radio, desk, uplink=settings.uplink)
+    hardware.close()
+    for failure in failures:
+        print(f"restante: {failure}", file=sys.stderr)
+    if failures:
+        return 3
+    await stop_locker(locker)
+    return 0
+
+
+async def _run_until(
+    ending: asyncio.Event, locker: Locker, radio: Radio, desk: Desk, *, uplink: str | None
+) -> None:
+    work = [
+        asyncio.create_task(desk.send_messages()),
+        asyncio.create_task(_keep_radio(locker, radio, desk)),
+    ]
+    if uplink is not None:
+        work.append(asyncio.create_task(_make_uplink(locker, uplink).run()))
+    end = asyncio.create_task(ending.wait())
+    done, _ = await asyncio.wait([end, *work], return_when=asyncio.FIRST_COMPLETED)
+    for task in (end, *work):
+        task.cancel()
+    await asyncio.gather(end, *work, return_exceptions=True)
+    await radio.stop()
+    for task in done - {end}:
+        task.result()
+
+
+async def _keep_radio(locker: Locker, radio: Radio, desk: Desk) -> None:
+    """Keep the radio up; without a controller try again, for doors are watched meanwhile."""
+    lid = locker.identity.lid
+    while True:
+        with suppress(RadioLost):
+            await radio.start(lid, desk)
+            print(f"locker {locker_text(lid)}: ready for phones", flush=True)
+            await radio.watch()
+        logger.warning("the radio is gone; trying again")
+        await asyncio.sleep(_RADIO_RETRY_S)
+
+
+def _make_uplink(locker: Locker, url: str) -> NetworkUplink:
+    async def deliver_one(envelope: bytes) -> tuple[SignedStatement, ...]:
+        (outcome,) = await deliver(url, [envelope])
+        if outcome.problem is not None:
+            raise Declined(outcome.problem, "the server does not take our envelope")
+        return outcome.statements
+
+    sender = Sender(locker.identity.lid, locker.identity.signing)
+    return NetworkUplink(locker.journal, locker.statements, sender, deliver_one)
+
+
+def _make_hardware(settings: AgentSettings, store: Store, scheduler: Scheduler) -> Hardware:
+    compartments = Redemptions(store, machine_start="").stored()
+    kind, _, wiring = settings.hardware.partition(":")
+    if kind == "simulated":
+        return SimulatedHardware(
+            len(compartments),
+            scheduler=scheduler,
+            occupied={number for number, known in compartments.items() if known.stay},
+            door_seconds=settings.sim_door_seconds,
+        )
+    from ble_agent.hardware.gpio import GpioHardware
+    from ble_agent.hardware.pinmap import read_pin_map
+
+    return GpioHardware(read_pin_map(Path(wiring)), scheduler=scheduler)
+
+
+def _make_radio(name: str) -> Radio:
+    """The radio of this name; its stack is loaded only here, for the board has little memory."""
+    kind, _, rest = name.partition(":")
+    if kind == "bumble":
+        from ble_agent.radio.bumble import BumbleRadio
+
+        return BumbleRadio(rest)
+    from ble_agent.radio.bluez import BluezRadio
+
+    return BluezRadio(rest or "hci0")
+
+
+def _read_machine_start() -> str:
+    """The kernel's name for this start of the machine; where there is none, one per process."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return str(uuid.uuid4())
+
+
+def _show_presence(code: int) -> None:
+    print(f"presence code {code:02d}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

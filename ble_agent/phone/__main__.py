@@ -1,0 +1,235 @@
+"""The reference phone on the command line: `python -m ble_agent.phone VERB ...`.
+
+For technicians, the demo and tests. Opening needs a fetched bundle and no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ble_agent.carrier import ServiceError, deliver
+from ble_agent.errors import AgentError
+from ble_agent.phone.account import Account
+from ble_agent.phone.bluetooth import reach
+from ble_agent.phone.bundles import (
+    fetch_deposits,
+    fetch_time,
+    fetch_unlock,
+    list_parcels,
+    read_pass,
+)
+from ble_agent.phone.door import replay, visit_door
+from ble_agent.phone.wallet import Wallet
+from schema.statements import time_nonce
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ble_agent.phone.bundles import Pass
+    from ble_agent.phone.errand import TimeSource
+
+FIND_S = 20.0
+DOOR_S = 300.0
+"""How long the phone follows a door: longer than CLOSE_OVERDUE, shorter than patience."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A wallet, and the server if one was named."""
+
+    wallet: Wallet
+    url: str | None
+    radio: str
+
+    def account(self) -> Account:
+        """The account of this wallet's key; AgentError without a server."""
+        if self.url is None:
+            raise AgentError("name the server: --server https://host")
+        return Account(self.url, self.wallet.key)
+
+    def time_source(self, found: Pass, locker_id: str) -> TimeSource | None:
+        """How to bring the time to a locker that lost it: only while a server is named."""
+        if self.url is None:
+            return None
+        account = self.account()
+
+        async def find_time(hello: bytes) -> bytes | None:
+            try:
+                return await fetch_time(account, locker_id, time_nonce(hello))
+            except ServiceError:
+                return None  # the door may do without; the locker says so if it may not
+
+        del found
+        return find_time
+
+
+async def request_code(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Have a one-time code sent."""
+    return {"requestId": await phone.account().request_code(options.address)}
+
+
+async def sign_in(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Sign this wallet's key in, and tell where push messages go."""
+    account = phone.account()
+    await account.sign_in(options.request_id, options.code)
+    await account.register(options.name, options.push)
+    return {"device": phone.wallet.key.public.hex()}
+
+
+async def show_parcels(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """List the account's parcels."""
+    del options
+    return {"parcels": await list_parcels(phone.account())}
+
+
+async def fetch(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what opens a parcel's door."""
+    bundle = await fetch_unlock(phone.account(), options.parcel)
+    phone.wallet.put_bundle(options.parcel, bundle)
+    return {"parcel": options.parcel, "words": bundle["words"], "hub": bundle["hub"]}
+
+
+async def fetch_route(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what puts parcels into their compartments."""
+    found = await fetch_deposits(phone.account(), options.parcel, is_route=options.route)
+    for parcel, bundle in found.items():
+        phone.wallet.put_bundle(parcel, bundle)
+    return {"parcels": sorted(found)}
+
+
+async def open_door(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Use a kept bundle at the door: open it, or deposit, as the bundle says."""
+    bundle = phone.wallet.get_bundle(options.parcel)
+    found = read_pass(bundle)
+    find_time = phone.time_source(found, bundle["locker"]["lockerId"])
+    async with reach(found.keys.lid, phone.radio, timeout_s=FIND_S) as link:
+        return await visit_door(
+            link,
+            found,
+            phone.wallet,
+            comp=options.compartment,
+            find_time=find_time,
+            follow_s=DOOR_S,
+            record=options.record.write_bytes if options.record else None,
+        )
+
+
+async def replay_request(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Send a recorded request again, as an attacker would."""
+    found = read_pass(phone.wallet.get_bundle(options.parcel))
+    async with reach(found.keys.lid, phone.radio, timeout_s=FIND_S) as link:
+        return await replay(link, _read(options.file))
+
+
+async def deliver_envelopes(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Hand over the envelopes carried for lockers; no account is needed."""
+    del options
+    if phone.url is None:
+        raise AgentError("name the server: --server https://host")
+    envelopes = phone.wallet.list_envelopes()
+    outcomes = await deliver(phone.url, envelopes)
+    for envelope, outcome in zip(envelopes, outcomes, strict=True):
+        if outcome.problem is None:
+            phone.wallet.drop_envelope(envelope)
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    return {"delivered": len(outcomes) - len(problems), "problems": problems}
+
+
+async def export(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Print a kept bundle; without this wallet's key it opens nothing."""
+    return phone.wallet.get_bundle(options.parcel)
+
+
+async def import_bundle(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep a bundle printed by another wallet: what a thief of bundles would do."""
+    bundle = json.loads(_read(options.file))
+    phone.wallet.put_bundle(bundle["parcel"], bundle)
+    return {"parcel": bundle["parcel"]}
+
+
+async def show_receipts(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """List what lockers have vouched for."""
+    del options
+    rows = phone.wallet.list_receipts()
+    return {"receipts": [{name: getattr(row, name) for name in row.__slots__} for row in rows]}
+
+
+def _read(path: str) -> bytes:
+    """A file that a person named; AgentError where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise AgentError(f"{path} cannot be read: {error.strerror}") from error
+
+
+_Verb = tuple[str, "Callable[[Phone, argparse.Namespace], Awaitable[dict[str, Any]]]"]
+_VERBS: dict[str, _Verb] = {
+    "request-code": ("have a one-time code sent to an address", request_code),
+    "sign-in": ("sign this phone in by the code", sign_in),
+    "parcels": ("list the account's parcels", show_parcels),
+    "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
+    "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),
+    "open": ("use a kept bundle at the door: collect, or deposit", open_door),
+    "replay": ("send a recorded request again, to see it refused", replay_request),
+    "deliver": ("hand over the envelopes carried for lockers", deliver_envelopes),
+    "export": ("print a kept bundle", export),
+    "import": ("keep a bundle printed by another phone", import_bundle),
+    "receipts": ("list what lockers have vouched for", show_receipts),
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./restante phone", description=__doc__)
+    parser.add_argument("--wallet", type=Path, required=True, help="folder of this phone's keys")
+    parser.add_argument("--server", metavar="URL", help="the server, while there is a network")
+    parser.add_argument(
+        "--radio", default="bluez", help="bluez, bluez:hci1 or bumble:TRANSPORT (default: bluez)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the answer as one JSON object")
+    words = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    parts = {name: words.add_parser(name, help=entry[0]) for name, entry in _VERBS.items()}
+    parts["request-code"].add_argument("address", help="e-mail address or phone number")
+    parts["sign-in"].add_argument("request_id", help="what request-code answered")
+    parts["sign-in"].add_argument("code", help="the code as it was received")
+    parts["sign-in"].add_argument("--name", default="reference phone", help="name of the device")
+    parts["sign-in"].add_argument("--push", metavar="TOKEN", help="FCM token for push messages")
+    parts["fetch-route"].add_argument("parcel", nargs="+", help="ids of the parcels")
+    parts["fetch-route"].add_argument("--route", action="store_true", help="for a whole tour")
+    for name in ("fetch", "open", "replay", "export"):
+        parts[name].add_argument("parcel", help="id of the parcel")
+    parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
+    parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")
+    for name in ("replay", "import"):
+        parts[name].add_argument("file", help="file written before")
+    return parser
+
+
+def main(argv: list[str]) -> int:
+    """Run one verb; 1 with a sentence on stderr when it cannot be done, 2 when it was refused."""
+    options = _parser().parse_args(argv)
+    try:
+        wallet = Wallet(options.wallet)
+        url = options.server.rstrip("/") if options.server else None
+        answer = asyncio.run(_run(Phone(wallet, url, options.radio), options))
+    except AgentError as error:
+        print(f"restante: {error}", file=sys.stderr)
+        return 1
+    if options.json:
+        print(json.dumps(answer))
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in answer.items()))
+    return 2 if answer.get("code", 0) or answer.get("att") else 0
+
+
+async def _run(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    return await _VERBS[options.verb][1](phone, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
