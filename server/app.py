@@ -52,7 +52,6 @@ class House:
 def build_house(settings: Settings) -> House:
     """The real thing: system clock and randomness, keys in files. Opens no connection yet."""
     clock, randomness = SystemClock(), SystemRandomness()
-    alone = MemoryRates(clock)
     return House(
         settings=settings,
         database=Database(settings.database_url, statement_cache=not settings.database_pooler),
@@ -60,8 +59,15 @@ def build_house(settings: Settings) -> House:
         ids=TimedIds(clock, randomness),
         randomness=randomness,
         keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
-        rates=SharedRates(settings.valkey_url, alone=alone) if settings.valkey_url else alone,
+        rates=_make_rates(settings, clock),
     )
+
+
+def _make_rates(settings: Settings, clock: Clock) -> Rates:
+    alone = MemoryRates(clock)
+    if settings.valkey_url is None:
+        return alone
+    return SharedRates(settings.valkey_url, clock=clock, alone=alone)
 
 
 def make_app(house: House, schema: GuardedSchema) -> Starlette:
@@ -144,6 +150,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     if missing:
         raise DatabaseError(f"the database lacks {missing[0]}; migrate it: alembic upgrade head")
     yield
+    await house.rates.close()
     await house.database.close()
 
 

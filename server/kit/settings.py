@@ -57,10 +57,10 @@ def _database_url(text: str) -> str:
     return text
 
 
-def _url_of(*schemes: str) -> Callable[[str], str]:
+def _url_of(*schemes: str, needs_port: bool = False) -> Callable[[str], str]:
     def parse(text: str) -> str:
         parts = urlsplit(text)
-        if parts.scheme not in schemes or not parts.hostname:
+        if parts.scheme not in schemes or not parts.hostname or (needs_port and not parts.port):
             raise ValueError(f"must be an address like {schemes[0]}://host:port")
         return text
 
@@ -79,13 +79,13 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def _port(text: str) -> int:
-    if not re.fullmatch(r"\d{1,5}", text) or int(text) > 65_535:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > 65_535:
         raise ValueError("must be a port from 0 to 65535")
     return int(text)
 
 
 def _count(text: str) -> int:
-    if not re.fullmatch(r"\d{1,2}", text):
+    if not re.fullmatch(r"[0-9]{1,2}", text):
         raise ValueError("must be a small whole number")
     return int(text)
 
@@ -131,7 +131,7 @@ class Settings:
         default=None,
         repr=False,
         metadata=_told(
-            _url_of("redis", "rediss"),
+            _url_of("redis", "rediss", needs_port=True),
             "Valkey or Redis for the job queue and shared rate limits: `redis://HOST:PORT/0`.",
         ),
     )

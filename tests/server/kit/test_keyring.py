@@ -1,0 +1,139 @@
+"""Private keys as files: made once, kept close, replaced with an overlap."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from nacl.public import PrivateKey as BoxKey
+
+from schema.cose import verify
+from server.kit.errors import KeyringError
+from server.kit.keyring import LIVES, FileKeyring, Purpose, current_key, derive
+from tests.fakes.sources import DerivedKeyring, MovableClock, SeededRandomness
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "keys"
+
+
+def keyring_of(folder: Path, clock: MovableClock, seed: str = "keys") -> FileKeyring:
+    return FileKeyring(folder, clock=clock, randomness=SeededRandomness(seed))
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_first_key_is_made_and_found_again(
+    folder: Path, clock: MovableClock, purpose: Purpose
+) -> None:
+    made = current_key(keyring_of(folder, clock), purpose)
+    assert current_key(keyring_of(folder, clock, "another process"), purpose) == made
+    assert made.expires_at - made.not_before == LIVES[purpose]
+    assert made.is_alive_at(clock.now())
+
+
+def test_an_issuer_key_lives_no_longer_than_the_protocol_allows() -> None:
+    assert LIVES[Purpose.ISSUER].days <= 45
+
+
+def test_keys_are_their_owners_alone(folder: Path, clock: MovableClock) -> None:
+    current_key(keyring_of(folder, clock), Purpose.ISSUER)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in folder.glob("*.json")] == [0o600]
+
+
+def test_an_open_folder_is_refused(folder: Path, clock: MovableClock) -> None:
+    folder.mkdir(parents=True, mode=0o755)
+    with pytest.raises(KeyringError, match="chmod 700"):
+        keyring_of(folder, clock).list_keys(Purpose.ISSUER)
+
+
+def test_an_open_key_file_is_refused(folder: Path, clock: MovableClock) -> None:
+    current_key(keyring_of(folder, clock), Purpose.ISSUER)
+    next(folder.glob("*.json")).chmod(0o640)
+    with pytest.raises(KeyringError, match="chmod 600"):
+        keyring_of(folder, clock).list_keys(Purpose.ISSUER)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"purpose": "issuer", "kid": "zz"}'])
+def test_a_damaged_key_file_is_named(folder: Path, clock: MovableClock, damage: str) -> None:
+    current_key(keyring_of(folder, clock), Purpose.ISSUER)
+    path = next(folder.glob("*.json"))
+    path.write_text(damage)
+    with pytest.raises(KeyringError, match="no key file"):
+        keyring_of(folder, clock).list_keys(Purpose.ISSUER)
+
+
+def test_a_new_key_stands_beside_the_old_one_until_that_dies(
+    folder: Path, clock: MovableClock
+) -> None:
+    keyring = keyring_of(folder, clock)
+    old = current_key(keyring, Purpose.ISSUER)
+    clock.move(days=30)
+    new = keyring.rotate(Purpose.ISSUER)
+    assert keyring.list_keys(Purpose.ISSUER) == (new, old)
+    clock.move(days=15)
+    assert keyring.list_keys(Purpose.ISSUER) == (new,)
+
+
+def test_a_rotation_is_seen_by_another_process(folder: Path, clock: MovableClock) -> None:
+    one, other = keyring_of(folder, clock), keyring_of(folder, clock, "another process")
+    current_key(one, Purpose.ISSUER)
+    clock.move(seconds=1)
+    new = other.rotate(Purpose.ISSUER)
+    assert current_key(one, Purpose.ISSUER) == new
+
+
+def test_an_issuer_key_is_not_replaced_behind_the_roots_backs(
+    folder: Path, clock: MovableClock
+) -> None:
+    keyring = keyring_of(folder, clock)
+    current_key(keyring, Purpose.ISSUER)
+    clock.move(days=45)
+    with pytest.raises(KeyringError, match="have a root sign"):
+        keyring.list_keys(Purpose.ISSUER)
+
+
+def test_a_key_of_our_own_is_renewed_before_it_dies(folder: Path, clock: MovableClock) -> None:
+    keyring = keyring_of(folder, clock)
+    old = current_key(keyring, Purpose.ACCESS)
+    clock.move(days=29)
+    assert current_key(keyring, Purpose.ACCESS) == old
+    clock.move(days=1)
+    new = current_key(keyring, Purpose.ACCESS)
+    assert keyring.list_keys(Purpose.ACCESS) == (new, old)
+
+
+def test_a_half_written_key_is_no_key(folder: Path, clock: MovableClock) -> None:
+    key = current_key(keyring_of(folder, clock), Purpose.ISSUER)
+    (folder / "issuer-ffff.draft").write_text('{"purpose"')
+    assert keyring_of(folder, clock).list_keys(Purpose.ISSUER) == (key,)
+
+
+def test_what_a_key_is_for_decides_what_it_can_do(keyring: DerivedKeyring) -> None:
+    issuer = current_key(keyring, Purpose.ISSUER)
+    assert verify(issuer.public, b"x", issuer.signing.sign(b"x"))
+    seal = current_key(keyring, Purpose.SEAL)
+    assert seal.public == bytes(BoxKey(seal.seed).public_key)
+    for key in (seal, current_key(keyring, Purpose.CODES)):
+        with pytest.raises(KeyringError):
+            _ = key.signing
+    with pytest.raises(KeyringError):
+        _ = current_key(keyring, Purpose.CODES).public
+
+
+def test_a_key_is_not_shown(folder: Path, clock: MovableClock) -> None:
+    key = current_key(keyring_of(folder, clock), Purpose.ISSUER)
+    stored = json.loads(next(folder.glob("*.json")).read_text())
+    assert repr(key.seed) not in repr(key)
+    assert stored["seed"] not in repr(key)
+
+
+def test_derived_bytes_depend_on_every_part_and_its_borders(keyring: DerivedKeyring) -> None:
+    key = current_key(keyring, Purpose.CODES)
+    assert derive(key, b"a", b"bc") == derive(key, b"a", b"bc")
+    assert len({derive(key, b"a", b"bc"), derive(key, b"ab", b"c"), derive(key, b"abc")}) == 3
