@@ -94,6 +94,10 @@ def _locker(argv: list[str]) -> int:
     _become("ble_agent", "locker", *argv)
 
 
+def _phone(argv: list[str]) -> int:
+    _become("ble_agent.phone", *argv)
+
+
 def _serve(argv: list[str]) -> int:
     parser = _parser("serve", "Settings come from RESTANTE_* variables; the README lists them.")
     parser.add_argument(
@@ -233,6 +237,7 @@ VERBS = {
     "worker": Verb("run the worker: notices and what time does", (*SERVER, "worker"), _worker),
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
+    "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
