@@ -43,7 +43,7 @@ class CompartmentInput:
 class CreateEnrolmentPayload:
     """The code is shown this once."""
 
-    code: str = strawberry.field(description="For `./restante locker enrol`; good once.")
+    enrolment_code: str = strawberry.field(description="For `./restante locker enrol`; good once.")
     expires_at: datetime = strawberry.field(description="Until when.")
 
 
@@ -111,7 +111,9 @@ class Mutation:
             )
         if isinstance(outcome, Refusal):
             return as_problem(outcome)
-        return CreateEnrolmentPayload(code=outcome.code, expires_at=outcome.enrolment.expires_at)
+        return CreateEnrolmentPayload(
+            enrolment_code=outcome.code, expires_at=outcome.enrolment.expires_at
+        )
 
     @strawberry.mutation(
         description="Puts an enrolled locker to work, for operators, once every door was tested "

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 CREATE_ENROLMENT = """
 mutation ($hub: ID!, $serial: String!, $compartments: [CompartmentInput!]!) {
   createEnrolment(hub: $hub, serial: $serial, compartments: $compartments) {
-    ... on CreateEnrolmentPayload { enrolmentCode expiresAt } ... on Problem { code message field } } }"""
+    ... on CreateEnrolmentPayload { enrolmentCode expiresAt }
+    ... on Problem { code message field } } }"""
 ACTIVATE = """
 mutation ($locker: ID!, $tested: [Int!]!, $clock: Boolean!) {
   activateLocker(locker: $locker, testedCompartments: $tested, clockIsSet: $clock) {

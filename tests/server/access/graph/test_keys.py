@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 CREATE = """
 mutation ($hub: ID!, $doors: [CompartmentInput!]!) {
   outcome: createEnrolment(hub: $hub, serial: "L-2", compartments: $doors) {
-    ... on CreateEnrolmentPayload { enrolmentCode: code }
+    ... on CreateEnrolmentPayload { enrolmentCode }
     ... on Problem { code message }
 } }"""
 ENROL = """
