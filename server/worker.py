@@ -31,7 +31,7 @@ from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
 from server.parcels.states import ParcelState
 from server.people.service.codes import CODE_REQUESTED
-from server.people.service.devices import DEVICE_ADDED
+from server.people.service.devices import DEVICE_ADDED, DEVICE_REMOVED
 from server.tables import TABLES
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         GRANT_READY: notices.on_grant_ready,
         CODE_REQUESTED: notices.on_code_requested,
         DEVICE_ADDED: notices.on_device_added,
+        DEVICE_REMOVED: access.on_device_removed,
     }
 
 

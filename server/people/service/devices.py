@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,12 +25,14 @@ from server.people.service.accounts import ensure_person
 from server.people.tables import Device
 
 if TYPE_CHECKING:
-    import uuid
     from datetime import datetime
 
     from sqlmodel.ext.asyncio.session import AsyncSession
 
     from server.kit.ids import Ids
+
+DEVICE_REMOVED = "people.device_removed"
+"""Outbox event: what the device holds for lockers is to be revoked; its subject is the device."""
 
 DEVICE_ADDED = "people.device_added"
 """Outbox event: all older devices of the account are to be told; its subject is the device."""
@@ -146,6 +149,10 @@ async def revoke_device(
         device.revoked_at = now
         device.push_kind = device.push_target = None
         session.add(device)
+        event = uuid.uuid5(device.id, DEVICE_REMOVED)
+        await outbox.append(
+            session, id=event, kind=DEVICE_REMOVED, subject=device.id, facts={}, at=now
+        )
     return device
 
 
