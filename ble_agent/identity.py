@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ble_agent.errors import StateMissing
@@ -23,12 +23,15 @@ TABLES: Final = ("CREATE TABLE identity (name TEXT PRIMARY KEY, value BLOB NOT N
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the locker is: its id, its own keys, and the roots put in at commissioning."""
+    """Who the locker is: its id, its own keys, and the roots put in at commissioning.
+
+    Its secrets are left out of what is printed.
+    """
 
     lid: LockerId
-    noise_private: bytes
+    noise_private: bytes = field(repr=False)
     signing: SigningKey
-    pin_secret: bytes
+    pin_secret: bytes = field(repr=False)
     roots: Roots
 
     @property
