@@ -50,7 +50,8 @@ class Context:
 
     `source` is the address that rates count by. `proof` is the device proof that came along,
     verified but for its `jti`, which whoever relies on it without an access token must use up
-    (`proofs.use_proof`).
+    (`proofs.use_proof`). `renew` reads the actor of a WebSocket again: each of its operations gets
+    a context with the rights of that moment and loaders of its own.
     """
 
     database: Database
@@ -65,6 +66,7 @@ class Context:
     proof: DeviceProof | Refusal | None = None
     loaders: dict[type, Any] = field(default_factory=dict)
     access_expires_at: datetime | None = None
+    renew: Callable[[], Awaitable[Actor | None]] | None = None
     connection_params: dict[str, object] | None = None
 
 

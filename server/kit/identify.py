@@ -6,17 +6,19 @@ not hold are refused with 401.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
 from server.kit.auth import ANONYMOUS, Accounts, Actor
 from server.kit.errors import Refusal, TransportRefused
-from server.kit.proofs import DeviceProof, read_access_token, read_proof, use_proof
+from server.kit.proofs import AccessClaims, DeviceProof, read_access_token, read_proof, use_proof
 from server.kit.sentences import SENTENCES
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sqlmodel.ext.asyncio.session import AsyncSession
 
     from server.kit.clock import Clock
     from server.kit.db import Database
@@ -39,11 +41,17 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The actor, until when, and the proof that came without an access token (sign-in, refresh)."""
+    """The actor, what vouched for it, and a proof that came without a token (to sign in)."""
 
     actor: Actor = ANONYMOUS
     proof: DeviceProof | Refusal | None = None
-    expires_at: datetime | None = None
+    claims: AccessClaims | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the access token ends, if there is one."""
+        return self.claims.expires_at if self.claims else None
 
 
 class Identifier:
@@ -81,6 +89,18 @@ class Identifier:
             return await self._identify_person(secret.strip(), credentials)
         raise _refused("invalid_request", Refusal(ProblemCode.SIGNED_OUT))
 
+    async def renew(self, identity: Identity) -> Actor | None:
+        """The actor with the rights of this moment, or None if nothing vouches for it any more.
+
+        For connections that outlive a request: a device removed meanwhile is out.
+        """
+        if identity.claims is not None:
+            async with self._database.write() as session:
+                return await self._find_person(session, identity.claims)
+        if identity.api_key is not None:
+            return await self._find_carrier(identity.api_key)
+        return ANONYMOUS
+
     def _read_proof(
         self, credentials: Credentials, *, access_token: str | None
     ) -> DeviceProof | Refusal | None:
@@ -109,28 +129,34 @@ class Identifier:
             raise _refused("invalid_token", Refusal(ProblemCode.DEVICE_PROOF_INVALID))
         async with self._database.write() as session:
             is_first = await use_proof(session, proof, now=now)
-            actor = await self._accounts.find_person(
-                session,
-                person_id=claims.person_id,
-                device_id=claims.device_id,
-                thumbprint=claims.thumbprint,
-                now=now,
-            )
+            actor = await self._find_person(session, claims)
         if not is_first:
             used = Refusal(ProblemCode.DEVICE_PROOF_INVALID, "This device proof was used before.")
             raise _refused("invalid_dpop_proof", used)
         if actor is None:
             raise _refused("invalid_token", Refusal(ProblemCode.SIGNED_OUT))
-        return Identity(actor, expires_at=claims.expires_at)
+        return Identity(actor, claims=claims)
+
+    async def _find_person(self, session: AsyncSession, claims: AccessClaims) -> Actor | None:
+        return await self._accounts.find_person(
+            session,
+            person_id=claims.person_id,
+            device_id=claims.device_id,
+            thumbprint=claims.thumbprint,
+            now=self._clock.now(),
+        )
 
     async def _identify_carrier(self, api_key: str) -> Identity:
-        async with self._database.read() as session:
-            now = self._clock.now()
-            actor = await self._accounts.find_carrier(session, api_key=api_key, now=now)
+        actor = await self._find_carrier(api_key)
         if actor is None:
             unknown = Refusal(ProblemCode.SIGNED_OUT, "This API key is not valid.")
             raise _refused("invalid_token", unknown, scheme="Bearer")
-        return Identity(actor)
+        return Identity(actor, api_key=api_key)
+
+    async def _find_carrier(self, api_key: str) -> Actor | None:
+        async with self._database.read() as session:
+            now = self._clock.now()
+            return await self._accounts.find_carrier(session, api_key=api_key, now=now)
 
 
 def _refused(error: str, refusal: Refusal, *, scheme: str = "DPoP") -> TransportRefused:

@@ -6,6 +6,7 @@ Frames are bounded by the server that carries them (`kit.listener`).
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,18 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 {"id": message["id"], "type": "error", "payload": [error.formatted]}
             )
             return
+        if self.connection_acknowledged and not await self._is_renewed():
+            await self.websocket.close(4401, "Sign in again.")
+            return
         await super().handle_subscribe(message)
+
+    async def _is_renewed(self) -> bool:
+        """Gives the next operation a context of this moment; False if nobody vouches any more."""
+        actor = await self.context.renew() if self.context.renew else self.context.actor
+        if actor is None:
+            return False
+        self.context = replace(self.context, actor=actor, loaders={})
+        return True
 
     async def shutdown(self) -> None:
         """Ends what is still running."""

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
@@ -193,6 +194,7 @@ class GraphqlView(GraphQL[Context, None]):
             raise ConnectionRejectionError from refused
         context.actor, context.proof = identity.actor, identity.proof
         context.access_expires_at = identity.expires_at
+        context.renew = partial(self._identifier.renew, identity)
         acknowledged: UnsetType = UNSET
         return acknowledged
 

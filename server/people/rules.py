@@ -135,6 +135,17 @@ def may_vouch(acting: DeviceTrust, other: DeviceTrust, *, now: datetime) -> Refu
     return _too_new(acting, now)
 
 
+def may_check_identity(acting: DeviceTrust, *, is_own: bool, now: datetime) -> Refusal | None:
+    """Whether a clerk on this device may end the waiting of somebody's device.
+
+    Not of an own one, and not from a device that waits itself: else whoever reads a clerk's mail
+    could vouch for whomever they like.
+    """
+    if is_own:
+        return Refusal(ProblemCode.NOT_PERMITTED, "A colleague must check your identity.")
+    return _too_new(acting, now)
+
+
 def may_remove(acting: DeviceTrust, other: DeviceTrust, *, now: datetime) -> Refusal | None:
     """Whether a device may remove another of the same account: while it waits, no older one."""
     return _too_new(acting, now) if other.registered_at < acting.registered_at else None

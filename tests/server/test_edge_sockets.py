@@ -212,6 +212,16 @@ async def test_a_socket_is_its_owners_until_the_token_ends(
         assert await socket.receive_close() == 4401
 
 
+async def test_a_socket_is_closed_once_its_device_is_signed_out(
+    house: House, schema: GuardedSchema, signed_in: Phone
+) -> None:
+    async with open_socket(make_app(house, schema)) as socket:
+        await socket.init(**credentials(signed_in))
+        await signed_in.ask("mutation { signOut { __typename } }")
+        await socket.send(subscribe("{ me { id } }"))
+        assert await socket.receive_close() == 4401
+
+
 async def test_a_socket_of_nobody_reads_what_is_public(house: House, schema: GuardedSchema) -> None:
     async with open_socket(make_app(house, schema)) as socket:
         await socket.init()

@@ -18,6 +18,7 @@ from server.people.rules import (
     Confirmation,
     Contact,
     PushKind,
+    may_check_identity,
     may_remove,
     may_vouch,
 )
@@ -178,7 +179,9 @@ async def confirm_device(
     if hub_id is not None:
         if not actor.can(Permission.DEVICE_CONFIRM, hub=hub_id):
             return deny(actor)
-        return _confirm(session, device, Confirmation.CLERK, actor.person_id, now=now)
+        is_own = device.person_id == acting.person_id
+        refusal = may_check_identity(acting.trust, is_own=is_own, now=now)
+        return refusal or _confirm(session, device, Confirmation.CLERK, actor.person_id, now=now)
     if device.person_id != acting.person_id:
         return Refusal(ProblemCode.NOT_FOUND)
     refusal = may_vouch(acting.trust, device.trust, now=now)

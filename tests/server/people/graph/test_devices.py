@@ -214,6 +214,18 @@ async def test_a_clerk_who_checked_the_identity_ends_the_waiting(new: Phone, cle
     assert (device["confirmation"], device["waitsUntil"]) == ("CLERK", None)
 
 
+async def test_a_clerk_does_not_vouch_for_an_own_device_nor_from_one_that_waits(
+    new: Phone, clerk: Phone, house: House
+) -> None:
+    hub = global_id("Hub", HUB)
+    second = Phone(house, new.client, "the clerk's second phone")
+    await second.sign_in("clerk@example.org")
+    own = await outcome(clerk, CONFIRM, id=second.device_id, hub=hub)
+    assert own["code"] == "NOT_PERMITTED"
+    waiting = await outcome(second, CONFIRM, id=new.device_id, hub=hub)
+    assert waiting["code"] == "DEVICE_TOO_NEW"
+
+
 async def test_a_clerk_of_another_hub_does_not(new: Phone, clerk: Phone) -> None:
     elsewhere = global_id("Hub", uuid.UUID(int=78))
     assert (await outcome(clerk, CONFIRM, id=new.device_id, hub=elsewhere))["code"] == (
