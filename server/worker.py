@@ -135,13 +135,7 @@ def make_letters(settings: Settings) -> Letters:
 
 def make_handlers(shop: Shop) -> dict[str, Handler]:
     """Who handles which kind of event."""
-    access = AccessJobs(
-        shop.database,
-        keyring=shop.keyring,
-        ids=shop.ids,
-        randomness=shop.randomness,
-        clock=shop.clock,
-    )
+    access = _access_jobs(shop)
     notices = NoticeJobs(
         shop.database,
         push=shop.push,
@@ -159,6 +153,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
     return {
         **dict.fromkeys([*EVENTS.values(), MOVED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
+        EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
         SETTLING: settle_collection,
         GRANT_READY: notices.on_grant_ready,
         CODE_REQUESTED: notices.on_code_requested,
@@ -179,8 +174,18 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def expire_parcels() -> None:
         await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
 
-    jobs = (end_reservations, note_silence, expire_parcels)
+    jobs = (end_reservations, note_silence, expire_parcels, _access_jobs(shop).expire_grants)
     return [Timer(job.__name__, job, SWEEP_S) for job in jobs]
+
+
+def _access_jobs(shop: Shop) -> AccessJobs:
+    return AccessJobs(
+        shop.database,
+        keyring=shop.keyring,
+        ids=shop.ids,
+        randomness=shop.randomness,
+        clock=shop.clock,
+    )
 
 
 async def _let_pass(held: Lease) -> Outcome:

@@ -36,7 +36,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("t", sa.BigInteger(), nullable=False),
         sa.Column("clockq", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.BigInteger(), nullable=False),
         sa.Column("boot", sa.BigInteger(), nullable=False),
         sa.Column("prev_head", sa.LargeBinary(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
@@ -618,6 +618,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_grants")),
     )
     with op.batch_alter_table("grants", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_grants_lapsing",
+            ["not_after"],
+            unique=False,
+            postgresql_where=sa.text("state IN ('ISSUED', 'ACTIVE')"),
+            sqlite_where=sa.text("state IN ('ISSUED', 'ACTIVE')"),
+        )
         batch_op.create_index("ix_grants_parcel_id_action", ["parcel_id", "action"], unique=False)
         batch_op.create_index("ix_grants_stay", ["stay"], unique=False)
 
@@ -720,6 +727,11 @@ def downgrade() -> None:
     with op.batch_alter_table("grants", schema=None) as batch_op:
         batch_op.drop_index("ix_grants_stay")
         batch_op.drop_index("ix_grants_parcel_id_action")
+        batch_op.drop_index(
+            "ix_grants_lapsing",
+            postgresql_where=sa.text("state IN ('ISSUED', 'ACTIVE')"),
+            sqlite_where=sa.text("state IN ('ISSUED', 'ACTIVE')"),
+        )
 
     op.drop_table("grants")
     with op.batch_alter_table("parcels", schema=None) as batch_op:

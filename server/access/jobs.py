@@ -6,10 +6,12 @@ import uuid
 from typing import TYPE_CHECKING
 
 from server.access.service.bundles import Tools, ensure_recipient_grant, find_open_stay
+from server.access.service.grants import EXPIRED_AT_ONCE, expire_grants, on_parcel_expired
 from server.access.service.revocations import revoke_device
 from server.kit import outbox
 from server.kit.outbox import Dead, Done, Outcome
 from server.parcels import queries as parcels
+from server.parcels.states import ParcelState
 
 if TYPE_CHECKING:
     from server.kit.clock import Clock
@@ -65,6 +67,21 @@ class AccessJobs:
                 at=tools.now,
             )
         return Done()
+
+    async def on_parcel_expired(self, held: Lease) -> Outcome:
+        """Ends the recipient's grant; its tokens have run out by themselves."""
+        async with self._database.write() as session:
+            parcel = await parcels.lock_parcel(session, held.subject)
+            if parcel is not None and parcel.state is ParcelState.EXPIRED:
+                await on_parcel_expired(session, parcel.id, now=self._clock.now())
+        return Done()
+
+    async def expire_grants(self) -> None:
+        """Ends every grant whose time is over, in portions; may run at any time, also twice."""
+        ended = EXPIRED_AT_ONCE
+        while ended == EXPIRED_AT_ONCE:
+            async with self._database.write() as session:
+                ended = await expire_grants(session, now=self._clock.now())
 
     async def on_device_removed(self, held: Lease) -> Outcome:
         """Puts the removed device's tokens on the list of every locker that they would open."""

@@ -70,6 +70,30 @@ async def list_living_grants(session: AsyncSession, stay: bytes) -> Sequence[Gra
     return (await session.exec(query.order_by(col(Grant.id)))).all()
 
 
+async def list_living_grants_of(
+    session: AsyncSession, parcel_id: uuid.UUID, action: Action
+) -> Sequence[Grant]:
+    """Grants of this action for the parcel that can still change, with their rows held."""
+    query = select(Grant).where(
+        Grant.parcel_id == parcel_id, Grant.action == action, col(Grant.state).in_(LIVING)
+    )
+    return (await session.exec(query.order_by(col(Grant.id)).with_for_update())).all()
+
+
+async def list_lapsed_grants(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> Sequence[Grant]:
+    """Grants whose time is over but whose state does not say so; others' locks are skipped."""
+    query = (
+        select(Grant)
+        .where(col(Grant.state).in_(LIVING), col(Grant.not_after) < now)
+        .order_by(col(Grant.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.exec(query)).all()
+
+
 async def change_grant(
     session: AsyncSession,
     grant: Grant,

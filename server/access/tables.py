@@ -23,6 +23,12 @@ class Grant(SQLModel, table=True):
     __table_args__ = (
         Index("ix_grants_parcel_id_action", "parcel_id", "action"),
         Index("ix_grants_stay", "stay"),
+        Index(
+            "ix_grants_lapsing",
+            "not_after",
+            postgresql_where=text("state IN ('ISSUED', 'ACTIVE')"),
+            sqlite_where=text("state IN ('ISSUED', 'ACTIVE')"),
+        ),
     )
 
     id: uuid.UUID = Field(primary_key=True)

@@ -27,7 +27,7 @@ class JournalEntry(SQLModel, table=True):
     seq: int = Field(primary_key=True, sa_type=BigInteger)
     t: int = Field(primary_key=True, sa_type=BigInteger)
     clockq: int
-    kind: int
+    kind: int = Field(sa_type=BigInteger)
     boot: int = Field(sa_type=BigInteger)
     prev_head: bytes
     head: bytes

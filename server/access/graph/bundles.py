@@ -48,7 +48,7 @@ class UnlockBundle:
         description="The locker's Ed25519 key, which signs its results and its journal."
     )
     compartment: Compartment = strawberry.field(description="Which door.")
-    words: str = strawberry.field(description="Where that door is, to read or to hear.")
+    words: str = strawberry.field(description="Hub, address and door in words, to read or to hear.")
     statements: list[SignedStatement] = strawberry.field(
         description="The newest for this locker, in the order to hand them over. At most four go "
         "with one request; those that the locker has already may be left out."
@@ -64,7 +64,7 @@ class Deposit:
     token: UnlockToken = strawberry.field(description="Bound to the key of the asking device.")
     stay: Base64 = strawberry.field(description="The 8 bytes of the stay.")
     compartment: Compartment = strawberry.field(description="The one that is kept for it.")
-    words: str = strawberry.field(description="Where that door is, to read or to hear.")
+    words: str = strawberry.field(description="Hub, address and door in words, to read or to hear.")
     compartments: list[int] = strawberry.field(
         description="Numbers that the token allows; the kept one first."
     )
@@ -143,7 +143,7 @@ class BundleMutation:
             noise_public=Base64(place.locker.noise_public),
             sign_public=Base64(place.locker.sign_public),
             compartment=as_compartment(place.compartment),
-            words=words_for(place.compartment),
+            words=words_for(place),
             statements=[as_statement(one) for one in outcome.statements],
         )
 
@@ -209,7 +209,7 @@ def _as_stop(stop: deposits.Stop) -> CourierStop:
                 token=as_token(one.token),
                 stay=Base64(one.stay.name),
                 compartment=as_compartment(one.place.compartment),
-                words=words_for(one.place.compartment),
+                words=words_for(one.place),
                 compartments=list(one.comps),
             )
             for one in stop.deposits

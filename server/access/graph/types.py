@@ -12,15 +12,16 @@ from schema.statements import StatementType
 from server.access.rules import Action, GrantState
 from server.access.service.revocations import find_grant
 from server.kit.graph import Context, Node, NodeLoader, described, global_id
+from server.parcels.place import DoorPlace, place_in_words
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
 
     from server.access import tables
+    from server.access.service.bundles import Place
     from server.access.service.grants import Issued
     from server.access.service.statements import Carried
-    from server.lockers.tables import Compartment
 
 described(
     StatementType,
@@ -105,10 +106,11 @@ def as_token(issued: Issued) -> UnlockToken:
     return UnlockToken(bytes=Base64(issued.raw), expires_at=datetime.fromtimestamp(issued.exp, UTC))
 
 
-def words_for(door: Compartment) -> str:
-    """Where the door is, as a sentence to read or to hear."""
-    side = door.side.value.lower()
-    return f"Door {door.label}: {side} side, column {door.column}, row {door.row}."
+def words_for(place: Place) -> str:
+    """Hub, address and door, to read or to hear."""
+    hub, door = place.hub, place.compartment
+    where = DoorPlace(door.label, door.side, door.row, door.column)
+    return place_in_words(hub.name, hub.street, hub.city, where)
 
 
 async def _load_grant(context: Context, key: uuid.UUID) -> Any:

@@ -131,8 +131,8 @@ async def ensure_recipient_grant(
 ) -> Grant | None:
     """The recipient's grant for the stay that the parcel is in, made if there was none.
 
-    One that the recipients themselves withdrew (a lost phone) is followed by another when they ask
-    again; one that somebody else withdrew is not: None. The caller holds the parcel's row.
+    One that ran out, or that the recipients themselves withdrew (a lost phone), is followed by
+    another; one that somebody else withdrew is not: None. The caller holds the parcel's row.
     """
     newest = await queries.find_newest_grant(
         session,
@@ -143,13 +143,7 @@ async def ensure_recipient_grant(
     )
     if newest is not None and newest.state is GrantState.ACTIVE:
         return newest
-    was_own_wish = (
-        newest is not None
-        and newest.state is GrantState.REVOKED
-        and newest.ended_by is not None
-        and newest.ended_by == parcel.recipient_id
-    )
-    if newest is not None and not was_own_wish:
+    if newest is not None and not _may_follow(newest, parcel):
         return None
     terms = GrantTerms(
         action=Action.OPEN,
@@ -180,6 +174,13 @@ async def find_place(session: Session, stay: Stay) -> Place:
     if locker is None or hub is None or not doors:
         raise BrokenPromise(f"stay {stay.id} has begun at no place")
     return Place(hub, locker, next(iter(doors.values())))
+
+
+def _may_follow(former: Grant, parcel: Parcel) -> bool:
+    was_own_wish = former.ended_by is not None and former.ended_by == parcel.recipient_id
+    return former.state is GrantState.EXPIRED or (
+        former.state is GrantState.REVOKED and was_own_wish
+    )
 
 
 async def _find_device(session: Session, actor: Actor) -> Device | None:

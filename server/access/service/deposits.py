@@ -12,7 +12,7 @@ from schema.tokens import MAX_COMPARTMENTS
 from server.access import queries
 from server.access.rules import COURIER_LIFE, ROUTE_LIFE, Action, GrantState
 from server.access.service.bundles import Place, Tools
-from server.access.service.grants import GrantTerms, Holder, issue_grant, issue_token
+from server.access.service.grants import GrantTerms, Holder, extend_grant, issue_grant, issue_token
 from server.access.service.statements import find_signer, list_statements
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny
@@ -205,6 +205,7 @@ async def _make_deposit(
         stay=stay.name,
         holder_id=order.actor.person_id,
     )
+    end = tools.now + (ROUTE_LIFE if order.is_route else COURIER_LIFE)
     if grant is None or grant.state is not GrantState.ACTIVE:
         terms = GrantTerms(
             action=Action.DEPOSIT,
@@ -213,14 +214,16 @@ async def _make_deposit(
             stay=StayId(stay.name),
             compartment=None if order.is_route else place.compartment.number,
             holder_id=order.actor.person_id,
+            not_after=end,
         )
         grant = await issue_grant(session, terms, grant_id=tools.ids.new(), now=tools.now)
+    await extend_grant(session, grant, end)
     token = await issue_token(
         session,
         grant,
         order.holder,
         signer=signer,
-        end=tools.now + (ROUTE_LIFE if order.is_route else COURIER_LIFE),
+        end=end,
         comps=comps,
         randomness=tools.randomness,
         now=tools.now,

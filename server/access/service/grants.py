@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from server.kit.ids import Randomness
     from server.parcels.states import Removal
 
+EXPIRED_AT_ONCE = 200
+"""Grants ended in one transaction."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTerms:
@@ -152,6 +155,27 @@ async def end_grant(
         return False
     await queries.change_grant(session, grant, state, now=now, by=by)
     return True
+
+
+async def extend_grant(session: Session, grant: Grant, not_after: datetime) -> None:
+    """Lets the grant last as long as the token that is about to be issued for it."""
+    if grant.not_after is not None and grant.not_after < not_after:
+        grant.not_after = not_after
+        session.add(grant)
+
+
+async def expire_grants(session: Session, *, now: datetime) -> int:
+    """Ends grants whose time is over, at most `EXPIRED_AT_ONCE` of them; how many."""
+    lapsed = await queries.list_lapsed_grants(session, now=now, limit=EXPIRED_AT_ONCE)
+    for grant in lapsed:
+        await end_grant(session, grant, Turn.EXPIRE, now=now)
+    return len(lapsed)
+
+
+async def on_parcel_expired(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> None:
+    """The recipient's time is over; a late extension brings another grant."""
+    for grant in await queries.list_living_grants_of(session, parcel_id, Action.OPEN):
+        await end_grant(session, grant, Turn.EXPIRE, now=now)
 
 
 async def on_stay_ended(session: Session, stay: StayId, *, now: datetime) -> None:

@@ -9,10 +9,12 @@ import pytest
 from sqlmodel import select
 
 from server.access.jobs import GRANT_READY, AccessJobs
+from server.access.rules import Action
+from server.access.service.grants import GrantTerms, issue_grant
 from server.access.tables import Grant
 from server.kit.outbox import Dead, Done, Lease, Outbox
 from server.parcels.states import ParcelState
-from server.parcels.tables import Stay
+from server.parcels.tables import Parcel, Stay
 from tests.fakes.journals import stay_of
 from tests.fakes.sources import START
 from tests.fakes.town import Town, key_of
@@ -56,6 +58,13 @@ async def put_in(database: Database, town: Town, state: ParcelState) -> None:
         parcel.stay_id = key_of("stay")
 
 
+async def set_state(database: Database, state: ParcelState) -> None:
+    async with database.write() as session:
+        parcel = await session.get(Parcel, key_of("parcel"))
+        assert parcel is not None
+        parcel.state = state
+
+
 async def events(database: Database) -> list[tuple[str, uuid.UUID]]:
     async with database.read() as session:
         return [(row.kind, row.subject) for row in await session.exec(select(Outbox))]
@@ -89,6 +98,46 @@ async def test_parcel_taken_away_meanwhile_gets_no_grant(
     assert await jobs.on_parcel_deposited(lease("parcel.deposited", key_of("parcel"))) == Done()
     assert await grants(database) == []
     assert await events(database) == []
+
+
+async def test_expired_parcel_ends_the_grant_and_a_revived_one_gets_another(
+    database: Database, town: Town, jobs: AccessJobs
+) -> None:
+    await put_in(database, town, ParcelState.DEPOSITED)
+    deposited = lease("parcel.deposited", key_of("parcel"))
+    await jobs.on_parcel_deposited(deposited)
+    await set_state(database, ParcelState.EXPIRED)
+    for _ in range(2):
+        expired = lease("parcel.expired", key_of("parcel"))
+        assert await jobs.on_parcel_expired(expired) == Done()
+    assert [grant.state for grant in await grants(database)] == ["EXPIRED"]
+    await set_state(database, ParcelState.READY_FOR_PICKUP)
+    await jobs.on_parcel_expired(lease("parcel.expired", key_of("parcel")))
+    await jobs.on_parcel_deposited(deposited)
+    assert sorted(grant.state for grant in await grants(database)) == ["ACTIVE", "EXPIRED"]
+
+
+async def test_grant_whose_time_is_over_is_ended(
+    database: Database, town: Town, jobs: AccessJobs, clock: MovableClock
+) -> None:
+    async with database.write() as session:
+        await town.add_parcel(session)
+        for name, life_h in (("short", 1), ("long", 3), ("open", None)):
+            terms = GrantTerms(
+                action=Action.DEPOSIT,
+                parcel_id=key_of("parcel"),
+                locker_id=town.locker_id,
+                stay=stay_of(1),
+                compartment=None,
+                holder_id=key_of("courier"),
+                not_after=None if life_h is None else START + timedelta(hours=life_h),
+            )
+            await issue_grant(session, terms, grant_id=key_of(name), now=START)
+    clock.move(hours=2)
+    for _ in range(2):
+        await jobs.expire_grants()
+    ended = [grant.id for grant in await grants(database) if grant.state == "EXPIRED"]
+    assert ended == [key_of("short")]
 
 
 async def test_event_about_no_parcel_is_given_up(database: Database, jobs: AccessJobs) -> None:

@@ -25,6 +25,7 @@ from tests.fakes.journals import stay_of
 from tests.fakes.town import key_of, phone_key
 
 if TYPE_CHECKING:
+    from schema.codec import Value
     from tests.server.uplink.conftest import Story
 
 
@@ -257,3 +258,44 @@ async def test_kinds_that_nobody_asks_for_are_kept(story: Story) -> None:
     taken = await story.bring_all()
     assert taken.upto_seq == 5
     assert await story.incidents() == []
+
+
+UNKNOWN = stay_of(404)
+STRANGE = [
+    (Kind.PULSED, (200, 1)),
+    (Kind.DOOR_OPENED, (200, None)),
+    (Kind.DOOR_CLOSED, (200, True)),
+    (Kind.OPEN_NOT_DETECTED, (200,)),
+    (Kind.CLOSE_OVERDUE, (200,)),
+    (Kind.UNEXPECTED_OPEN, (0,)),
+    (Kind.STATEMENT, (b"SLK1-xxx", 2**53 - 1)),
+    (Kind.STATEMENT, (b"SLK1-rev", 2**53 - 1)),
+    (Kind.DEPOSITED, (200, UNKNOWN)),
+    (Kind.COLLECTED, (255, UNKNOWN, 2**53 - 1)),
+    (Kind.COLLECTED, (3, UNKNOWN, 0)),
+    (Kind.WITHDRAWN, (0, UNKNOWN)),
+    (Kind.FOUND_EMPTY, (200, UNKNOWN)),
+    (Kind.FAULT, (None, 2**53 - 1)),
+    (Kind.POWER, (2**53 - 1,)),
+    (2**53 - 1, (b"from a newer locker", 2**63)),
+]
+"""What a locker of ours may sign although it makes no sense."""
+
+
+@pytest.mark.parametrize(("kind", "body"), STRANGE)
+async def test_senseless_entry_is_kept_and_harms_nobody(
+    story: Story, kind: int, body: tuple[Value, ...]
+) -> None:
+    await story.deposit()
+    await story.bring_all()
+    story.machine.write(kind, *body)
+    taken = await story.bring_all()
+    assert taken.upto_seq == len(story.machine.entries)
+    assert await story.state() is ParcelState.DEPOSITED
+
+
+@pytest.mark.parametrize("operation", [*Operation, 0, 2**53 - 1])
+async def test_acceptance_of_any_operation_is_kept(story: Story, operation: int) -> None:
+    body: list[Value] = [[operation, 255, 99], None, None, None, None, None, [b"x"]]
+    story.machine.write(Kind.ACCEPTED, *body)
+    assert (await story.bring_all()).upto_seq == 1

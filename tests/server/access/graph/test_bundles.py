@@ -59,7 +59,7 @@ async def test_phone_takes_along_all_that_it_needs(square: Square, clock: Movabl
     assert base64.b64decode(got["signPublic"]) == square.town.machine.key.public
     assert got["hub"]["name"] == "Corner Shop"
     assert got["compartment"]["number"] == 3
-    assert got["words"] == "Door A3: left side, column 1, row 3."
+    assert got["words"].startswith("Corner Shop, Long Street 1, Tallinn: compartment A3, left")
     assert [one["type"] for one in got["statements"]] == ["KEY_SET", "CONFIGURATION"]
 
 

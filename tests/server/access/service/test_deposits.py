@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -133,6 +134,16 @@ async def test_asking_again_mints_no_second_stay(
     assert soon.deposits[0].token == first.deposits[0].token
     assert late.deposits[0].token != first.deposits[0].token
     assert late.deposits[0].stay.name == first.deposits[0].stay.name
+
+
+async def test_grant_lasts_as_long_as_its_newest_token(
+    database: Database, town: Town, tools: Callable[[], Tools], clock: MovableClock
+) -> None:
+    await prepare(database, town, 2)
+    await stops(database, town.courier, tools(), "p1")
+    clock.move(minutes=8)
+    (stop,) = await stops(database, town.courier, tools(), "p1")
+    assert stop.deposits[0].grant.not_after == clock.now() + timedelta(minutes=10)
 
 
 async def test_hub_staff_deposit_from_the_counter(
