@@ -24,9 +24,7 @@ assert TABLES, "the metadata must be whole"
 
 
 def render(kind: str, item: object, _context: object) -> str | Literal[False]:
-    """Writes types into a new migration as SQLAlchemy's own, so that history needs nothing of
-    ours.
-    """
+    """Writes types as SQLAlchemy's own, so that history needs nothing of ours."""
     if kind != "type":
         return False
     if isinstance(item, UTCDateTime):

@@ -80,9 +80,7 @@ class Permission(StrEnum):
 
 
 class Scope(StrEnum):
-    """How far a permission reaches. The PAIR scopes need a second person and alone permit
-    nothing.
-    """
+    """How far a permission reaches. PAIR scopes need a second person: alone they permit nothing."""
 
     SELF = "s"
     """What is the person's own; whoever asks compares the owner."""
@@ -102,9 +100,7 @@ class Scope(StrEnum):
 
 
 class Granted(NamedTuple):
-    """One permission with its scope; `subject` is the hub, carrier or parcel that the scope
-    speaks of.
-    """
+    """One permission with its scope; `subject` is the hub, carrier or parcel it is held for."""
 
     permission: Permission
     scope: Scope
@@ -136,8 +132,7 @@ class Actor:
         hub: uuid.UUID | None = None,
         carrier: uuid.UUID | None = None,
     ) -> bool:
-        """Whether the permission reaches the place named: a hub, a carrier, or with neither the
-        actor's own things.
+        """Whether the permission reaches the hub or carrier named, or else what is one's own.
 
         Asked without a place it answers for what is the actor's own (SELF): the caller compares
         the owner. The whole network (NETWORK) always counts. A courier's route (ROUTE) counts as
@@ -150,9 +145,7 @@ class Actor:
         return False
 
     def subjects(self, permission: Permission, *scopes: Scope) -> frozenset[uuid.UUID]:
-        """The hubs, carriers or parcels that the permission names under these scopes, for use as
-        a row filter.
-        """
+        """The hubs, carriers or parcels named under these scopes, for use as a row filter."""
         return frozenset(
             subject
             for granted, scope, subject in self.grants
@@ -186,14 +179,10 @@ def _reaches(
 
 
 class SignIn(Protocol):
-    """A way to prove that one may sign in with an address: by one-time code today, others beside
-    it later.
-    """
+    """A way to prove that an address is one's own, such as a one-time code sent to it."""
 
     async def start(self, session: AsyncSession, *, address: str, now: datetime) -> uuid.UUID:
-        """Begin, and return the id that `finish` wants; answers alike whether or not the address
-        is known.
-        """
+        """Begin, and return the id that `finish` wants; alike for known and unknown addresses."""
 
     async def finish(
         self, session: AsyncSession, *, request_id: uuid.UUID, answer: str, now: datetime

@@ -7,9 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time; two calls may give the same instant, and the machine may set its clock
-    back.
-    """
+    """Tells the time; it may stand still between two calls, and be set back."""
 
     def now(self) -> datetime:
         """The present instant, aware and in UTC."""

@@ -1,5 +1,4 @@
-"""The database: one engine, read and write transactions, names of constraints. Knows no table of
-ours.
+"""The database: engine, read and write transactions, names of constraints. Knows no table.
 
 The same code runs on SQLite and PostgreSQL. Nothing here outlives a transaction on the server
 side (no session settings, no advisory session locks), so a transaction pooler may stand between.
@@ -74,9 +73,7 @@ class Database:
 
     @property
     def is_sqlite(self) -> bool:
-        """Whether this is SQLite; a constraint that only PostgreSQL has must then be checked in
-        the transaction.
-        """
+        """Whether this is SQLite, where code must check what only PostgreSQL can constrain."""
         return self.engine.dialect.name == "sqlite"
 
     @asynccontextmanager
@@ -122,9 +119,7 @@ class Database:
 
 
 async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any) -> bool:
-    """Inserts a row unless one with the same key is there; tells whether it did. Two racers: one
-    True, one False.
-    """
+    """Inserts a row unless its key is taken, and tells whether it did. Of two racers one wins."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
     result = await session.exec(statement)

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 
 class ServerError(Exception):
-    """A broken expectation. The message says what was expected and what was met, and holds no
-    secret.
-    """
+    """A broken expectation. The message says what was expected and met, and holds no secret."""
 
 
 class SettingsError(ServerError):

@@ -1,5 +1,4 @@
-"""The vocabulary that every vertical's GraphQL shares: request context, problems, global ids,
-pages.
+"""The words that every vertical's GraphQL shares: context, problems, global ids, pages.
 
 A vertical's `graph.py` exports some of `Query`, `Mutation`, `Me` (Strawberry types) and `NODES`
 (type name -> loader); `server/graph.py` lists them and merges those of one name into one type. So
@@ -45,8 +44,7 @@ Member = TypeVar("Member", bound=Enum)
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What a resolver may use. One per HTTP request, and one per WebSocket, whose actor is known
-    after its init.
+    """What a resolver may use: one for each HTTP request, one for each operation on a WebSocket.
 
     `source` is the address that rates count by. `proof` is the device proof that came along,
     verified but for its `jti`, which whoever relies on it without an access token must use up
@@ -128,9 +126,7 @@ def as_problem(refusal: Refusal) -> Problem:
 
 
 class RequestRefused(GraphQLError):
-    """A refusal where no result union stands (queries, arguments): its code goes into
-    `extensions.code`.
-    """
+    """A refusal where no result union stands; its code goes into `extensions.code`."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(
@@ -200,9 +196,7 @@ class Connection(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What part of a list is wanted: up to `first` rows after the row `after`. Lists are ordered
-    by their id.
-    """
+    """The part of a list that is wanted: up to `first` rows after `after`, in the order of ids."""
 
     first: int = DEFAULT_PAGE
     after: uuid.UUID | None = None
@@ -214,9 +208,7 @@ class Page:
 
 
 def get_page(first: int | None, after: str | None) -> Page:
-    """The page that the arguments ask for; RequestRefused when `first` is out of range or `after`
-    is no cursor.
-    """
+    """The page that is asked for; RequestRefused for a size out of range or a bad cursor."""
     count = DEFAULT_PAGE if first is None else first
     if not 0 <= count <= MAX_PAGE:
         raise RequestRefused(
@@ -236,9 +228,7 @@ Row = TypeVar("Row")
 def connect(
     page: Page, rows: Sequence[Row], *, key: Callable[[Row], uuid.UUID], node: Callable[[Row], T]
 ) -> Connection[T]:
-    """The connection of the rows that a query with `page.limit` returned; `key` is the id they
-    are ordered by.
-    """
+    """The connection of the rows that a query with `page.limit` returned, ordered by `key`."""
     shown = rows[: page.first]
     edges = [Edge(node=node(row), cursor=str(global_id("Cursor", key(row)))) for row in shown]
     return Connection(

@@ -1,5 +1,4 @@
-"""GraphQL over HTTP, the parts that know no GraphQL: strict JSON, negotiation, size and time of
-bodies.
+"""HTTP for the API, as far as it knows no GraphQL: strict JSON, negotiation, bounded bodies.
 
 Follows the GraphQL-over-HTTP draft; the refusals go beyond it where a stranger could make the
 server work for nothing.
@@ -68,9 +67,7 @@ def _refuse_constant(text: str) -> float:
 
 
 def negotiate(accept: str | None) -> str | None:
-    """The media type to answer with by RFC 9110 s. 12.5.1, or None when none of ours is
-    acceptable.
-    """
+    """The media type to answer with (RFC 9110 s. 12.5.1), or None if none is acceptable."""
     if not accept or not accept.strip():
         return JSON
     ranges = [_read_range(part) for part in accept.split(",")]

@@ -10,17 +10,14 @@ if TYPE_CHECKING:
     from server.kit.clock import Clock
 
 RANDOM_BITS = 74
-"""Random bits of a version 7 UUID: 12 after the version, 62 after the variant (RFC 9562, s. 5.7).
-"""
+"""Random bits of a version 7 UUID: 12 after the version, 62 after the variant (RFC 9562)."""
 
 
 class Ids(Protocol):
     """Makes ids for rows and events."""
 
     def new(self) -> uuid.UUID:
-        """An id never given before; ids of different milliseconds sort by time, those of one
-        millisecond do not.
-        """
+        """A new id; ids sort by time, except within one millisecond."""
 
 
 class Randomness(Protocol):

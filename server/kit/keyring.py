@@ -37,9 +37,7 @@ class Purpose(StrEnum):
     """What a key is for; no key serves two purposes."""
 
     ISSUER = "issuer"
-    """Ed25519; signs unlock tokens and statements. Lockers learn it from a key set that a root
-    signed.
-    """
+    """Ed25519; signs unlock tokens and statements. Lockers learn it from a signed key set."""
     SEAL = "seal"
     """X25519; opens the envelopes of lockers, which learn it from the same key set."""
     ACCESS = "access"
@@ -58,9 +56,7 @@ LIVES = {
 }
 
 RENEWED_BY_ITSELF = {Purpose.ACCESS: timedelta(days=15), Purpose.CODES: timedelta(days=15)}
-"""Purposes that concern nobody else: a new key is made when the newest has no more than this
-left.
-"""
+"""Purposes that concern nobody else: a new key is made when the newest has this much left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +94,7 @@ class Keyring(Protocol):
     """Gives private keys to those that sign, unseal or derive."""
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        """The keys of this purpose that are alive now, newest first, at least one; KeyringError
-        if all have died.
-        """
+        """The keys alive now, newest first, at least one; KeyringError if all have died."""
 
     def rotate(self, purpose: Purpose) -> PrivateKey:
         """A new key beside those that are alive; it is the newest from now on."""
@@ -112,16 +106,13 @@ def current_key(keyring: Keyring, purpose: Purpose) -> PrivateKey:
 
 
 def derive(key: PrivateKey, *parts: bytes) -> bytes:
-    """32 bytes that only the holder of the key can foretell from the parts (HMAC-SHA-256; parts
-    cannot run together).
-    """
+    """32 bytes that only the key's holder can foretell (HMAC-SHA-256 over the framed parts)."""
     framed = b"".join(len(part).to_bytes(4) + part for part in parts)
     return hmac.digest(key.seed, framed, hashlib.sha256)
 
 
 class FileKeyring:
-    """Keys as files (mode 0600) in a folder (mode 0700), one a file, shared by all processes of
-    one machine.
+    """Keys as files (0600) in a folder (0700), shared by all processes of one machine.
 
     A file is complete or absent. Whoever needs a first key makes it under a lock, so that two
     processes agree. A key that another process made is seen at the next call.
@@ -134,9 +125,7 @@ class FileKeyring:
         self._seen: tuple[int, tuple[PrivateKey, ...]] | None = None
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        """The keys of this purpose that are alive now, newest first; a first one is made where
-        none ever was.
-        """
+        """The keys alive now, newest first; a first one is made where none ever was."""
         if self._wants_new(purpose):
             with self._locked():
                 if self._wants_new(purpose):

@@ -1,5 +1,4 @@
-"""How large a GraphQL document may be, decided in time linear in its length, before it is
-validated.
+"""How large a GraphQL document may be, decided in linear time before it is validated.
 
 Fragments are measured once each, however often and however deep they are spread: the known
 attacks double the work with every fragment, so a limiter that walks along the spreads is itself a
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MAX_CHARACTERS = 16 * 1024
-"""The largest document of our own clients is under 4 KiB; the usual introspection query has 2
-KiB.
-"""
+"""Our own clients stay under 4 KiB; the usual introspection query has 2 KiB."""
 
 MAX_NESTING = 64
 """Brackets inside one another; the parser recurses once for each."""
@@ -66,13 +63,10 @@ INTROSPECTION_ENTRIES = {
     "args": 2,
     "directives": 8,
 }
-"""Rough lengths of the lists of introspection; the usual query passes, a walk around a cycle does
-not.
-"""
+"""Rough lengths of lists in introspection: the usual query passes, a walk in circles does not."""
 
 WRAPPING = "ofType"
-"""Unwraps a type in introspection. A chain of them, nine long in the usual query, is no depth, and
-half of its links at the most lead anywhere."""
+"""Unwraps a type in introspection: no depth of its own, and half of them lead nowhere."""
 
 MAX_PAGE_DIGITS = 6
 

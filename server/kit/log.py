@@ -21,9 +21,7 @@ class JsonLines(logging.Formatter):
     """Writes a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line: time, level, source, message, then whatever `extra` brought, then the
-        traceback if any.
-        """
+        """The line: time, level, source, message, what `extra` brought, and a traceback if any."""
         line: dict[str, object] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
@@ -39,9 +37,7 @@ class JsonLines(logging.Formatter):
 
 
 def start_logging(level: int = logging.INFO) -> None:
-    """Sends every record of the process to standard error as JSON lines; repeating this replaces
-    the handler.
-    """
+    """Sends every record of the process to standard error; repeating replaces the handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)

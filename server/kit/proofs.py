@@ -1,5 +1,4 @@
-"""Access tokens bound to a device key, and the proofs of that key which come with every request
-(RFC 9449, DPoP).
+"""Access tokens bound to a device key, and the proofs of that key (RFC 9449, DPoP).
 
 Knows no account: a token names a person and a device, and somebody else looks them up.
 """
@@ -34,9 +33,7 @@ if TYPE_CHECKING:
 ACCESS_LIFE = timedelta(minutes=10)
 
 PROOF_TOLERANCE = timedelta(seconds=120)
-"""How far a proof's `iat` may be from our clock, either way; the lockers tolerate the same
-(PROTOCOL 4).
-"""
+"""How far a proof's `iat` may be from our clock; lockers tolerate the same (PROTOCOL 4)."""
 
 ALGORITHM = "Ed25519"
 """The fully specified name of RFC 9864, in tokens of our own."""
@@ -95,9 +92,7 @@ def key_thumbprint(public_key: bytes) -> str:
 def issue_access_token(
     keyring: Keyring, *, person_id: uuid.UUID, device_id: uuid.UUID, thumbprint: str, now: datetime
 ) -> AccessToken:
-    """A token of ten minutes that is good only beside a proof by the device key of this
-    thumbprint.
-    """
+    """A token of ten minutes, good only beside proofs by the device key of this thumbprint."""
     key = current_key(keyring, Purpose.ACCESS)
     issued_s = int(now.timestamp())
     expires_s = issued_s + int(ACCESS_LIFE.total_seconds())
@@ -171,8 +166,7 @@ def read_proof(
 
 
 async def use_proof(session: AsyncSession, proof: DeviceProof, *, now: datetime) -> bool:
-    """Whether the proof is used for the first time; it is used up by the commit of this
-    transaction.
+    """Whether the proof is used for the first time; the commit uses it up.
 
     Forgets a few proofs that are too old to be accepted anyway, so the table stays as small as
     the last minutes.

@@ -1,5 +1,4 @@
-"""How often somebody may do something: sliding windows by key, in this process or shared over
-Valkey.
+"""How often somebody may do something: sliding windows, alone or shared over Valkey.
 
 A rate is a brake, never a lock: when Valkey cannot be reached the process counts alone, and no
 request fails of it.
@@ -26,9 +25,7 @@ if TYPE_CHECKING:
     from server.kit.clock import Clock
 
 MAX_KEYS = 20_000
-"""Keys that a process counts at once (about 4 MB); beyond that the one unused for longest is
-forgotten.
-"""
+"""Keys counted at once (about 4 MB); beyond that the one unused for longest is forgotten."""
 
 PATIENCE_S = 0.5
 """How long a request waits for Valkey, which answers in a fraction of a millisecond."""
@@ -37,18 +34,14 @@ AWAY_S = 5
 """How long a process counts alone before it asks a Valkey again that did not answer."""
 
 IPV6_SITE_BITS = 64
-"""One subscriber commonly holds a whole /64 of IPv6 addresses (RFC 6177), so they count as one
-source.
-"""
+"""One subscriber commonly holds a whole /64 of IPv6 (RFC 6177): it counts as one source."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `count` times in `window_s` seconds, for each key; the name keeps one rate apart
-    from another.
-    """
+    """At most `count` times in `window_s` seconds for each key; the name keeps rates apart."""
 
     name: str
     count: int

@@ -1,6 +1,4 @@
-"""One plain sentence for each problem code, said when a refusal brings none of its own (DOMAIN
-4.2).
-"""
+"""One plain sentence for each problem code, for a refusal without its own (DOMAIN 4.2)."""
 
 from __future__ import annotations
 

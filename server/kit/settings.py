@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 PREFIX = "RESTANTE_"
 
 OTHERS = frozenset({"RESTANTE_POSTGRES_BIN"})
-"""Variables of this prefix that other parts of the house read: where the tests find PostgreSQL's
-programs.
-"""
+"""Variables of this prefix that are no settings: where tests find PostgreSQL's programs."""
 
 ROOT_KEY_SIZE = 34
 """A root key as text names 2 bytes of key id and 32 of Ed25519 public key."""
@@ -199,9 +197,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
-        """The settings that `environ` gives; SettingsError with a sentence for an unknown name or
-        a bad value.
-        """
+        """The settings in `environ`; SettingsError names what is unknown or has a bad value."""
         known = {PREFIX + entry.name.upper(): entry for entry in fields(cls)}
         values: dict[str, Any] = {}
         for name, text in environ.items():

@@ -52,9 +52,7 @@ if TYPE_CHECKING:
     from server.kit.guard import GuardedSchema
 
 REQUESTS = Rate("requests", 1_200, 60)
-"""Requests of one source in a minute: an office behind one address stays below, a script does
-not.
-"""
+"""Requests of one source: an office behind one address stays below, a script does not."""
 
 INIT_SECONDS = 3
 MAX_OPERATIONS_PER_SOCKET = 20

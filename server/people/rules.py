@@ -97,9 +97,7 @@ def read_contact(text: str) -> Contact | None:
 
 
 def read_name(text: str) -> str | None:
-    """A name as people may give it: one line of 1 to 80 visible characters; None for anything
-    else.
-    """
+    """A name as people may give it: one line of 1 to 80 visible characters, else None."""
     name = unicodedata.normalize("NFC", text).strip()
     return name if 0 < len(name) <= MAX_NAME_CHARACTERS and name.isprintable() else None
 

@@ -1,6 +1,4 @@
-"""Counts the SQL statements that a piece of code runs: lists must not cost more the longer they
-are.
-"""
+"""Counts SQL statements: a list must not cost more of them the longer it is."""
 
 from __future__ import annotations
 

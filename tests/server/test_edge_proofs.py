@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
+from schema.codes import ProblemCode
 from schema.cose import SigningKey
 from server.kit.keyring import Purpose
 from server.kit.proofs import ACCESS_LIFE, PROOF_TOLERANCE, UsedProof
@@ -90,7 +91,7 @@ WRONG_PROOFS: dict[str, dict[str, Any]] = {
 async def test_a_wrong_proof_is_refused(phone: Phone, change: dict[str, Any]) -> None:
     await phone.sign_in()
     answer = await call(phone, phone.headers(**change))
-    assert told(answer) == (401, "DEVICE_PROOF_INVALID")
+    assert told(answer) == (401, ProblemCode.DEVICE_PROOF_INVALID)
     assert answer.headers["www-authenticate"] == 'DPoP error="invalid_dpop_proof", algs="EdDSA"'
 
 
@@ -121,14 +122,14 @@ async def test_garbage_in_place_of_a_proof_is_refused(phone: Phone, proof: str) 
     answer = await phone.client.post(
         "/graphql", json=ME, headers=[(k.encode(), v.encode()) for k, v in headers.items()]
     )
-    assert told(answer) == (401, "DEVICE_PROOF_INVALID")
+    assert told(answer) == (401, ProblemCode.DEVICE_PROOF_INVALID)
 
 
 async def test_a_proof_is_good_once(phone: Phone) -> None:
     await phone.sign_in()
     headers = phone.headers()
     assert (await call(phone, headers)).status_code == 200
-    assert told(await call(phone, headers)) == (401, "DEVICE_PROOF_INVALID")
+    assert told(await call(phone, headers)) == (401, ProblemCode.DEVICE_PROOF_INVALID)
 
 
 @on_one_database
@@ -159,13 +160,13 @@ async def test_two_proofs_are_one_too_many(phone: Phone) -> None:
     await phone.sign_in()
     headers = [*phone.headers().items(), ("dpop", phone.proof(token=phone.access_token))]
     answer = await phone.client.post("/graphql", json=ME, headers=headers)
-    assert told(answer) == (401, "DEVICE_PROOF_INVALID")
+    assert told(answer) == (401, ProblemCode.DEVICE_PROOF_INVALID)
 
 
 async def test_a_missing_proof_is_refused(phone: Phone) -> None:
     await phone.sign_in()
     answer = await call(phone, {"authorization": f"DPoP {phone.access_token}"})
-    assert told(answer) == (401, "DEVICE_PROOF_INVALID")
+    assert told(answer) == (401, ProblemCode.DEVICE_PROOF_INVALID)
 
 
 async def test_a_stolen_token_is_of_no_use_with_another_key(phone: Phone, house: House) -> None:
@@ -173,7 +174,7 @@ async def test_a_stolen_token_is_of_no_use_with_another_key(phone: Phone, house:
     thief = Phone(house, phone.client, "thief")
     thief.access_token = phone.access_token
     answer = await call(thief, thief.headers())
-    assert told(answer) == (401, "DEVICE_PROOF_INVALID")
+    assert told(answer) == (401, ProblemCode.DEVICE_PROOF_INVALID)
 
 
 async def test_a_token_ends_after_ten_minutes(phone: Phone, clock: MovableClock) -> None:

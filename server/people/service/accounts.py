@@ -20,8 +20,7 @@ from server.people.tables import ContactAddress, Membership, Person
 if TYPE_CHECKING:
     import uuid
 
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
+    from server.kit.db import Session
     from server.kit.ids import Ids
     from server.people.rules import Contact
 
@@ -38,7 +37,7 @@ class Post:
 
 
 async def ensure_person(
-    session: AsyncSession, contact: Contact, *, ids: Ids, now: datetime
+    session: Session, contact: Contact, *, ids: Ids, now: datetime
 ) -> uuid.UUID:
     """The account that an address belongs to; an address nobody has yet gets a new account.
 
@@ -65,9 +64,7 @@ async def ensure_person(
     return await ensure_person(session, contact, ids=ids, now=now)
 
 
-async def add_operator(
-    session: AsyncSession, contact: Contact, *, ids: Ids, now: datetime
-) -> uuid.UUID:
+async def add_operator(session: Session, contact: Contact, *, ids: Ids, now: datetime) -> uuid.UUID:
     """Makes the owner of an address an operator of the network; repeating changes nothing.
 
     For whoever has the server machine; no request from outside leads here.
@@ -80,7 +77,7 @@ async def add_operator(
 
 
 async def invite_member(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     contact: Contact,
@@ -111,7 +108,7 @@ async def invite_member(
 
 
 async def find_person(
-    session: AsyncSession,
+    session: Session,
     *,
     person_id: uuid.UUID,
     device_id: uuid.UUID,
@@ -134,7 +131,7 @@ async def find_person(
     return Actor(person_id=person_id, device_id=device_id, grants=grants)
 
 
-async def find_carrier(session: AsyncSession, *, api_key: str, now: datetime) -> Actor | None:
+async def find_carrier(session: Session, *, api_key: str, now: datetime) -> Actor | None:
     """The carrier's system that holds this key, with the key's permissions; None if it is dead."""
     del now  # keys have no end but revocation
     parts = read_api_key(api_key)
@@ -157,7 +154,7 @@ def _may_staff(actor: Actor, post: Post) -> bool:
     return False
 
 
-async def _add_role(session: AsyncSession, membership: Membership) -> None:
+async def _add_role(session: Session, membership: Membership) -> None:
     await queries.lock_person(session, membership.person_id)
     held = await queries.find_membership(
         session,

@@ -19,8 +19,7 @@ from server.people.tables import ApiKey, Carrier
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
+    from server.kit.db import Session
     from server.kit.ids import Ids, Randomness
     from server.people.roles import CarrierRight
 
@@ -49,7 +48,7 @@ class NewApiKey:
 
 
 async def create_carrier(
-    session: AsyncSession, actor: Actor, *, name: str, ids: Ids, now: datetime
+    session: Session, actor: Actor, *, name: str, ids: Ids, now: datetime
 ) -> Carrier | Refusal:
     """A carrier of this name; the one that bears it already is returned as it is.
 
@@ -62,7 +61,7 @@ async def create_carrier(
 
 
 async def create_api_key(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     wish: KeyWish,
@@ -94,7 +93,7 @@ async def create_api_key(
 
 
 async def revoke_api_key(
-    session: AsyncSession, actor: Actor, *, key_id: uuid.UUID, now: datetime
+    session: Session, actor: Actor, *, key_id: uuid.UUID, now: datetime
 ) -> ApiKey | Refusal:
     """Ends a key; repeating changes nothing. NOT_FOUND for keys of carriers of no concern."""
     key = await queries.find_api_key(session, key_id)

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
+    from server.kit.db import Session
     from server.kit.ids import Ids
 
 CODE_REQUESTED = "people.code_requested"
@@ -52,7 +51,7 @@ class OneTimeCodes:
         self._keyring = keyring
         self._ids = ids
 
-    async def start(self, session: AsyncSession, *, address: str, now: datetime) -> uuid.UUID:
+    async def start(self, session: Session, *, address: str, now: datetime) -> uuid.UUID:
         """Notes that a code is to be sent; alike for known and unknown addresses.
 
         The address must be one that `rules.read_contact` reads.
@@ -81,7 +80,7 @@ class OneTimeCodes:
         return request.id
 
     async def finish(
-        self, session: AsyncSession, *, request_id: uuid.UUID, answer: str, now: datetime
+        self, session: Session, *, request_id: uuid.UUID, answer: str, now: datetime
     ) -> str | Refusal:
         """The address that the code was sent to, once; CODE_WRONG uses up one of five tries.
 
@@ -102,7 +101,7 @@ class OneTimeCodes:
 
 
 async def find_code_letter(
-    session: AsyncSession, keyring: Keyring, *, request_id: uuid.UUID, now: datetime
+    session: Session, keyring: Keyring, *, request_id: uuid.UUID, now: datetime
 ) -> CodeLetter | None:
     """The letter for a request whose code is still of use, or None. Repeats give one code."""
     request = await queries.find_sign_in_request(session, request_id)

@@ -28,8 +28,7 @@ from server.people.tables import Device
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlmodel.ext.asyncio.session import AsyncSession
-
+    from server.kit.db import Session
     from server.kit.ids import Ids
 
 DEVICE_REMOVED = "people.device_removed"
@@ -55,7 +54,7 @@ class PushTarget:
 
 
 async def sign_in(
-    session: AsyncSession, *, contact: Contact, proof: DeviceProof, ids: Ids, now: datetime
+    session: Session, *, contact: Contact, proof: DeviceProof, ids: Ids, now: datetime
 ) -> Device | Refusal:
     """The device of this key, signed in to the account of a proven address.
 
@@ -77,7 +76,7 @@ async def sign_in(
     return device
 
 
-async def refresh(session: AsyncSession, *, proof: DeviceProof, now: datetime) -> Device | Refusal:
+async def refresh(session: Session, *, proof: DeviceProof, now: datetime) -> Device | Refusal:
     """The signed-in device of this key, to be given a new access token. Uses up the proof.
 
     SIGNED_OUT when the key is unknown, signed out, removed, or was unused for 90 days.
@@ -95,7 +94,7 @@ async def refresh(session: AsyncSession, *, proof: DeviceProof, now: datetime) -
 
 
 async def register_device(
-    session: AsyncSession, actor: Actor, *, name: str, push: PushTarget | None
+    session: Session, actor: Actor, *, name: str, push: PushTarget | None
 ) -> Device | Refusal:
     """Names the device that makes the request and tells where its push messages go.
 
@@ -113,12 +112,12 @@ async def register_device(
     return device
 
 
-async def forget_push_target(session: AsyncSession, target: str) -> None:
+async def forget_push_target(session: Session, target: str) -> None:
     """Takes away a push target that reaches nobody any more; repeating changes nothing."""
     await queries.release_push_target(session, target, keeper=None)
 
 
-async def sign_out(session: AsyncSession, actor: Actor, *, now: datetime) -> Device | Refusal:
+async def sign_out(session: Session, actor: Actor, *, now: datetime) -> Device | Refusal:
     """Ends the session of the device that asks, and its push; its key may sign in again."""
     device = await _own_device(session, actor)
     if device is None:
@@ -130,7 +129,7 @@ async def sign_out(session: AsyncSession, actor: Actor, *, now: datetime) -> Dev
 
 
 async def revoke_device(
-    session: AsyncSession, actor: Actor, *, device_id: uuid.UUID, now: datetime
+    session: Session, actor: Actor, *, device_id: uuid.UUID, now: datetime
 ) -> Device | Refusal:
     """Removes a device of one's own account for good; repeating changes nothing.
 
@@ -158,7 +157,7 @@ async def revoke_device(
 
 
 async def confirm_device(
-    session: AsyncSession,
+    session: Session,
     actor: Actor,
     *,
     device_id: uuid.UUID,
@@ -189,7 +188,7 @@ async def confirm_device(
 
 
 def _confirm(
-    session: AsyncSession,
+    session: Session,
     device: Device,
     how: Confirmation,
     by: uuid.UUID | None,
@@ -202,13 +201,13 @@ def _confirm(
     return device
 
 
-async def _own_device(session: AsyncSession, actor: Actor) -> Device | None:
+async def _own_device(session: Session, actor: Actor) -> Device | None:
     """The device that makes the request; the credentials were checked when it came in."""
     return await queries.find_device(session, actor.device_id) if actor.device_id else None
 
 
 async def _add_device(
-    session: AsyncSession, person_id: uuid.UUID, proof: DeviceProof, *, ids: Ids, now: datetime
+    session: Session, person_id: uuid.UUID, proof: DeviceProof, *, ids: Ids, now: datetime
 ) -> Device | Refusal:
     if len(await queries.list_devices(session, person_id)) >= MAX_DEVICES:
         return Refusal(
@@ -235,7 +234,7 @@ async def _add_device(
     return device
 
 
-async def _mark_verified(session: AsyncSession, contact: Contact, now: datetime) -> None:
+async def _mark_verified(session: Session, contact: Contact, now: datetime) -> None:
     row = await queries.find_contact(session, contact)
     if row is not None and row.verified_at is None:
         row.verified_at = now

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from schema.codes import ProblemCode
 from server.kit.graph import global_id
 from server.people.rules import Contact, ContactKind
 from server.people.service.accounts import add_operator
@@ -152,7 +153,7 @@ async def test_another_carriers_key_cannot_be_revoked(
 
 async def test_a_key_of_no_rights_is_not_made(operator: Phone, carrier: str) -> None:
     problem = (await operator.ask(KEY, carrier=carrier, rights=[]))["outcome"]
-    assert problem == {"code": "POLICY_INVALID", "field": "permissions"}
+    assert problem == {"code": ProblemCode.POLICY_INVALID, "field": "permissions"}
 
 
 @pytest.mark.parametrize("name", ["", "a\nb", "x" * 81])
