@@ -66,7 +66,8 @@ def check_hours(hours: Hours) -> Refusal | None:
         return _wrong("week", f"must be at most {MAX_OPENINGS} spans")
     if len(hours.closures) > MAX_CLOSURES:
         return _wrong("closures", f"must be at most {MAX_CLOSURES}")
-    if any(len(closure.reason) > REASON_CHARACTERS for closure in hours.closures):
+    reasons = [closure.reason for closure in hours.closures if closure.reason]
+    if not all(is_line(reason, REASON_CHARACTERS) for reason in reasons):
         return _wrong("closures", f"must have reasons of at most {REASON_CHARACTERS} characters")
     try:
         check_week(hours.week)

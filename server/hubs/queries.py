@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, or_
 from sqlmodel import col, select
 
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
+from server.kit.db import insert_new
 
 if TYPE_CHECKING:
     import uuid
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
 
+FRESH = {"populate_existing": True}
+"""A row may have changed while we waited for its lock: what was read before is overwritten."""
+
 
 async def find_partner(session: Session, partner_id: uuid.UUID) -> Partner | None:
     """The partner of this id."""
     return await session.get(Partner, partner_id)
 
 
-async def find_partner_named(session: Session, legal_name: str) -> Partner | None:
-    """The partner of this legal name, which is unique."""
-    return (await session.exec(select(Partner).where(Partner.legal_name == legal_name))).first()
+async def ensure_partner(session: Session, partner: Partner) -> Partner:
+    """The partner of this legal name: the given one, or whoever bears it already."""
+    await insert_new(session, Partner, **partner.model_dump())
+    named = select(Partner).where(Partner.legal_name == partner.legal_name)
+    return (await session.exec(named)).one()
 
 
 async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
@@ -37,7 +43,7 @@ async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
 
 async def lock_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
     """The hub, kept from changing until the end of the transaction."""
-    statement = select(Hub).where(Hub.id == hub_id).with_for_update()
+    statement = select(Hub).where(Hub.id == hub_id).with_for_update().execution_options(**FRESH)
     return (await session.exec(statement)).first()
 
 

@@ -39,12 +39,8 @@ async def create_partner(
     if not is_line(legal_name, NAME_CHARACTERS):
         rule = f"legalName: must be 1 to {NAME_CHARACTERS} characters on one line."
         return Refusal(ProblemCode.INPUT_INVALID, rule, "legalName")
-    known = await queries.find_partner_named(session, legal_name)
-    if known is not None:
-        return known
-    partner = Partner(id=partner_id, created_at=now, legal_name=legal_name)
-    session.add(partner)
-    return partner
+    partner = Partner(id=partner_id, created_at=now, legal_name=legal_name.strip())
+    return await queries.ensure_partner(session, partner)
 
 
 async def create_hub(

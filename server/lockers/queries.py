@@ -30,10 +30,18 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
 
+FRESH = {"populate_existing": True}
+"""A row may have changed while we waited for its lock: what was read before is overwritten."""
+
 
 async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
     """The locker of this row id."""
     return await session.get(Locker, locker_id)
+
+
+async def get_locker(session: Session, locker_id: uuid.UUID) -> Locker:
+    """The locker of this row id, which was written before."""
+    return await session.get_one(Locker, locker_id)
 
 
 async def find_locker_by_lid(session: Session, lid: LockerId) -> Locker | None:
@@ -56,16 +64,27 @@ async def find_twin(
     return (await session.exec(statement)).first()
 
 
+async def insert_locker(session: Session, locker: Locker) -> bool:
+    """Whether the locker is new; False when another was faster with its id, a key or its serial."""
+    return await insert_new(session, Locker, **locker.model_dump())
+
+
 async def lock_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
     """The locker, kept from changing until the end of the transaction."""
-    statement = select(Locker).where(Locker.id == locker_id).with_for_update()
+    statement = (
+        select(Locker).where(Locker.id == locker_id).with_for_update().execution_options(**FRESH)
+    )
     return (await session.exec(statement)).first()
 
 
 async def lock_lockers_of_hub(session: Session, hub_id: uuid.UUID) -> Sequence[Locker]:
     """The lockers of a hub, in the order of their ids, so that two who lock them never cross."""
     statement = (
-        select(Locker).where(Locker.hub_id == hub_id).order_by(col(Locker.id)).with_for_update()
+        select(Locker)
+        .where(Locker.hub_id == hub_id)
+        .order_by(col(Locker.id))
+        .with_for_update()
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
 
@@ -114,6 +133,7 @@ async def list_lockers_heard_before(
         .order_by(col(Locker.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
 
@@ -131,6 +151,7 @@ async def lock_compartment(
         select(Compartment)
         .where(Compartment.locker_id == locker_id, Compartment.number == number)
         .with_for_update()
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
 
@@ -143,6 +164,7 @@ async def list_compartments(
         select(Compartment)
         .where(col(Compartment.locker_id).in_(locker_ids))
         .order_by(col(Compartment.number))
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
 
@@ -157,13 +179,23 @@ async def list_compartments_by_ids(
 
 async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None:
     """The enrolment of this code, kept from being used twice at once."""
-    statement = select(Enrolment).where(Enrolment.code_hash == code_hash).with_for_update()
+    statement = (
+        select(Enrolment)
+        .where(Enrolment.code_hash == code_hash)
+        .with_for_update()
+        .execution_options(**FRESH)
+    )
     return (await session.exec(statement)).first()
 
 
-async def find_key_set(session: Session, seq: int) -> SignedKeySet | None:
-    """The key set of this number, whoever it is for."""
-    return (await session.exec(select(SignedKeySet).where(SignedKeySet.seq == seq))).first()
+async def get_key_set(session: Session, seq: int) -> SignedKeySet:
+    """The key set of this number, whoever it is for; it must be there."""
+    return (await session.exec(select(SignedKeySet).where(SignedKeySet.seq == seq))).one()
+
+
+async def insert_key_set(session: Session, row: SignedKeySet) -> bool:
+    """Whether the key set is new; False when its number is taken."""
+    return await insert_new(session, SignedKeySet, **row.model_dump())
 
 
 async def find_newest_key_set(session: Session, lid: LockerId) -> SignedKeySet | None:
@@ -188,6 +220,7 @@ async def find_live_reservation(session: Session, parcel_id: uuid.UUID) -> Reser
         select(Reservation)
         .where(Reservation.parcel_id == parcel_id, col(Reservation.ended_at).is_(None))
         .with_for_update()
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
 
@@ -222,6 +255,7 @@ async def list_expired_reservations(
         .order_by(col(Reservation.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(**FRESH)
     )
     if locker_id is not None:
         statement = statement.where(col(Compartment.locker_id) == locker_id)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from server.parcels.states import ParcelState
     from server.parcels.visibility import Visibility
 
+FRESH = {"populate_existing": True}
+"""A row may have changed while we waited for its lock: what was read before is overwritten."""
+
 
 class PlacedParcel(NamedTuple):
     """A parcel with the compartment that it lies in, if it lies in one."""
@@ -84,14 +87,19 @@ async def lock_visible(
 ) -> Parcel | None:
     """The parcel, if the actor may see it, kept from changing until the transaction ends."""
     statement = (
-        select(Parcel).where(Parcel.id == parcel_id, _is_visible(visibility)).with_for_update()
+        select(Parcel)
+        .where(Parcel.id == parcel_id, _is_visible(visibility))
+        .with_for_update()
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
 
 
 async def lock_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
     """The parcel, kept from changing until the transaction ends."""
-    statement = select(Parcel).where(Parcel.id == parcel_id).with_for_update()
+    statement = (
+        select(Parcel).where(Parcel.id == parcel_id).with_for_update().execution_options(**FRESH)
+    )
     return (await session.exec(statement)).first()
 
 
@@ -127,7 +135,11 @@ async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence
 
 async def lock_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
     """The same, kept from changing until the transaction ends."""
-    return (await session.exec(_parcels_of_stay(stay_id).with_for_update(of=Parcel))).all()
+    return (
+        await session.exec(
+            _parcels_of_stay(stay_id).with_for_update(of=Parcel).execution_options(**FRESH)
+        )
+    ).all()
 
 
 async def lock_due(
@@ -144,6 +156,7 @@ async def lock_due(
         .order_by(col(Parcel.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
 
@@ -160,7 +173,11 @@ async def find_stay(session: Session, name: bytes) -> Stay | None:
 
 async def lock_stay(session: Session, name: bytes) -> Stay | None:
     """The stay of this name, kept from changing until the transaction ends."""
-    return (await session.exec(select(Stay).where(Stay.name == name).with_for_update())).first()
+    return (
+        await session.exec(
+            select(Stay).where(Stay.name == name).with_for_update().execution_options(**FRESH)
+        )
+    ).first()
 
 
 async def find_running_stay(session: Session, compartment_id: uuid.UUID) -> Stay | None:

@@ -129,17 +129,15 @@ async def enrol(
         return twin if twin and is_same else Refusal(ProblemCode.CODE_EXPIRED, field="code")
     if now >= enrolment.expires_at:
         return Refusal(ProblemCode.CODE_EXPIRED, field="code")
-    if twin is not None:
-        return _wrong("lockerId", "this id, serial or key is enrolled already")
     locker = _make_locker(enrolment, claim, keyring=keyring, ids=ids, now=now)
-    session.add(locker)
-    await session.flush()  # the rows below name it
+    if twin is not None or not await queries.insert_locker(session, locker):
+        return _wrong("lockerId", "this id, serial or key is enrolled already")
     enrolment.locker_id = locker.id
     doors = [Door.from_json(kept) for kept in enrolment.layout]
     session.add_all(
         _make_compartment(locker.id, number, door, ids) for number, door in enumerate(doors, 1)
     )
-    return locker
+    return await queries.get_locker(session, locker.id)
 
 
 async def activate_locker(

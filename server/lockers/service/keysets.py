@@ -31,6 +31,9 @@ ISSUER_ACTIONS = Operation.OPEN | Operation.DEPOSIT | Operation.INSPECT | Operat
 ISSUER_MAX_TTL = timedelta(days=7)
 """Longest life of a token of the online issuer (PROTOCOL 2)."""
 
+LAST_INSTANT_S = 253_402_300_799
+"""The end of the year 9999, beyond which no database keeps a time."""
+
 
 def roots_of(root_keys: Iterable[bytes]) -> Roots:
     """The roots as the settings name them: key id (2 bytes), then the public key (32)."""
@@ -86,10 +89,8 @@ async def add_key_set(
     if not isinstance(body, KeySetStatement):
         message = f"a key set was parsed as {type(body).__name__}"
         raise BrokenPromise(message)
-    known = await queries.find_key_set(session, body.seq)
-    if known is not None:
-        is_same = known.statement == statement
-        return known if is_same else Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")
+    if body.iat > LAST_INSTANT_S:
+        return Refusal(ProblemCode.INPUT_INVALID, "Its time is no time.", "statement")
     row = SignedKeySet(
         id=ids.new(),
         received_at=now,
@@ -98,8 +99,10 @@ async def add_key_set(
         issued_at=datetime.fromtimestamp(body.iat, UTC),
         statement=statement,
     )
-    session.add(row)
-    return row
+    await queries.insert_key_set(session, row)
+    kept = await queries.get_key_set(session, body.seq)
+    is_same = kept.statement == statement
+    return kept if is_same else Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")
 
 
 async def find_key_set(session: Session, lid: LockerId) -> SignedKeySet | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
+    from server.lockers.tables import Locker
 
 MAX_REPORTS = 500
 """Lines of a parcel's history beyond which no more reports are written down."""
@@ -66,7 +67,9 @@ async def report_scan(
     party = _party_of(actor, seen.parcel)
     if party is None:
         return deny(actor)
-    lockers = await reservations.lock_lockers(session, hub_id=seen.parcel.hub_id)
+    lockers: list[Locker] = []
+    if _read(seen.parcel, said, party, actor, now=now).trigger is Trigger.LOAD:
+        lockers = await reservations.lock_lockers(session, hub_id=seen.parcel.hub_id)
     parcel = await queries.lock_parcel(session, parcel_id)
     if parcel is None:
         message = f"parcel {parcel_id} vanished"
@@ -140,6 +143,8 @@ async def _is_repeated(session: Session, parcel: Parcel, happened: Occurrence) -
 
 
 def _check(said: Report) -> Refusal | None:
+    if "\x00" in (said.source_text or ""):
+        return Refusal(ProblemCode.INPUT_INVALID, "sourceText: must be text.", "sourceText")
     for field, text in (("sourceSystem", said.source_system), ("sourceCode", said.source_code)):
         if not 1 <= len(text) <= CODE_CHARACTERS or not text.isprintable():
             sentence = f"{field}: must be 1 to {CODE_CHARACTERS} characters on one line."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -248,3 +249,14 @@ async def test_nobody_else_puts_a_locker_to_work(database: Database, town: Town)
         ProblemCode.SIGNED_OUT,
         ProblemCode.NOT_PERMITTED,
     ]
+
+
+async def test_one_locker_with_two_codes_at_once_joins_once(
+    town: Town, issue: Issue, join: Join
+) -> None:
+    codes = [await code_of(issue, town) for _ in range(3)]
+    outcomes = await asyncio.gather(*(join(claim_with(code)) for code in codes))
+    assert len([one for one in outcomes if isinstance(one, Locker)]) == 1
+    assert [refused(one) for one in outcomes if isinstance(one, Refusal)] == [
+        (ProblemCode.INPUT_INVALID, "lockerId")
+    ] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,6 +77,14 @@ async def test_same_bytes_again_change_nothing_other_bytes_of_the_number_are_ref
         assert outcome.code is ProblemCode.CHANGED_MEANWHILE
 
 
+async def test_two_key_sets_of_one_number_at_once_are_kept_once(
+    database: Database, ids: CountedIds
+) -> None:
+    raws = [signed(EVERY_LOCKER, 1, iat) for iat in (1, 2, 3)]
+    outcomes = await asyncio.gather(*(add(database, raw, ids) for raw in raws))
+    assert len([one for one in outcomes if isinstance(one, SignedKeySet)]) == 1
+
+
 @pytest.mark.parametrize(
     "raw",
     [
@@ -84,8 +93,9 @@ async def test_same_bytes_again_change_nothing_other_bytes_of_the_number_are_ref
         sign_statement(SigningKey(seed("thief")), ROOT_KID, KeySetStatement(LID, 1, 1, ())),
         sign_statement(ROOT, KeyId(b"no"), KeySetStatement(LID, 1, 1, ())),
         sign_statement(ROOT, ROOT_KID, Time(LID, 1, b"n" * 16)),
+        signed(LID, 1, 2**53 - 1),
     ],
-    ids=["empty", "noise", "other key", "other kid", "other kind"],
+    ids=["empty", "noise", "other key", "other kid", "other kind", "far future"],
 )
 async def test_what_no_root_signed_as_a_key_set_is_refused(
     database: Database, ids: CountedIds, raw: bytes

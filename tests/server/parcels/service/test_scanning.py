@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
@@ -205,6 +206,27 @@ async def test_report_of_the_wrong_form_is_refused(
     outcome = await report(database, town.courier, ids, said)
     assert isinstance(outcome, Refusal)
     assert (outcome.code, outcome.field) == (ProblemCode.INPUT_INVALID, field)
+
+
+async def test_text_that_no_database_keeps_is_refused(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town, S.ANNOUNCED)
+    outcome = await report(database, town.courier, ids, ("inpost", "created"), "a\x00b")
+    assert isinstance(outcome, Refusal)
+    assert outcome.field == "sourceText"
+
+
+async def test_many_reports_at_once_are_taken_one_after_the_other(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town, S.ANNOUNCED)
+    said = [("restante", "in_transit")] * 4 + [("restante", f"word {n}") for n in range(4)]
+    outcomes = await asyncio.gather(*(report(database, town.courier, ids, one) for one in said))
+    assert all(isinstance(one, Parcel) for one in outcomes)
+    lines = await history(database)
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+    assert [line.row for line in lines].count("P7") == 1
 
 
 async def test_words_nobody_mapped_are_counted_for_the_operator(
