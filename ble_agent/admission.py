@@ -174,13 +174,22 @@ def _pick(asked: Asked, world: World, wanted: int | None) -> tuple[int, ...] | R
 
 
 def _takes_parcel(asked: Asked, number: int, world: World) -> bool:
-    """Whether a new deposit may go in: no stay, nothing sensed, nobody else at the door."""
+    """Whether a deposit may go in: no stay, nothing sensed, nobody else at the door.
+
+    What is sensed where this very token was let in last is its own: a parcel shut in while the
+    power was off must be reached again.
+    """
     compartment = world.compartments.get(number)
+    if compartment is None or compartment.stay is not None:
+        return False
+    is_empty = not world.occupied.get(number) or _is_own(asked, compartment)
+    return is_empty and not _is_busy(asked, compartment, world)
+
+
+def _is_own(asked: Asked, compartment: Compartment) -> bool:
+    opening = compartment.opening
     return (
-        compartment is not None
-        and compartment.stay is None
-        and not world.occupied.get(number)
-        and not _is_busy(asked, compartment, world)
+        opening is not None and opening.op is Operation.DEPOSIT and opening.bearer == asked.bearer
     )
 
 
@@ -202,13 +211,8 @@ def _find_former(asked: Asked, world: World) -> int | None:
     """Where this token was let in before and the door never opened: it is retried there."""
     for number, compartment in world.compartments.items():
         opening = compartment.opening
-        if (
-            opening is not None
-            and opening.phase is Phase.NOT_DETECTED
-            and opening.op is Operation.DEPOSIT
-            and opening.bearer == asked.bearer
-            and _takes_parcel(asked, number, world)
-        ):
+        never_opened = opening is not None and opening.phase is Phase.NOT_DETECTED
+        if never_opened and _is_own(asked, compartment) and _takes_parcel(asked, number, world):
             return number
     return None
 

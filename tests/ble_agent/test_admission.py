@@ -170,6 +170,17 @@ class TestDeposit:
         assert answer(DEPOSIT, Operation.DEPOSIT, compartments=stuck) == 2
         assert answer(DEPOSIT, Operation.DEPOSIT, 4, compartments=stuck) == 4
 
+    @pytest.mark.parametrize("phase", [Phase.ACCEPTED, Phase.NOT_DETECTED])
+    def test_a_parcel_shut_in_while_the_power_was_off_is_reached_again(self, phase: Phase) -> None:
+        stuck = with_opening(DEPOSIT, 2, Operation.DEPOSIT, phase=phase)
+        occupied = {1: False, 2: True}
+        for comp in (None, 2):
+            found = answer(DEPOSIT, Operation.DEPOSIT, comp, compartments=stuck, occupied=occupied)
+            assert found == 2
+        other = token(actions=2, role=Role.COURIER, stay=StayId(b"stay0008"), cti=b"cti00002")
+        found = answer(other, Operation.DEPOSIT, 2, compartments=stuck, occupied=occupied)
+        assert found == Code.COMPARTMENT_BUSY
+
     @pytest.mark.parametrize(
         ("ago_s", "expected"), [(TAKE_BACK_S, 3), (TAKE_BACK_S + 0.1, Code.USED)]
     )
