@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.desk import Desk
@@ -38,8 +42,7 @@ from tests.ble_agent.visitor import Randomness, Visitor
 from tests.fakes.scheduler import ManualScheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Visitor as Person
@@ -80,6 +83,15 @@ _KINDS: dict[type[Statement], StatementType] = {
     Configuration: StatementType.CONFIGURATION,
     Acknowledgement: StatementType.ACKNOWLEDGEMENT,
 }
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where the system has one: what a sync costs is no matter here."""
+    memory = "/dev/shm"  # noqa: S108 - a folder of our own is made in it
+    place = memory if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="restante-", dir=place) as folder:
+        yield Path(folder)
 
 
 @dataclass

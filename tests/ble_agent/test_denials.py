@@ -53,8 +53,8 @@ async def test_an_hour_of_quiet_begins_anew(standing: Standing) -> None:
     assert len(lines(standing)) == count + 1
 
 
-async def test_what_was_counted_is_written_when_the_locker_stops(tmp_path: Path) -> None:
-    standing = await Standing(tmp_path / "state").start()
+async def test_what_was_counted_is_written_when_the_locker_stops(folder: Path) -> None:
+    standing = await Standing(folder / "state").start()
     standing.locker.refuse(Code.BAD_SIGNATURE)
     await standing.stop()
     await standing.start()

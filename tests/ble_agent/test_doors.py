@@ -257,8 +257,8 @@ async def test_a_close_that_was_not_told_yet_still_keeps_the_door_busy(by_hand: 
     assert by_hand.journal()[-1] == (Kind.COLLECTED, [1, STAY, 1])
 
 
-async def test_a_bolt_that_cannot_be_driven_is_an_opening_that_never_was(tmp_path: Path) -> None:
-    standing = await Standing(tmp_path / "state", broken_bolts=True).start()
+async def test_a_bolt_that_cannot_be_driven_is_an_opening_that_never_was(folder: Path) -> None:
+    standing = await Standing(folder / "state", broken_bolts=True).start()
     await standing.set_up()
     visitor, report = await standing.come(Operation.DEPOSIT, stay=STAY)
     assert report.code == Code.OK

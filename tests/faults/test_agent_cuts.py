@@ -6,9 +6,7 @@ Openings count as a person sees them: a door that swung open, whatever became of
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +15,7 @@ from schema.codes import Code
 from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, Kind, check_chain, parse_entry
 from schema.keys import Operation
+from tests.ble_agent.standing import quick_folder
 from tests.faults.cuts import STAY, Scissors, Story
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ LABELS = (
 def writes() -> tuple[str, ...]:
     """Every durable write of the story, in order, when nothing is cut."""
     scissors = Scissors()
-    with tempfile.TemporaryDirectory() as folder:
-        story = Story(Path(folder) / "state", scissors)
+    with quick_folder() as folder:
+        story = Story(folder / "state", scissors)
         asyncio.run(end(story))
     return tuple(scissors.writes)
 
@@ -63,11 +62,12 @@ def test_the_story_writes_everything_that_a_locker_ever_writes() -> None:
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("label", LABELS)
 def test_a_power_cut_at_any_write_loses_no_use_and_opens_nothing_twice(
-    moment: Moment, label: str, tmp_path: Path
+    moment: Moment, label: str
 ) -> None:
     for nth in range(writes().count(label)):
         scissors = Scissors(moment, label, nth)
-        asyncio.run(check_story(Story(tmp_path / f"state{nth}", scissors)))
+        with quick_folder() as folder:
+            asyncio.run(check_story(Story(folder / "state", scissors)))
         assert scissors.has_cut, f"{label} {nth} was not written"
 
 
