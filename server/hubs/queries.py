@@ -43,7 +43,12 @@ async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
 
 async def lock_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
     """The hub, kept from changing until the end of the transaction."""
-    statement = select(Hub).where(Hub.id == hub_id).with_for_update().execution_options(**FRESH)
+    statement = (
+        select(Hub)
+        .where(Hub.id == hub_id)
+        .with_for_update(key_share=True)
+        .execution_options(**FRESH)
+    )
     return (await session.exec(statement)).first()
 
 

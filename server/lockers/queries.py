@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, update
 from sqlmodel import col, select
 
+from schema.compartments import DoorState
 from schema.ids import EVERY_LOCKER, LockerId
 from server.kit.db import insert_new
 from server.lockers.rules import LockerState
@@ -72,7 +73,10 @@ async def insert_locker(session: Session, locker: Locker) -> bool:
 async def lock_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
     """The locker, kept from changing until the end of the transaction."""
     statement = (
-        select(Locker).where(Locker.id == locker_id).with_for_update().execution_options(**FRESH)
+        select(Locker)
+        .where(Locker.id == locker_id)
+        .with_for_update(key_share=True)
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
 
@@ -83,7 +87,7 @@ async def lock_lockers_of_hub(session: Session, hub_id: uuid.UUID) -> Sequence[L
         select(Locker)
         .where(Locker.hub_id == hub_id)
         .order_by(col(Locker.id))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
@@ -132,7 +136,7 @@ async def list_lockers_heard_before(
         .where(col(Locker.state) == state, heard_at < instant)
         .order_by(col(Locker.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
@@ -150,7 +154,7 @@ async def lock_compartment(
     statement = (
         select(Compartment)
         .where(Compartment.locker_id == locker_id, Compartment.number == number)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
@@ -182,7 +186,7 @@ async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None
     statement = (
         select(Enrolment)
         .where(Enrolment.code_hash == code_hash)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
@@ -219,7 +223,7 @@ async def find_live_reservation(session: Session, parcel_id: uuid.UUID) -> Reser
     statement = (
         select(Reservation)
         .where(Reservation.parcel_id == parcel_id, col(Reservation.ended_at).is_(None))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
@@ -246,15 +250,20 @@ async def list_expired_reservations(
 ) -> Sequence[tuple[Reservation, Compartment]]:
     """Live reservations whose time is over, with their compartments, kept from changing.
 
-    Those that somebody else is changing right now are left to them.
+    While a door stands open somebody is at it, and it stays reserved (C2). Those that somebody
+    else is changing right now are left to them.
     """
     statement = (
         select(Reservation, Compartment)
         .join(Compartment, col(Compartment.id) == col(Reservation.compartment_id))
-        .where(col(Reservation.ended_at).is_(None), col(Reservation.expires_at) <= now)
+        .where(
+            col(Reservation.ended_at).is_(None),
+            col(Reservation.expires_at) <= now,
+            col(Compartment.door) != DoorState.OPEN,
+        )
         .order_by(col(Reservation.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(**FRESH)
     )
     if locker_id is not None:

@@ -89,7 +89,7 @@ async def lock_visible(
     statement = (
         select(Parcel)
         .where(Parcel.id == parcel_id, _is_visible(visibility))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
@@ -98,7 +98,10 @@ async def lock_visible(
 async def lock_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
     """The parcel, kept from changing until the transaction ends."""
     statement = (
-        select(Parcel).where(Parcel.id == parcel_id).with_for_update().execution_options(**FRESH)
+        select(Parcel)
+        .where(Parcel.id == parcel_id)
+        .with_for_update(key_share=True)
+        .execution_options(**FRESH)
     )
     return (await session.exec(statement)).first()
 
@@ -137,7 +140,9 @@ async def lock_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence
     """The same, kept from changing until the transaction ends."""
     return (
         await session.exec(
-            _parcels_of_stay(stay_id).with_for_update(of=Parcel).execution_options(**FRESH)
+            _parcels_of_stay(stay_id)
+            .with_for_update(of=Parcel, key_share=True)
+            .execution_options(**FRESH)
         )
     ).all()
 
@@ -155,7 +160,7 @@ async def lock_due(
         )
         .order_by(col(Parcel.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
         .execution_options(**FRESH)
     )
     return (await session.exec(statement)).all()
@@ -175,7 +180,10 @@ async def lock_stay(session: Session, name: bytes) -> Stay | None:
     """The stay of this name, kept from changing until the transaction ends."""
     return (
         await session.exec(
-            select(Stay).where(Stay.name == name).with_for_update().execution_options(**FRESH)
+            select(Stay)
+            .where(Stay.name == name)
+            .with_for_update(key_share=True)
+            .execution_options(**FRESH)
         )
     ).first()
 

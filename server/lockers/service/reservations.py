@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from schema.compartments import SizeMm
+from schema.compartments import DoorState, SizeMm
 from server.kit.errors import Refusal
 from server.lockers import queries
 from server.lockers.choice import HOLDS, Candidate, Need, ReservationPurpose, choose
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SWEEP = 255
 """Most reservations ended in one go: all that one locker can have."""
+
+DOOR_OPEN = Refusal(ProblemCode.WRONG_STATE, "The door is open. Close it first.", "parcel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +79,9 @@ async def reserve(
     """
     standing = await queries.find_live_reservation(session, wish.parcel_id)
     if standing is not None:
-        held = await _renew(session, standing, lockers, wish, now=now)
-        if held is not None:
-            return held
+        renewed = await _renew(session, standing, lockers, wish, now=now)
+        if renewed is not None:
+            return renewed
     refusal = Refusal(ProblemCode.NO_COMPARTMENT, field="locker")
     for locker in lockers:
         found = await _find_place(session, locker, wish, now=now)
@@ -92,12 +94,23 @@ async def reserve(
 
 
 async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> bool:
-    """Ends what is kept for the parcel; False if nothing was."""
+    """Ends what is kept for the parcel, which lies elsewhere now; False if nothing was."""
     standing = await queries.find_live_reservation(session, parcel_id)
     if standing is None:
         return False
     await _give_up(session, standing, now=now)
     return True
+
+
+async def cancel(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> Refusal | None:
+    """Gives up what is kept for the parcel; refused while its door stands open (C2)."""
+    standing = await queries.find_live_reservation(session, parcel_id)
+    if standing is None:
+        return None
+    if await _is_open(session, standing):
+        return DOOR_OPEN
+    await _give_up(session, standing, now=now)
+    return None
 
 
 async def list_held(
@@ -164,11 +177,11 @@ async def _renew(
     wish: Wish,
     *,
     now: datetime,
-) -> Held | None:
+) -> Held | Refusal | None:
     compartment = await queries.find_compartment(session, standing.compartment_id)
     is_here = compartment is not None and compartment.locker_id in {one.id for one in lockers}
     if compartment is None or not is_here or standing.expires_at <= now:
-        return None
+        return DOOR_OPEN if await _is_open(session, standing) else None
     standing.expires_at = max(standing.expires_at, now + HOLDS[wish.purpose])
     return Held(standing, compartment)
 
@@ -197,6 +210,11 @@ async def _give_up(session: Session, reservation: Reservation, *, now: datetime)
     if compartment is not None:
         _end(reservation, compartment, now=now)
     await session.flush()  # before another is held for the same parcel
+
+
+async def _is_open(session: Session, reservation: Reservation) -> bool:
+    compartment = await queries.find_compartment(session, reservation.compartment_id)
+    return compartment is not None and compartment.door is DoorState.OPEN
 
 
 def _end(reservation: Reservation, compartment: Compartment, *, now: datetime) -> None:

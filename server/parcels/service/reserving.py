@@ -66,13 +66,16 @@ async def reserve_compartment(
 async def cancel_reservation(
     session: Session, actor: Actor, *, parcel_id: uuid.UUID, now: datetime
 ) -> Parcel | Refusal:
-    """Gives up what is kept for the parcel; with nothing kept, nothing changes."""
+    """Gives up what is kept for the parcel; with nothing kept, nothing changes.
+
+    WRONG_STATE while its door stands open.
+    """
     found = await _find(session, actor, parcel_id, Permission.RESERVATION_CANCEL)
     if isinstance(found, Refusal):
         return found
     await reservations.lock_lockers(session, hub_id=found.hub_id)
-    await reservations.release(session, parcel_id, now=now)
-    return found
+    refusal = await reservations.cancel(session, parcel_id, now=now)
+    return found if refusal is None else refusal
 
 
 def wish_of(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlmodel import col, select
 
 from schema.codes import ProblemCode
-from schema.compartments import SizeMm
+from schema.compartments import DoorState, SizeMm
 from server.kit.db import metadata
 from server.kit.errors import Refusal
 from server.lockers import jobs
@@ -138,6 +138,30 @@ async def test_released_place_is_free_and_releasing_again_says_so(
     async with database.read() as session:
         door = await session.get_one(Compartment, held.compartment.id)
     assert door.allocation is Allocation.FREE
+
+
+async def test_nothing_is_given_up_while_the_door_stands_open(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    held = await reserve(database, town, wish("p"), ids=ids, clock=clock)
+    assert isinstance(held, Held)
+
+    async def set_door(door: DoorState) -> None:
+        async with database.write() as session:
+            (await session.get_one(Compartment, held.compartment.id)).door = door
+
+    async def cancel() -> Refusal | None:
+        async with database.write() as session:
+            return await reservations.cancel(session, key_of("p"), now=clock.now())
+
+    await set_door(DoorState.OPEN)
+    clock.move(hours=1)
+    again = await reserve(database, town, wish("p"), ids=ids, clock=clock)
+    assert again == await cancel() == reservations.DOOR_OPEN
+    assert await jobs.expire_reservations(database, now=clock.now()) == 0
+    await set_door(DoorState.CLOSED)
+    assert await cancel() is None
+    assert await cancel() is None
 
 
 async def test_stale_locker_takes_nothing(
