@@ -88,6 +88,8 @@ class BumbleCentral:
         self.traffic = device.traffic
         self._device = device
         self._scans = 0
+        self._switch_lock = asyncio.Lock()
+        self._switching: set[asyncio.Task[None]] = set()
         self.connecting = outer_lock = asyncio.Lock()
         outer_device, outer_mtu = device, mtu
 
@@ -104,16 +106,36 @@ class BumbleCentral:
         self.client: type[BaseBleakClient] = Client
 
     async def start_scan(self) -> None:
-        """Listen for advertisements, for one more listener."""
+        """Listen for advertisements, for one more listener; cancelled, as if never asked."""
         self._scans += 1
-        if self._scans == 1:
-            await self._device.start_scanning(filter_duplicates=False)
+        try:
+            await self._settle()
+        except BaseException:
+            await self.stop_scan()
+            raise
 
     async def stop_scan(self) -> None:
         """Let one listener go; the last one ends the scan."""
         self._scans -= 1
-        if self._scans == 0:
-            await self._device.stop_scanning()
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Bring the controller in line with its listeners.
+
+        A caller who gives up must not tear a command apart, so it goes on without them.
+        """
+        task = asyncio.ensure_future(self._switch())
+        self._switching.add(task)
+        task.add_done_callback(self._switching.discard)
+        await asyncio.shield(task)
+
+    async def _switch(self) -> None:
+        async with self._switch_lock:
+            wanted = self._scans > 0
+            if wanted and not self._device.is_scanning:
+                await self._device.start_scanning(filter_duplicates=False)
+            elif not wanted and self._device.is_scanning:
+                await self._device.stop_scanning()
 
 
 @asynccontextmanager

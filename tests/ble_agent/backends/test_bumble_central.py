@@ -238,3 +238,16 @@ async def test_no_controller_is_an_error_of_bleak() -> None:
     with pytest.raises(BleakError, match=name):
         async with open_central(name):
             pass
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_scan_that_is_given_up_at_any_step_keeps_no_later_one_from_finding(
+    steps: int,
+) -> None:
+    async with _scene() as scene:
+        given_up = asyncio.ensure_future(scene.find())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert (await scene.find()).address
