@@ -32,7 +32,9 @@ async def find_grant(
 ) -> Grant | None:
     """The grant of this id; `is_held` keeps its row until the transaction ends."""
     query = select(Grant).where(Grant.id == grant_id)
-    return (await session.exec(query.with_for_update() if is_held else query)).one_or_none()
+    return (
+        await session.exec(query.with_for_update(key_share=True) if is_held else query)
+    ).one_or_none()
 
 
 async def get_grant(session: AsyncSession, grant_id: uuid.UUID) -> Grant:
@@ -59,14 +61,18 @@ async def find_newest_grant(
         )
         .order_by(col(Grant.created_at).desc(), col(Grant.id).desc())
         .limit(1)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return (await session.exec(query)).one_or_none()
 
 
 async def list_living_grants(session: AsyncSession, stay: bytes) -> Sequence[Grant]:
     """Grants of the stay that can still change, with their rows held."""
-    query = select(Grant).where(Grant.stay == stay, col(Grant.state).in_(LIVING)).with_for_update()
+    query = (
+        select(Grant)
+        .where(Grant.stay == stay, col(Grant.state).in_(LIVING))
+        .with_for_update(key_share=True)
+    )
     return (await session.exec(query.order_by(col(Grant.id)))).all()
 
 
@@ -77,7 +83,7 @@ async def list_living_grants_of(
     query = select(Grant).where(
         Grant.parcel_id == parcel_id, Grant.action == action, col(Grant.state).in_(LIVING)
     )
-    return (await session.exec(query.order_by(col(Grant.id)).with_for_update())).all()
+    return (await session.exec(query.order_by(col(Grant.id)).with_for_update(key_share=True))).all()
 
 
 async def list_lapsed_grants(
@@ -89,7 +95,7 @@ async def list_lapsed_grants(
         .where(col(Grant.state).in_(LIVING), col(Grant.not_after) < now)
         .order_by(col(Grant.id))
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     return (await session.exec(query)).all()
 

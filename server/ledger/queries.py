@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 async def hold_chain(session: AsyncSession, lid: LockerId) -> ChainHead:
     """The locker's chain head, made if need be, with its row held until the transaction ends."""
     await insert_new(session, ChainHead, lid=lid, seq=0, head=FIRST_PREV_HEAD)
-    held = select(ChainHead).where(ChainHead.lid == lid).with_for_update()
+    held = select(ChainHead).where(ChainHead.lid == lid).with_for_update(key_share=True)
     return (await session.exec(held.execution_options(populate_existing=True))).one()
 
 

@@ -55,7 +55,7 @@ async def find_device(session: AsyncSession, device_id: uuid.UUID) -> Device | N
 
 async def find_device_by_key(session: AsyncSession, thumbprint: str) -> Device | None:
     """The device that was ever registered with this key, for update."""
-    query = select(Device).where(Device.thumbprint == thumbprint).with_for_update()
+    query = select(Device).where(Device.thumbprint == thumbprint).with_for_update(key_share=True)
     return (await session.exec(query)).one_or_none()
 
 
@@ -81,7 +81,9 @@ async def count_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> int
 
 async def lock_person(session: AsyncSession, person_id: uuid.UUID) -> None:
     """Makes other changes to this account's devices wait until the end of the transaction."""
-    await session.exec(select(Person.id).where(Person.id == person_id).with_for_update())
+    await session.exec(
+        select(Person.id).where(Person.id == person_id).with_for_update(key_share=True)
+    )
 
 
 async def find_sign_in_request(
@@ -89,7 +91,7 @@ async def find_sign_in_request(
 ) -> SignInRequest | None:
     """The request for a code of this id."""
     query = select(SignInRequest).where(SignInRequest.id == request_id)
-    query = query.with_for_update() if for_update else query
+    query = query.with_for_update(key_share=True) if for_update else query
     return (await session.exec(query)).one_or_none()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from schema.codes import ProblemCode
 from schema.envelopes import Reading, seal_envelope
 from schema.ids import KeyId
 from schema.statements import Acknowledgement, StatementType, parse_statement
+from server.access.service.bundles import make_unlock_bundle
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
@@ -21,6 +23,7 @@ from server.ledger.tables import LockerReading
 from server.lockers.tables import Locker
 from server.uplink.deliver import Taken
 from tests.fakes.journals import JournalingLocker
+from tests.fakes.town import key_of
 
 if TYPE_CHECKING:
     from tests.server.uplink.conftest import Story
@@ -222,3 +225,31 @@ async def test_without_a_key_set_the_journal_is_taken_but_not_acknowledged(story
     taken = await story.bring_all()
     assert taken.upto_seq == 1
     assert taken.statements == []
+
+
+async def test_two_carriers_at_once_move_the_parcel_once(story: Story) -> None:
+    await story.deposit()
+    envelope = story.seal()
+    outcomes = await asyncio.gather(*(story.bring(envelope) for _ in range(4)))
+    stored = [outcome.stored for outcome in outcomes if isinstance(outcome, Taken)]
+    assert sorted(stored) == [0, 0, 0, len(story.machine.entries)]
+    assert await story.state() == "DEPOSITED"
+    assert await story.incidents() == []
+
+
+async def test_envelopes_and_bundles_at_once_do_not_stand_in_each_others_way(
+    story: Story,
+) -> None:
+    stay = await story.deposit()
+    await story.bring_all()
+    story.machine.collect(3, stay, None)
+    envelope = story.seal()
+
+    async def ask() -> object:
+        async with story.database.write() as session:
+            return await make_unlock_bundle(
+                session, story.town.recipient, parcel_id=key_of("parcel"), tools=story.tools
+            )
+
+    await asyncio.gather(ask(), story.bring(envelope), ask(), story.bring(envelope), ask())
+    assert await story.state() == "COLLECTED"
