@@ -85,6 +85,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="how many hostile inputs the parsers are fed together; CI's longer gate: 1000000",
     )
+    parser.addoption(
+        "--kills",
+        type=int,
+        default=2,
+        metavar="N",
+        help="how often the agent's process is killed in the middle of a visit; CI: 40",
+    )
 
 
 @pytest.fixture
