@@ -22,6 +22,7 @@ from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
 from server.kit.keyring import FileKeyring, Keyring
 from server.kit.listener import make_listener
 from server.kit.log import start_logging
+from server.kit.queue import Queue
 from server.kit.rates import MemoryRates, Rates, SharedRates
 from server.kit.settings import Settings
 from server.kit.view import GraphqlView
@@ -47,19 +48,26 @@ class House:
     randomness: Randomness
     keyring: Keyring
     rates: Rates
+    queue: Queue | None = None
 
 
 def build_house(settings: Settings) -> House:
     """The real thing: system clock and randomness, keys in files. Opens no connection yet."""
     clock, randomness = SystemClock(), SystemRandomness()
+    queue = None if settings.valkey_url is None else Queue(settings.valkey_url)
     return House(
         settings=settings,
-        database=Database(settings.database_url, statement_cache=not settings.database_pooler),
+        database=Database(
+            settings.database_url,
+            statement_cache=not settings.database_pooler,
+            on_news=None if queue is None else queue.nudge,
+        ),
         clock=clock,
         ids=TimedIds(clock, randomness),
         randomness=randomness,
         keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
         rates=_make_rates(settings, clock),
+        queue=queue,
     )
 
 
@@ -150,6 +158,8 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     if missing:
         raise DatabaseError(f"the database lacks {missing[0]}; migrate it: alembic upgrade head")
     yield
+    if house.queue is not None:
+        await house.queue.close()
     await house.rates.close()
     await house.database.close()
 

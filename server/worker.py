@@ -102,7 +102,14 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
     """The real thing, by the settings; its connections are closed at the end."""
     clock, randomness = SystemClock(), SystemRandomness()
     async with contextlib.AsyncExitStack() as open_things:
-        database = Database(settings.database_url, statement_cache=not settings.database_pooler)
+        nudges = None if settings.valkey_url is None else Queue(settings.valkey_url)
+        if nudges is not None:
+            open_things.push_async_callback(nudges.close)
+        database = Database(
+            settings.database_url,
+            statement_cache=not settings.database_pooler,
+            on_news=None if nudges is None else nudges.nudge,
+        )
         open_things.push_async_callback(database.close)
         push: Push = NoPush()
         if settings.fcm_project is not None:

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -30,6 +30,9 @@ POOL_SIZE = 10
 """Connections a process keeps to PostgreSQL; as many again for a burst."""
 
 READS_ONLY = "restante_reads_only"
+
+HAS_NEWS = "restante_has_news"
+"""Mark in `session.info`: this transaction leaves something that somebody waits for."""
 
 Session = AsyncSession
 """One transaction in the hands of a service, which may not import what it is made of."""
@@ -63,9 +66,18 @@ class Database:
 
     `statement_cache=False` turns off prepared statements, for PostgreSQL behind a transaction
     pooler. `durable=False` lets SQLite lose commits in a power cut, for data that nobody misses.
+    `on_news` is awaited after the commit of a transaction that is marked `HAS_NEWS`.
     """
 
-    def __init__(self, url: str, *, statement_cache: bool = True, durable: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        statement_cache: bool = True,
+        durable: bool = True,
+        on_news: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._on_news = on_news
         if url.startswith("sqlite"):
             self.engine = _make_sqlite_engine(url, durable=durable)
         else:
@@ -86,6 +98,8 @@ class Database:
         """
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        if self._on_news is not None and HAS_NEWS in session.info:
+            await self._on_news()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -130,6 +144,7 @@ def _make_postgres_engine(url: str, *, statement_cache: bool) -> AsyncEngine:
     off = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     return create_async_engine(
         url,
+        hide_parameters=True,  # values are people's data, and errors end in logs
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_pre_ping=True,
@@ -154,7 +169,8 @@ def _make_sqlite_engine(url: str, *, durable: bool) -> AsyncEngine:
             cursor.execute(f"PRAGMA {setting}")
         cursor.close()
 
-    engine = create_async_engine(url, connect_args={"timeout": SQLITE_WAIT_MS / 1000})
+    patience = {"timeout": SQLITE_WAIT_MS / 1000}
+    engine = create_async_engine(url, connect_args=patience, hide_parameters=True)
     event.listen(engine.sync_engine, "connect", prepare)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import JSON, ColumnElement, Index, Text, and_, delete, or_, text, update
 from sqlmodel import Field, SQLModel, col, select
 
-from server.kit.db import enum_text, insert_new
+from server.kit.db import HAS_NEWS, enum_text, insert_new
 from server.kit.errors import BrokenPromise
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ async def append(
     """
     if len(json.dumps(dict(facts))) > FACTS_CHARACTERS:
         raise BrokenPromise(f"facts of {kind} are longer than {FACTS_CHARACTERS} characters")
-    await insert_new(
+    is_new = await insert_new(
         session,
         Outbox,
         id=id,
@@ -139,6 +139,8 @@ async def append(
         not_before=not_before or at,
         attempts=0,
     )
+    if is_new and (not_before is None or not_before <= at):
+        session.info[HAS_NEWS] = True
 
 
 async def list_due(

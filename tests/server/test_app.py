@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from server.app import House, build_house, make_app
-from server.kit.db import Database
+from server.demo.stores import Valkey, get_valkey
+from server.kit.db import HAS_NEWS, Database
 from server.kit.errors import DatabaseError
+from server.kit.queue import NUDGE
 from server.kit.rates import MemoryRates, SharedRates
 from server.kit.settings import Settings
 from server.kit.view import REQUESTS
@@ -97,3 +99,17 @@ def test_the_real_thing_is_built_without_connecting(tmp_path: Path, database_url
     assert isinstance(build_house(settings).rates, MemoryRates)
     shared = build_house(dataclasses.replace(settings, valkey_url="redis://nowhere.example:6379"))
     assert isinstance(shared.rates, SharedRates)
+
+
+async def test_the_worker_is_nudged_after_news_where_there_is_a_queue(database_url: str) -> None:
+    assert build_house(Settings()).queue is None
+    with Valkey(get_valkey()) as valkey:
+        house = build_house(Settings(database_url=database_url, valkey_url=valkey.url))
+        assert house.queue is not None
+        async with house.database.write() as session:
+            session.info[HAS_NEWS] = True
+        # The nudge waits in the queue already, so another one finds its place taken.
+        assert not await house.queue.offer(NUDGE, key="relay:nudge", lasts_s=10)
+        await house.queue.close()
+        await house.rates.close()
+        await house.database.close()

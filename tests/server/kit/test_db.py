@@ -6,11 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from server.kit.db import Database, insert_new
+from server.kit.db import HAS_NEWS, Database, insert_new
 from server.kit.proofs import UsedProof
+from tests.fakes.sources import START
 
 if TYPE_CHECKING:
     from tests.fakes.sources import MovableClock
@@ -81,3 +83,48 @@ async def test_what_is_read_in_a_write_block_stays_true_until_its_end(
     async with database.read() as session:
         row = (await session.exec(select(UsedProof))).one()
     assert (row.expires_at - clock.now()).microseconds == 20
+
+
+async def test_a_failed_statement_does_not_tell_its_values(
+    database: Database, clock: MovableClock
+) -> None:
+    async def add_twice() -> None:
+        async with database.write() as session:
+            for _ in range(2):
+                await session.exec(
+                    insert(UsedProof).values(digest=b"private", expires_at=clock.now())
+                )
+
+    with pytest.raises(DBAPIError) as failure:
+        await add_twice()
+    told = str(failure.value)
+    assert "INSERT INTO" in told
+    assert "parameters hidden" in told
+
+
+async def test_news_are_told_after_their_commit_and_only_then(
+    database: Database, database_url: str
+) -> None:
+    told: list[int] = []
+
+    async def tell() -> None:
+        told.append(await count(database))
+
+    telling = Database(database_url, durable=False, on_news=tell)
+    async with telling.write() as session:
+        session.add(UsedProof(digest=b"1", expires_at=START))
+    assert told == []
+    async with telling.write() as session:
+        session.add(UsedProof(digest=b"2", expires_at=START))
+        session.info[HAS_NEWS] = True
+    assert told == [2]
+    with pytest.raises(LookupError):
+        await fail_with_news(telling)
+    assert told == [2]
+    await telling.close()
+
+
+async def fail_with_news(database: Database) -> None:
+    async with database.write() as session:
+        session.info[HAS_NEWS] = True
+        raise LookupError

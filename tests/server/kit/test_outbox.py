@@ -11,6 +11,7 @@ import pytest
 from sqlmodel import col, select
 
 from server.kit import outbox
+from server.kit.db import HAS_NEWS
 from server.kit.errors import BrokenPromise
 from server.kit.outbox import Again, Dead, Done, Outbox, OutboxState
 
@@ -91,6 +92,25 @@ async def test_event_appended_twice_is_one_event_with_its_first_facts(database: 
     event = await append(database, facts={"stay": "first"})
     await append(database, facts={"stay": "second"})
     assert (await get_lease(database, event)).facts == {"stay": "first"}
+
+
+async def test_only_a_new_event_that_is_due_is_news(database: Database) -> None:
+    async def append_one(event: int, not_before: datetime | None) -> bool:
+        async with database.write() as session:
+            await outbox.append(
+                session,
+                id=event_id(event),
+                kind="x",
+                subject=event_id(900),
+                facts={},
+                at=NOON,
+                not_before=not_before,
+            )
+            return HAS_NEWS in session.info
+
+    assert await append_one(1, None)
+    assert not await append_one(1, None)
+    assert not await append_one(2, NOON + timedelta(minutes=1))
 
 
 async def test_facts_that_are_too_large_are_refused(database: Database) -> None:
