@@ -88,6 +88,17 @@ async def show_parcels(phone: Phone, options: argparse.Namespace) -> dict[str, A
     return {"parcels": await list_parcels(phone.account())}
 
 
+async def ask_anything(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Send one operation to the API in the account's name; its problems are part of the answer."""
+    try:
+        variables = json.loads(options.variables)
+    except ValueError as error:
+        raise AgentError("--variables must be a JSON object") from error
+    if not isinstance(variables, dict):
+        raise AgentError("--variables must be a JSON object")
+    return {"data": await phone.account().ask(options.document, variables)}
+
+
 async def fetch(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep what opens a parcel's door."""
     bundle = await fetch_unlock(phone.account(), options.parcel)
@@ -173,6 +184,7 @@ _VERBS: dict[str, _Verb] = {
     "request-code": ("have a one-time code sent to an address", request_code),
     "sign-in": ("sign this phone in by the code", sign_in),
     "parcels": ("list the account's parcels", show_parcels),
+    "ask": ("send any GraphQL operation in the account's name", ask_anything),
     "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
     "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),
     "open": ("use a kept bundle at the door: collect, or deposit", open_door),
@@ -199,6 +211,8 @@ def _parser() -> argparse.ArgumentParser:
     parts["sign-in"].add_argument("code", help="the code as it was received")
     parts["sign-in"].add_argument("--name", default="reference phone", help="name of the device")
     parts["sign-in"].add_argument("--push", metavar="TOKEN", help="FCM token for push messages")
+    parts["ask"].add_argument("document", help="the operation, in one argument")
+    parts["ask"].add_argument("--variables", default="{}", metavar="JSON", help="its variables")
     parts["fetch-route"].add_argument("parcel", nargs="+", help="ids of the parcels")
     parts["fetch-route"].add_argument("--route", action="store_true", help="for a whole tour")
     for name in ("fetch", "open", "replay", "export"):

@@ -42,7 +42,8 @@ mutation($lockerId: ID!, $nonce: Base64!) { signTime(lockerId: $lockerId, nonce:
 
 _PARCELS = """
 query($first: Int, $after: String) { me { parcels(first: $first, after: $after) {
-  edges { node { id code trackingNo state availableThrough location { words } } }
+  edges { node { id code trackingNo state availableThrough collectedAt assurance
+    location { words } } }
   pageInfo { hasNextPage endCursor } } } }"""
 
 PAGE = 50
