@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import random
 from typing import TYPE_CHECKING
 
@@ -91,11 +93,15 @@ class TestPlaces:
         assert not any(visitor.phone.gone.is_set() for visitor in proven)
 
     async def test_a_radio_that_vanishes_is_no_failure(self, standing: Standing) -> None:
+        faults: list[dict[str, object]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
         for _ in range(MAX_PHONES):
             await sync(standing)
         await standing.pass_time()
         await standing.radio.vanish()
         await standing.pass_time()
+        gc.collect()
+        assert faults == []
         await standing.radio.start(standing.lid, standing.desk)
         await sync(standing)
 

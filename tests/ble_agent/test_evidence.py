@@ -135,3 +135,10 @@ def test_a_deposit_opened_again_and_sensed_empty_is_withdrawn() -> None:
     assert conclusion.lines[1] == (Kind.WITHDRAWN, [3, STAY])
     assert conclusion.ends == STAY
     assert conclusion.consumes_deposit
+
+
+@pytest.mark.parametrize("occupied", CLOSED)
+def test_a_deposit_never_displaces_another_stay(occupied: bool | None) -> None:
+    conclusion = conclude_close(DEPOSIT, stored=OTHER, occupied=occupied)
+    assert kinds(conclusion) == [Kind.DOOR_CLOSED]
+    assert (conclusion.stores, conclusion.ends) == (None, None)

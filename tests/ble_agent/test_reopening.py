@@ -219,3 +219,13 @@ async def test_reopening_spends_pulses_too(by_hand: Standing) -> None:
     assert (await visitor.reopen(2)).code == Code.COMPARTMENT_FAULT
     pulses = [body for kind, body in by_hand.journal() if kind is Kind.PULSED]
     assert pulses == [[2, n] for n in range(1, MAX_PULSES + 1)]
+
+
+async def test_a_fresh_token_has_two_minutes_of_its_own(by_hand: Standing) -> None:
+    await by_hand.deposit_by_hand(STAY, 2)
+    await by_hand.pass_time(600)
+    courier, _ = await by_hand.come(Operation.DEPOSIT, stay=STAY)
+    await by_hand.shut(2, occupied=True)
+    await courier.events()
+    assert (await courier.reopen(2)).code == Code.OK
+    await by_hand.shut(2)

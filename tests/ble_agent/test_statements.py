@@ -267,6 +267,12 @@ class TestStolenKey:
         assert standing.locker.hello().rev == 0
         assert standing.locker.statements.trust().revoked.min_iat == 0
 
+    async def test_a_signer_without_rights_is_forgotten_too(self, standing: Standing) -> None:
+        bring(standing, standing.revocations(5, min_iat=NOW - 55))
+        idle = replace(KEYS[0], actions=0)
+        assert bring(standing, standing.key_set(2, (idle, *KEYS[1:]))) == Code.OK
+        assert standing.locker.hello().rev == 0
+
     async def test_a_signer_that_stays_keeps_its_lists(self, standing: Standing) -> None:
         bring(standing, standing.revocations(5, min_iat=NOW - 55))
         assert bring(standing, standing.key_set(2, rotated(without=SERVICE))) == Code.OK

@@ -74,6 +74,16 @@ async def test_a_long_journal_goes_in_envelopes_that_a_server_takes(standing: St
     assert envelopes <= 5
 
 
+async def test_lines_that_pack_well_still_inflate_within_bounds(standing: Standing) -> None:
+    with standing.locker.journal.record("lines") as record:
+        for _ in range(200):
+            record.append(Kind.BOOT, ["long ago " * 300, 0])
+    load = take(standing, after=0, max_bytes=MAX_ENVELOPE_SIZE)
+    assert load.envelope is not None
+    assert sum(map(len, standing.open(load.envelope).entries)) < MAX_INFLATED_SIZE
+    assert load.pending > 0
+
+
 @pytest.mark.parametrize("is_pair", [True, False])
 async def test_the_longest_line_there_is_still_fits_a_phone(
     standing: Standing, is_pair: bool
