@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 RETRY_S = 60
 """An observation for which the store had no room is looked at again after this."""
 
+FIRST_PULSE = 1
+"""Pulses are counted anew for each opening and each reopening, as the given journal has it."""
+
 _VISITORS = {Operation.OPEN: Visitor.TAKES, Operation.DEPOSIT: Visitor.PUTS}
 
 
@@ -98,7 +101,7 @@ class Doors:
         for comp in permit.comps:
             occupied = self._hardware.occupied(comp)
             self._redemptions.accept(record, permit, comp, seq=seq, occupied=occupied)
-            record.append(Kind.PULSED, [comp, 1])
+            record.append(Kind.PULSED, [comp, FIRST_PULSE])
 
     def fire(self, comps: tuple[int, ...], follower: Follower) -> None:
         """Pulse what was accepted, in order, and tell `follower` of these doors from now on."""
@@ -113,14 +116,13 @@ class Doors:
         again = replace(
             opening,
             phase=Phase.ACCEPTED,
-            pulse_n=opening.pulse_n + 1,
             occupied_before=self._hardware.occupied(opening.comp),
             is_overdue=False,
         )
         with self._journal.record("reopen") as record:
             self._redemptions.put(record, again)
             self._redemptions.count_pulse(record, again)
-            line = record.append(Kind.PULSED, [again.comp, again.pulse_n])
+            line = record.append(Kind.PULSED, [again.comp, FIRST_PULSE])
         self.fire((again.comp,), follower)
         return line
 

@@ -26,7 +26,7 @@ TABLES: Final = (
     "CREATE TABLE openings (comp INTEGER PRIMARY KEY REFERENCES compartments (number),"
     " op INTEGER NOT NULL, holder BLOB NOT NULL, token BLOB NOT NULL, cti BLOB, second_cti BLOB,"
     " stay BLOB NOT NULL, exp INTEGER NOT NULL, phase TEXT NOT NULL,"
-    " accepted_seq INTEGER NOT NULL, pulse_n INTEGER NOT NULL, occupied_before INTEGER,"
+    " accepted_seq INTEGER NOT NULL, occupied_before INTEGER,"
     " first_opened_s REAL, first_closed_s REAL, is_overdue INTEGER NOT NULL,"
     " machine_start TEXT NOT NULL) STRICT",
     "CREATE TABLE uses (cti BLOB NOT NULL, comp INTEGER NOT NULL, exp INTEGER NOT NULL,"
@@ -39,7 +39,7 @@ _ANY_COMPARTMENT = -1
 """Stands for the compartment in a use or a count that belongs to a token or stay as a whole."""
 
 _OPENING_COLUMNS = (
-    "comp, op, holder, token, cti, second_cti, stay, exp, phase, accepted_seq, pulse_n,"
+    "comp, op, holder, token, cti, second_cti, stay, exp, phase, accepted_seq,"
     " occupied_before, first_opened_s, first_closed_s, is_overdue, machine_start"
 )
 
@@ -123,7 +123,6 @@ class Redemptions:
                 opening.exp,
                 opening.phase.value,
                 opening.accepted_seq,
-                opening.pulse_n,
                 _as_number(opening.occupied_before),
                 opening.first_opened_s,
                 opening.first_closed_s,
@@ -216,7 +215,7 @@ class Redemptions:
         }
 
     def _read_opening(self, row: tuple[object, ...]) -> Opening:
-        comp, op, holder, token, cti, second, stay, exp, phase, seq, n, before, *rest = row
+        comp, op, holder, token, cti, second, stay, exp, phase, seq, before, *rest = row
         opened, closed, overdue, start = rest
         is_known = start == self._machine_start
         return Opening(
@@ -229,7 +228,6 @@ class Redemptions:
             exp=_int(exp),
             phase=Phase(str(phase)),
             accepted_seq=_int(seq),
-            pulse_n=_int(n),
             occupied_before=None if before is None else bool(before),
             first_opened_s=opened if is_known and isinstance(opened, float) else None,
             first_closed_s=closed if is_known and isinstance(closed, float) else None,

@@ -58,9 +58,9 @@ class Bearer:
 class Opening:
     """The newest acceptance at a compartment, kept until another takes its place.
 
-    `accepted_seq` is the journal line of the acceptance and names this opening; `pulse_n` counts
-    its pulses. `first_closed_s` is that of a deposit, once a close has used its token up. Instants
-    are uptime seconds of the start of the machine that wrote them; None after another such start.
+    `accepted_seq` is the journal line of the acceptance and names this opening. `first_closed_s`
+    is that of a deposit, once a close has used its token up. Instants are uptime seconds of the
+    start of the machine that wrote them; None after another such start.
     """
 
     comp: int
@@ -72,7 +72,6 @@ class Opening:
     exp: int
     phase: Phase
     accepted_seq: int
-    pulse_n: int = 1
     occupied_before: bool | None = None
     first_opened_s: float | None = None
     first_closed_s: float | None = None
