@@ -236,7 +236,8 @@ def _public_key_of(header: dict[str, Any]) -> bytes:
 def _problem_of_time(issued_s: object, now: datetime) -> str | None:
     if not isinstance(issued_s, int) or isinstance(issued_s, bool):
         return "its iat is no whole number"
-    if abs(now.timestamp() - issued_s) > PROOF_TOLERANCE.total_seconds():
+    # Whole numbers alone: one of a thousand digits does not fit a float.
+    if abs(int(now.timestamp()) - issued_s) > int(PROOF_TOLERANCE.total_seconds()):
         return "its iat is too far from our clock"
     return None
 

@@ -60,6 +60,7 @@ WRONG_PROOFS: dict[str, dict[str, Any]] = {
     "time a fraction": {"iat": 1.5},
     "time true": {"iat": True},
     "time huge": {"iat": 10**30},
+    "time beyond any float": {"iat": 10**400},
     "no id": {"jti": None},
     "id a number": {"jti": 7},
     "id empty": {"jti": ""},
