@@ -19,6 +19,7 @@ from graphql import (
     GraphQLError,
     InlineFragmentNode,
     IntValueNode,
+    NullValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -171,7 +172,7 @@ class _Measure:
     """Sizes of one document's selections."""
 
     def __init__(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
-        self._variables = variables
+        self._variables = {**_widest_defaults(document), **variables}
         self._fragments = {
             node.name.value: node
             for node in document.definitions
@@ -233,5 +234,21 @@ class _Measure:
             # More digits than any page has, and int() of a very long text is slow.
             given = int(value.value) if len(value.value) <= MAX_PAGE_DIGITS else MAX_PAGE
         elif isinstance(value, VariableNode):
-            given = self._variables.get(value.name.value, DEFAULT_PAGE)
+            given = self._variables.get(value.name.value)
+            given = DEFAULT_PAGE if given is None else given
+        elif isinstance(value, NullValueNode):
+            given = DEFAULT_PAGE
         return max(0, min(given, MAX_PAGE)) if isinstance(given, int) else MAX_PAGE
+
+
+def _widest_defaults(document: DocumentNode) -> dict[str, int]:
+    """Whole numbers that stand in for variables left out; of several operations the largest."""
+    defaults: dict[str, int] = {}
+    for node in document.definitions:
+        for one in getattr(node, "variable_definitions", None) or ():
+            if isinstance(one.default_value, IntValueNode):
+                digits = one.default_value.value
+                number = int(digits) if len(digits) <= MAX_PAGE_DIGITS else MAX_PAGE
+                name = one.variable.name.value
+                defaults[name] = max(number, defaults.get(name, 0))
+    return defaults

@@ -145,6 +145,18 @@ def test_a_page_size_may_come_by_a_variable() -> None:
     assert refuse_document(document, {"n": "a hundred"})
     assert refuse_document(document, {"n": 3}) is None
     assert refuse_document(document, {}) is None
+    assert refuse_document(document, {"n": None}) is None
+
+
+@pytest.mark.parametrize("default", ["100", "9" * 30])
+def test_a_page_size_may_hide_in_the_default_of_a_variable(default: str) -> None:
+    query = (
+        f"query ($n: Int = {default}) {{ things(first: $n) {{ edges {{ node {{ things(first: $n) "
+        "{ edges { node { itself { name id } } } } } } } }"
+    )
+    document = parse(query)
+    assert refuse_document(document, {})
+    assert refuse_document(document, {"n": 3}) is None
 
 
 @pytest.mark.parametrize(
