@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _HINT = re.compile(r" Did you mean .*\?$", re.DOTALL)
 _INNER = re.compile(r" but encountered error .*$", re.DOTALL)
+_REPRESENTED = re.compile(r"(cannot represent a \w+: ).*$", re.DOTALL)
 _EXPECTED = (GraphQLError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 
@@ -88,7 +89,8 @@ def _tidy(error: GraphQLError, context: object) -> GraphQLError:
     cause: BaseException | None = error.original_error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    message = _INNER.sub(" got another.", _HINT.sub("", error.message))[:MAX_MESSAGE_CHARACTERS]
+    message = _INNER.sub(" got another.", _HINT.sub("", error.message))
+    message = _REPRESENTED.sub(r"\1it has another form.", message)[:MAX_MESSAGE_CHARACTERS]
     if cause is None or isinstance(cause, _EXPECTED):
         return _replaced(error, message, error.extensions)
     if error.path is None and error.nodes:

@@ -223,6 +223,18 @@ async def test_a_scalar_that_refuses_a_variable_does_not_tell_its_thoughts(
     assert not {"error", "attribute", "characters"} & set(answer.text.replace("'", " ").split())
 
 
+@pytest.mark.parametrize("at", ["nonsense", "2026-13-01T00:00:00Z", ""])
+async def test_a_time_that_is_none_is_refused_in_words_of_ours(
+    door: httpx.AsyncClient, at: str
+) -> None:
+    by_variable = {"query": "query ($at: DateTime!) { echo(at: $at) }", "variables": {"at": at}}
+    for body in (by_variable, {"query": f'{{ echo(at: "{at}") }}'}):
+        answer = await post(door, body)
+        assert answer.status_code == 400
+        message = answer.json()["errors"][0]["message"]
+        assert message.endswith("Value cannot represent a DateTime: it has another form.")
+
+
 async def test_an_operation_that_hangs_is_ended(house: House) -> None:
     app = make_app(house, probe_schema(within_s=0.02))
     transport = httpx.ASGITransport(app)
