@@ -102,6 +102,11 @@ def read_name(text: str) -> str | None:
     return name if 0 < len(name) <= MAX_NAME_CHARACTERS and name.isprintable() else None
 
 
+def is_push_target(text: str) -> bool:
+    """Whether this can be a push service's address: visible ASCII, at most 512 characters."""
+    return 0 < len(text) <= MAX_PUSH_CHARACTERS and text.isascii() and text.isprintable()
+
+
 def code_from(secret: bytes) -> str:
     """The one-time code that 32 derived bytes stand for."""
     return str(int.from_bytes(secret) % 10**CODE_DIGITS).zfill(CODE_DIGITS)

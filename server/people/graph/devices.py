@@ -12,7 +12,13 @@ from server.kit.auth import deny
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.people.graph.types import Device, as_device
-from server.people.rules import MAX_NAME_CHARACTERS, MAX_PUSH_CHARACTERS, PushKind, read_name
+from server.people.rules import (
+    MAX_NAME_CHARACTERS,
+    MAX_PUSH_CHARACTERS,
+    PushKind,
+    is_push_target,
+    read_name,
+)
 from server.people.service import devices
 
 if TYPE_CHECKING:
@@ -70,8 +76,8 @@ class DeviceMutation:
         if proper is None:
             reason = f"A name has 1 to {MAX_NAME_CHARACTERS} characters on one line."
             return as_problem(Refusal(ProblemCode.INPUT_INVALID, reason, field="name"))
-        if push and not 0 < len(push.target) <= MAX_PUSH_CHARACTERS:
-            reason = f"A push target has 1 to {MAX_PUSH_CHARACTERS} characters."
+        if push and not is_push_target(push.target):
+            reason = f"A push target has 1 to {MAX_PUSH_CHARACTERS} visible ASCII characters."
             return as_problem(Refusal(ProblemCode.INPUT_INVALID, reason, field="push"))
         target = devices.PushTarget(push.kind, push.target) if push else None
         async with context.database.write() as session:

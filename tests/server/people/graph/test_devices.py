@@ -87,6 +87,7 @@ async def test_a_push_target_moves_with_its_phone(old: Phone, new: Phone) -> Non
         ({"name": "x" * 81}, "name"),
         ({"name": "x", "push": {"kind": "FCM_TOKEN", "target": ""}}, "push"),
         ({"name": "x", "push": {"kind": "FCM_TOKEN", "target": "x" * 513}}, "push"),
+        ({"name": "x", "push": {"kind": "FCM_TOKEN", "target": "a\x00b"}}, "push"),
     ],
 )
 async def test_bad_words_about_a_device_are_refused(
