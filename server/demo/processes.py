@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,13 +19,17 @@ from typing import TYPE_CHECKING
 from server.kit.errors import ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 PROBE_PAUSE_S = 0.02
 """Pause between two looks at a starting process: short beside any start-up (60 ms and up)."""
 
 LOG_TAIL_CHARACTERS = 2_000
 """How much of a dead process's output an error message repeats."""
+
+
+PORTS = range(20_000, 32_000)
+"""Below those that Linux gives to outgoing connections: one of these would be quick to take it."""
 
 
 class ProcessError(ServerError):
@@ -46,17 +51,22 @@ class Command:
 
 def find_free_ports(count: int) -> list[int]:
     """Ports of the loopback interface that nobody listens at now; somebody may a moment later."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    found: list[int] = []
+    while len(found) < count:
+        port = random.choice(PORTS)  # noqa: S311 - two demos at once should differ, no more
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found += [] if port in found else [port]
+    return found
 
 
-def run_to_end(command: Command, *, within_s: float) -> str:
+def run_to_end(
+    command: Command, *, within_s: float, statuses: Collection[int] = frozenset({0})
+) -> str:
     """Run a command that ends by itself and return what it printed on standard output.
 
-    Raises `ProcessError` with the end of what it complained about when it fails or takes longer.
+    Raises `ProcessError` with the end of what it complained about when it takes longer, or ends
+    with another status than one of `statuses`.
     """
     user, group = command.account or (None, None)
     name = Path(command.words[0]).name
@@ -77,7 +87,7 @@ def run_to_end(command: Command, *, within_s: float) -> str:
         raise ProcessError(f"{name} did not end within {within_s:g} s") from error
     except OSError as error:
         raise ProcessError(f"{name} cannot be run: {error}") from error
-    if done.returncode:
+    if done.returncode not in statuses:
         complaint = done.stderr.decode(errors="replace")[-LOG_TAIL_CHARACTERS:].strip()
         raise ProcessError(f"{name} failed (exit status {done.returncode}): {complaint}")
     return done.stdout.decode(errors="replace")
@@ -146,6 +156,12 @@ class Child:
         """End the process and its group at once, as a power cut would; no process is no error."""
         self._end(signal.SIGKILL, within_s=10.0)
 
+    def ask_to_end(self, sign: signal.Signals = signal.SIGTERM) -> None:
+        """Send the signal to the process and its group, and do not wait."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, sign)
+
     def stop(self, *, sign: signal.Signals = signal.SIGTERM, within_s: float = 10.0) -> None:
         """Ask the process to end, and kill it when it has not within the time.
 
@@ -161,12 +177,9 @@ class Child:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _end(self, sign: signal.Signals, *, within_s: float) -> None:
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        process.wait(within_s)
+        self.ask_to_end(sign)
+        if self._process is not None:
+            self._process.wait(within_s)
 
     def _describe(self, what: str) -> str:
         tail = self.read_log()[-LOG_TAIL_CHARACTERS:].strip()

@@ -25,7 +25,7 @@ from server.demo.stores import Valkey, get_valkey
 from server.kit.queue import HEALTH_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,6 +69,8 @@ class Supervisor:
             smtp=f"smtp://127.0.0.1:{smtp}",
             valkey=valkey.url,
         )
+        self.controllers: list[int] = []
+        """Ports of the Bluetooth controllers on the air, once there is one."""
         self._children: dict[str, Child] = {}
         self._services = {
             "push": _python("-m", "server.demo.push_endpoint", str(pushes)),
@@ -92,44 +94,55 @@ class Supervisor:
         """More settings for the server's processes; those that run already do not see them."""
         self._settings |= settings
 
-    def start_services(self) -> None:
-        """Start push endpoint, mailbox, server and worker, and return when all are ready.
-
-        The server goes first: it makes the tables that the worker wants to find.
-        """
-        for name in ("push", "mailbox", "server"):
+    def launch_services(self) -> None:
+        """Start push endpoint, mailbox and server, and wait for none of them."""
+        for name in ("server", "push", "mailbox"):
             self._start(name, self._services[name])
+
+    def await_services(self) -> None:
+        """Return when what was launched is ready; then the worker starts.
+
+        Not before: the server makes the tables that the worker wants to find.
+        """
         self._wait("push", "pushes", "/messages")
         self._wait("mailbox", "mails", "/mails")
         self._wait("server", "api", "/readyz")
         self._start("worker", self._services["worker"])
+
+    def await_worker(self) -> None:
+        """Return when the worker has given a sign of life."""
         self._children["worker"].wait_ready(self._has_worker, within_s=START_S)
 
-    def kill_server(self) -> None:
-        """Kill the web process as a power cut would."""
-        self._children["server"].kill()
+    def kill_services(self) -> None:
+        """Kill the web process and the worker as a power cut would."""
+        for name in ("server", "worker"):
+            self._children[name].kill()
 
-    def start_server(self) -> None:
-        """Start the web process again at its old address."""
-        self._start("server", self._services["server"])
+    def revive_services(self) -> None:
+        """Start the web process, at its old address, and the worker again."""
+        for name in ("server", "worker"):
+            self._start(name, self._services[name])
         self._wait("server", "api", "/readyz")
+        self.await_worker()
 
-    def start_ether(self, controllers: int) -> list[int]:
-        """Start the air with that many Bluetooth controllers; returns their ports."""
+    def start_ether(self, controllers: int) -> None:
+        """Start the air with that many Bluetooth controllers, each behind a port."""
         words = ("--controllers", str(controllers), "--json")
         ether = self._start("ether", _python("-m", "ble_agent.backends.ether", *words))
         ether.wait_ready(lambda: "\n" in ether.read_log(), within_s=START_S)
-        ports: list[int] = json.loads(ether.read_log().splitlines()[0])["ports"]
-        return ports
+        self.controllers = json.loads(ether.read_log().splitlines()[0])["ports"]
 
     def start_agent(self, *words: str) -> None:
         """Start the locker's process with these words after `agent`, and wait for its radio."""
         agent = self._start("agent", _python("-m", "ble_agent", "agent", *words))
         agent.wait_ready(lambda: "ready for phones" in agent.read_log(), within_s=START_S)
 
-    def run(self, *words: str) -> str:
-        """What `python WORDS` prints, with the server's settings; raises if it fails."""
-        return run_to_end(self._command(_python(*words)), within_s=TOOL_S)
+    def run(self, *words: str, statuses: Collection[int] = frozenset({0})) -> str:
+        """What `python WORDS` prints; ProcessError when it ends with no status of these.
+
+        It sees the server's settings if it is a verb of the server.
+        """
+        return run_to_end(self._command(_python(*words)), within_s=TOOL_S, statuses=statuses)
 
     def check_alive(self) -> None:
         """Raises `ProcessError` if a process has ended that nobody ended."""
@@ -137,8 +150,18 @@ class Supervisor:
             if child.exit_status not in (None, -signal.SIGKILL):
                 raise ProcessError(f"{name} ended by itself: {child.read_log()[-2_000:]}")
 
+    def rescue_logs(self) -> Path:
+        """Copies the logs of all processes to a folder that stays when everything is removed."""
+        kept = Path(tempfile.mkdtemp(prefix="restante-demo-logs-"))
+        for log in (*self.folder.glob("*.log"), self.valkey.log):
+            if log.exists():
+                shutil.copy(log, kept)
+        return kept
+
     def close(self) -> None:
-        """End every process, the latest first; repeating this does nothing."""
+        """End every process, all at the same time; repeating this does nothing."""
+        for child in self._children.values():
+            child.ask_to_end()
         while self._children:
             _, child = self._children.popitem()
             child.stop(within_s=5.0)
@@ -152,7 +175,11 @@ class Supervisor:
 
     def _command(self, words: list[str]) -> Command:
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        return Command(words, inherited | self._settings, folder=ROOT)
+        # Our packages are found from anywhere, and the folder that a child stands in never wins.
+        environ = inherited | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"}
+        if "server.cli" in words:
+            environ |= self._settings
+        return Command(words, environ, folder=self.folder)
 
     def _wait(self, name: str, endpoint: str, path: str) -> None:
         address = getattr(self.endpoints, endpoint).removeprefix("http://")

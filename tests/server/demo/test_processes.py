@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.demo.processes import Child, Command, ProcessError
+from server.demo.processes import PORTS, Child, Command, ProcessError, find_free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,3 +93,20 @@ def test_child_that_was_never_started_has_no_pid_and_stops_quietly(tmp_path: Pat
     with pytest.raises(ProcessError, match="probe is not running"):
         _ = child.pid
     assert child.read_log() == ""
+
+
+def test_free_ports_differ_and_are_not_those_of_outgoing_connections() -> None:
+    found = find_free_ports(20)
+    assert len({*found}) == 20
+    assert all(port in PORTS for port in found)
+
+
+def test_child_asked_to_end_may_take_its_time(tmp_path: Path, children: list[Child]) -> None:
+    child = make_child(tmp_path, WAITS)
+    children.append(child)
+    child.ask_to_end()
+    child.start()
+    child.wait_ready(lambda: "up" in child.read_log(), within_s=30)
+    child.ask_to_end()
+    child.stop()
+    assert child.exit_status == -signal.SIGTERM

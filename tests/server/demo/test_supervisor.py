@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,8 +23,9 @@ WAITING_DEMO = """
 import json, signal
 from server.demo.supervisor import supervise
 with supervise() as supervisor:
-    ports = supervisor.start_ether(1)
-    print(json.dumps([str(supervisor.folder), supervisor.valkey.port, *ports]), flush=True)
+    supervisor.start_ether(1)
+    ports = [supervisor.valkey.port, *supervisor.controllers]
+    print(json.dumps([str(supervisor.folder), *ports]), flush=True)
     signal.pause()
 """
 
@@ -40,15 +42,18 @@ def ask_api(supervisor: Supervisor) -> object:
 
 def test_all_services_answer_and_nothing_is_left_of_them() -> None:
     with supervise() as supervisor:
-        supervisor.start_services()
+        supervisor.launch_services()
+        supervisor.await_services()
+        supervisor.await_worker()
         supervisor.check_alive()
         assert ask_api(supervisor) == {"data": {"__typename": "Query"}}
         assert httpx.get(f"{supervisor.endpoints.mails}/mails").json() == {"mails": []}
         assert httpx.get(f"{supervisor.endpoints.pushes}/messages").json() == {"messages": []}
-        supervisor.kill_server()
+        supervisor.kill_services()
         with pytest.raises(httpx.ConnectError):
             ask_api(supervisor)
-        supervisor.start_server()
+        supervisor.check_alive()
+        supervisor.revive_services()
         ask_api(supervisor)
         folder, port = supervisor.folder, supervisor.valkey.port
     assert not folder.exists()
@@ -101,3 +106,21 @@ def test_tool_prints_its_answer_or_fails_with_its_complaint() -> None:
         assert supervisor.run("-c", "print('done')") == "done\n"
         with pytest.raises(ProcessError, match="no such locker"):
             supervisor.run("-c", "raise SystemExit('no such locker')")
+        assert supervisor.run("-c", "raise SystemExit(2)", statuses={0, 2}) == ""
+
+
+def test_only_verbs_of_the_server_see_its_settings() -> None:
+    with supervise() as supervisor:
+        seen = supervisor.run("-c", "import os; print(sorted(os.environ))")
+        assert "RESTANTE_" not in seen
+        with pytest.raises(ProcessError, match="no database of this version"):
+            supervisor.run("-m", "server.cli", "operator", "add", "operator@example.org")
+
+
+def test_logs_can_be_kept_when_all_else_is_removed() -> None:
+    with supervise() as supervisor:
+        supervisor.start_ether(1)
+        kept = supervisor.rescue_logs()
+    assert not supervisor.folder.exists()
+    assert "ports" in (kept / "ether.log").read_text()
+    shutil.rmtree(kept)
