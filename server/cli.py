@@ -23,7 +23,8 @@ SDL = ROOT / "schema" / "api.graphql"
 
 SERVER = ("postgres", "server")
 AGENT = ("agent", "bumble", "sensors")
-EVERYTHING = (*AGENT, *SERVER, "demo", "test", "worker")
+DEMO = (*AGENT, *SERVER, "demo", "worker")
+EVERYTHING = (*DEMO, "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +180,21 @@ async def _add_operator(email: str) -> None:
     print(f"{contact.address} is an operator and may sign in")
 
 
+def _demo(argv: list[str]) -> int:
+    parser = _parser("demo", "Ends with 0 only if each step was verified; leaves nothing behind.")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write steps and versions there")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave everything running until Ctrl-C, and tell how on"
+    )
+    wanted = parser.parse_args(argv)
+    if wanted.json is not None and not wanted.json.parent.is_dir():
+        parser.error(f"there is no folder {wanted.json.parent}")
+    print("A parcel goes through a locker. Starting the server, the air, a locker.", flush=True)
+    from server.demo.play import play
+
+    return play(report=wanted.json, keep=wanted.keep)
+
+
 def _test(argv: list[str]) -> int:
     """Two processes because the smallest machine we promise has two cores; a later `-n` wins."""
     parser = _parser("test", "Whatever follows is passed on to pytest.")
@@ -233,6 +249,7 @@ def _sdl(argv: list[str]) -> int:
 
 
 VERBS = {
+    "demo": Verb("tell the whole story with real processes, each step verified", DEMO, _demo),
     "serve": Verb("run the web process: the API at /graphql", SERVER, _serve),
     "worker": Verb("run the worker: notices and what time does", (*SERVER, "worker"), _worker),
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
