@@ -12,7 +12,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from schema.codec import Malformed, decode, encode
-from schema.fields import as_array, as_bytes, as_map
+from schema.codec.fields import as_array, as_bytes, as_map
 from schema.ids import KEY_ID_SIZE, KeyId
 
 SIGNATURE_SIZE = 64

@@ -14,8 +14,8 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from schema.codec import Malformed, Value, decode, encode
+from schema.codec.fields import as_array, as_bytes, as_id, as_int, as_time, as_uint
 from schema.cose import SIGNATURE_SIZE, SigningKey, verify
-from schema.fields import as_array, as_bytes, as_id, as_int, as_time, as_uint
 from schema.ids import KEY_ID_SIZE, KeyId, LockerId
 from schema.journal import HEAD_SIZE
 

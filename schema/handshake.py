@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from schema.codec import Malformed, Value, decode, encode
+from schema.codec.fields import as_array, as_bytes, as_compartment, as_id, as_time, as_uint
 from schema.cose import SIGNATURE_SIZE, SigningKey
-from schema.fields import as_array, as_bytes, as_compartment, as_id, as_time, as_uint
 from schema.ids import LockerId
 from schema.journal import HEAD_SIZE, verify_head
 from schema.keys import Operation

@@ -12,8 +12,7 @@ from enum import IntEnum
 from typing import Final
 
 from schema.codec import Malformed, Value, decode, encode
-from schema.cose import SigningKey, verify
-from schema.fields import (
+from schema.codec.fields import (
     as_array,
     as_bytes,
     as_compartment,
@@ -24,6 +23,7 @@ from schema.fields import (
     as_time,
     as_uint,
 )
+from schema.cose import SigningKey, verify
 from schema.ids import LockerId
 
 HEAD_SIZE = 32

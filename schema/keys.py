@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import TYPE_CHECKING
 
+from schema.codec.fields import as_array, as_bytes, as_time, as_uint
 from schema.cose import PUBLIC_KEY_SIZE
-from schema.fields import as_array, as_bytes, as_time, as_uint
 from schema.ids import KEY_ID_SIZE, KeyId, LockerId
 
 if TYPE_CHECKING:

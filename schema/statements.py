@@ -11,8 +11,8 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from schema.codec import Malformed, Value, decode, encode
+from schema.codec.fields import as_array, as_bytes, as_flag, as_id, as_map, as_time, as_uint
 from schema.cose import Aad, Signed, SigningKey, parse_object, sign_object
-from schema.fields import as_array, as_bytes, as_flag, as_id, as_map, as_time, as_uint
 from schema.ids import EVERY_LOCKER, ID_SIZE, KeyId, LockerId
 from schema.keys import KeyEntry, parse_key_entries
 

@@ -9,7 +9,7 @@ from sqlmodel import col, select, update
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
-from server.kit.db import insert_new
+from server.kit.db import held, insert_new
 
 if TYPE_CHECKING:
     import uuid
@@ -32,9 +32,7 @@ async def find_grant(
 ) -> Grant | None:
     """The grant of this id; `is_held` keeps its row until the transaction ends."""
     query = select(Grant).where(Grant.id == grant_id)
-    return (
-        await session.exec(query.with_for_update(key_share=True) if is_held else query)
-    ).one_or_none()
+    return (await session.exec(held(query) if is_held else query)).one_or_none()
 
 
 async def get_grant(session: AsyncSession, grant_id: uuid.UUID) -> Grant:
@@ -61,19 +59,14 @@ async def find_newest_grant(
         )
         .order_by(col(Grant.created_at).desc(), col(Grant.id).desc())
         .limit(1)
-        .with_for_update(key_share=True)
     )
-    return (await session.exec(query)).one_or_none()
+    return (await session.exec(held(query))).one_or_none()
 
 
 async def list_living_grants(session: AsyncSession, stay: bytes) -> Sequence[Grant]:
     """Grants of the stay that can still change, with their rows held."""
-    query = (
-        select(Grant)
-        .where(Grant.stay == stay, col(Grant.state).in_(LIVING))
-        .with_for_update(key_share=True)
-    )
-    return (await session.exec(query.order_by(col(Grant.id)))).all()
+    query = select(Grant).where(Grant.stay == stay, col(Grant.state).in_(LIVING))
+    return (await session.exec(held(query.order_by(col(Grant.id))))).all()
 
 
 async def list_living_grants_of(
@@ -83,7 +76,7 @@ async def list_living_grants_of(
     query = select(Grant).where(
         Grant.parcel_id == parcel_id, Grant.action == action, col(Grant.state).in_(LIVING)
     )
-    return (await session.exec(query.order_by(col(Grant.id)).with_for_update(key_share=True))).all()
+    return (await session.exec(held(query.order_by(col(Grant.id))))).all()
 
 
 async def list_lapsed_grants(
@@ -95,9 +88,8 @@ async def list_lapsed_grants(
         .where(col(Grant.state).in_(LIVING), col(Grant.not_after) < now)
         .order_by(col(Grant.id))
         .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
     )
-    return (await session.exec(query)).all()
+    return (await session.exec(held(query, skip_locked=True))).all()
 
 
 async def change_grant(

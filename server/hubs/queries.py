@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, or_
 from sqlmodel import col, select
 
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
-from server.kit.db import insert_new
+from server.kit.db import held, insert_new
 
 if TYPE_CHECKING:
     import uuid
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from server.hubs.rules import Position
     from server.kit.db import Session
     from server.kit.graph import Page
-
-FRESH = {"populate_existing": True}
-"""A row may have changed while we waited for its lock: what was read before is overwritten."""
 
 
 async def find_partner(session: Session, partner_id: uuid.UUID) -> Partner | None:
@@ -43,12 +40,7 @@ async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
 
 async def lock_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
     """The hub, kept from changing until the end of the transaction."""
-    statement = (
-        select(Hub)
-        .where(Hub.id == hub_id)
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Hub).where(Hub.id == hub_id))
     return (await session.exec(statement)).first()
 
 

@@ -7,9 +7,9 @@ side (no session settings, no advisory session locks), so a transaction pooler m
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, Enum, MetaData, event, inspect
+from sqlalchemy import Connection, Enum, MetaData, Select, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -36,6 +36,8 @@ HAS_NEWS = "restante_has_news"
 
 Session = AsyncSession
 """One transaction in the hands of a service, which may not import what it is made of."""
+
+Query = TypeVar("Query", bound=Select[*tuple[Any, ...]])
 
 metadata: MetaData = SQLModel.metadata
 metadata.naming_convention = {
@@ -94,7 +96,7 @@ class Database:
 
         On SQLite it starts with BEGIN IMMEDIATE: writers queue, so what is read inside stays true
         until the commit. On PostgreSQL rows that must not change meanwhile are read with
-        `with_for_update()` (dropped on SQLite).
+        `held` (which SQLite drops).
         """
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
@@ -130,6 +132,16 @@ class Database:
     @property
     def _reading(self) -> dict[str, Any]:
         return {READS_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
+
+
+def held(query: Query, *, of: type[SQLModel] | None = None, skip_locked: bool = False) -> Query:
+    """The query, with the rows it finds kept from changing until the transaction ends.
+
+    They are read anew even if this session knows them: they may have changed while we waited for
+    the lock. New rows elsewhere may still refer to them. SQLite has no such locks and needs none.
+    """
+    locked = query.with_for_update(key_share=True, skip_locked=skip_locked, of=of)
+    return locked.execution_options(populate_existing=True)
 
 
 async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select, update
 
 from schema.journal import FIRST_PREV_HEAD, Kind
-from server.kit.db import insert_new
+from server.kit.db import held, insert_new
 from server.ledger.rules import Link, about
 from server.ledger.tables import ChainHead, JournalEntry, LockerReading
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 async def hold_chain(session: AsyncSession, lid: LockerId) -> ChainHead:
     """The locker's chain head, made if need be, with its row held until the transaction ends."""
     await insert_new(session, ChainHead, lid=lid, seq=0, head=FIRST_PREV_HEAD)
-    held = select(ChainHead).where(ChainHead.lid == lid).with_for_update(key_share=True)
-    return (await session.exec(held.execution_options(populate_existing=True))).one()
+    return (await session.exec(held(select(ChainHead).where(ChainHead.lid == lid)))).one()
 
 
 async def find_chain(session: AsyncSession, lid: LockerId) -> ChainHead | None:
@@ -160,8 +159,8 @@ async def insert_readings(
 
 def _in_chain(lid: LockerId) -> SelectOfScalar[JournalEntry]:
     """Entries of the locker that have nothing missing before them."""
-    held = select(col(ChainHead.seq)).where(ChainHead.lid == lid).scalar_subquery()
-    return select(JournalEntry).where(JournalEntry.lid == lid, JournalEntry.seq <= held)
+    tip = select(col(ChainHead.seq)).where(ChainHead.lid == lid).scalar_subquery()
+    return select(JournalEntry).where(JournalEntry.lid == lid, JournalEntry.seq <= tip)
 
 
 def _row(line: Line, now: datetime) -> JournalEntry:

@@ -1,6 +1,6 @@
 """SQL of lockers, compartments, enrolments, key sets, reservations and incidents.
 
-Who locks several rows locks the locker first, then the parcel, then the compartment.
+Who locks several rows locks the locker first, then the parcel, the compartment, the reservation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from schema.compartments import DoorState
 from schema.ids import EVERY_LOCKER, LockerId
-from server.kit.db import insert_new
+from server.kit.db import held, insert_new
 from server.lockers.rules import LockerState
 from server.lockers.tables import (
     Compartment,
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
-
-FRESH = {"populate_existing": True}
-"""A row may have changed while we waited for its lock: what was read before is overwritten."""
 
 
 async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
@@ -72,24 +69,13 @@ async def insert_locker(session: Session, locker: Locker) -> bool:
 
 async def lock_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
     """The locker, kept from changing until the end of the transaction."""
-    statement = (
-        select(Locker)
-        .where(Locker.id == locker_id)
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Locker).where(Locker.id == locker_id))
     return (await session.exec(statement)).first()
 
 
 async def lock_lockers_of_hub(session: Session, hub_id: uuid.UUID) -> Sequence[Locker]:
     """The lockers of a hub, in the order of their ids, so that two who lock them never cross."""
-    statement = (
-        select(Locker)
-        .where(Locker.hub_id == hub_id)
-        .order_by(col(Locker.id))
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Locker).where(Locker.hub_id == hub_id).order_by(col(Locker.id)))
     return (await session.exec(statement)).all()
 
 
@@ -131,31 +117,28 @@ async def list_lockers_heard_before(
     One that was never heard of counts from its enrolment.
     """
     heard_at = func.coalesce(col(Locker.last_fact_at), col(Locker.created_at))
-    statement = (
+    statement = held(
         select(Locker)
         .where(col(Locker.state) == state, heard_at < instant)
         .order_by(col(Locker.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        .execution_options(**FRESH)
+        .limit(limit),
+        skip_locked=True,
     )
     return (await session.exec(statement)).all()
 
 
-async def find_compartment(session: Session, compartment_id: uuid.UUID) -> Compartment | None:
-    """The compartment of this row id."""
-    return await session.get(Compartment, compartment_id)
+async def lock_compartment_by_id(session: Session, compartment_id: uuid.UUID) -> Compartment | None:
+    """The compartment of this row id, kept from changing until the end of the transaction."""
+    statement = held(select(Compartment).where(Compartment.id == compartment_id))
+    return (await session.exec(statement)).first()
 
 
 async def lock_compartment(
     session: Session, locker_id: uuid.UUID, number: int
 ) -> Compartment | None:
     """The compartment of this number, kept from changing until the end of the transaction."""
-    statement = (
-        select(Compartment)
-        .where(Compartment.locker_id == locker_id, Compartment.number == number)
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
+    statement = held(
+        select(Compartment).where(Compartment.locker_id == locker_id, Compartment.number == number)
     )
     return (await session.exec(statement)).first()
 
@@ -168,7 +151,7 @@ async def list_compartments(
         select(Compartment)
         .where(col(Compartment.locker_id).in_(locker_ids))
         .order_by(col(Compartment.number))
-        .execution_options(**FRESH)
+        .execution_options(populate_existing=True)
     )
     return (await session.exec(statement)).all()
 
@@ -183,12 +166,7 @@ async def list_compartments_by_ids(
 
 async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None:
     """The enrolment of this code, kept from being used twice at once."""
-    statement = (
-        select(Enrolment)
-        .where(Enrolment.code_hash == code_hash)
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Enrolment).where(Enrolment.code_hash == code_hash))
     return (await session.exec(statement)).first()
 
 
@@ -218,15 +196,22 @@ async def find_last_key_set_seq(session: Session) -> int:
     return (await session.exec(select(func.max(col(SignedKeySet.seq))))).one() or 0
 
 
-async def find_live_reservation(session: Session, parcel_id: uuid.UUID) -> Reservation | None:
-    """The reservation that holds a compartment for this parcel, expired or not."""
-    statement = (
-        select(Reservation)
-        .where(Reservation.parcel_id == parcel_id, col(Reservation.ended_at).is_(None))
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
-    return (await session.exec(statement)).first()
+async def lock_live_reservation(
+    session: Session, parcel_id: uuid.UUID
+) -> tuple[Reservation, Compartment] | None:
+    """What holds a compartment for this parcel, expired or not, and the compartment, both locked.
+
+    The compartment first, as facts do, so that the two never wait for each other. The caller has
+    locked the parcel, so nothing else begins to hold one for it meanwhile.
+    """
+    is_live = (col(Reservation.parcel_id) == parcel_id, col(Reservation.ended_at).is_(None))
+    seen = await session.exec(select(Reservation.compartment_id).where(*is_live))
+    compartment_id = seen.first()
+    if compartment_id is None:
+        return None
+    compartment = await lock_compartment_by_id(session, compartment_id)
+    standing = (await session.exec(held(select(Reservation).where(*is_live)))).first()
+    return None if compartment is None or standing is None else (standing, compartment)
 
 
 async def list_reservations(
@@ -253,7 +238,7 @@ async def list_expired_reservations(
     While a door stands open somebody is at it, and it stays reserved (C2). Those that somebody
     else is changing right now are left to them.
     """
-    statement = (
+    statement = held(
         select(Reservation, Compartment)
         .join(Compartment, col(Compartment.id) == col(Reservation.compartment_id))
         .where(
@@ -262,9 +247,8 @@ async def list_expired_reservations(
             col(Compartment.door) != DoorState.OPEN,
         )
         .order_by(col(Reservation.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        .execution_options(**FRESH)
+        .limit(limit),
+        skip_locked=True,
     )
     if locker_id is not None:
         statement = statement.where(col(Compartment.locker_id) == locker_id)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, Select, false, func, or_, true
 from sqlmodel import col, select
 
-from server.kit.db import insert_new
+from server.kit.db import held, insert_new
 from server.lockers.tables import Compartment
 from server.parcels.states import Trigger
 from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from server.kit.graph import Page
     from server.parcels.states import ParcelState
     from server.parcels.visibility import Visibility
-
-FRESH = {"populate_existing": True}
-"""A row may have changed while we waited for its lock: what was read before is overwritten."""
 
 
 class PlacedParcel(NamedTuple):
@@ -86,23 +83,13 @@ async def lock_visible(
     session: Session, parcel_id: uuid.UUID, visibility: Visibility
 ) -> Parcel | None:
     """The parcel, if the actor may see it, kept from changing until the transaction ends."""
-    statement = (
-        select(Parcel)
-        .where(Parcel.id == parcel_id, _is_visible(visibility))
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Parcel).where(Parcel.id == parcel_id, _is_visible(visibility)))
     return (await session.exec(statement)).first()
 
 
 async def lock_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
     """The parcel, kept from changing until the transaction ends."""
-    statement = (
-        select(Parcel)
-        .where(Parcel.id == parcel_id)
-        .with_for_update(key_share=True)
-        .execution_options(**FRESH)
-    )
+    statement = held(select(Parcel).where(Parcel.id == parcel_id))
     return (await session.exec(statement)).first()
 
 
@@ -138,20 +125,14 @@ async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence
 
 async def lock_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
     """The same, kept from changing until the transaction ends."""
-    return (
-        await session.exec(
-            _parcels_of_stay(stay_id)
-            .with_for_update(of=Parcel, key_share=True)
-            .execution_options(**FRESH)
-        )
-    ).all()
+    return (await session.exec(held(_parcels_of_stay(stay_id), of=Parcel))).all()
 
 
 async def lock_due(
     session: Session, *, before: datetime, states: Collection[ParcelState], limit: int
 ) -> Sequence[Parcel]:
     """Parcels whose time to collect ended before and does not pause; others' locks are skipped."""
-    statement = (
+    statement = held(
         select(Parcel)
         .where(
             col(Parcel.state).in_(states),
@@ -159,9 +140,8 @@ async def lock_due(
             col(Parcel.pause_cause).is_(None),
         )
         .order_by(col(Parcel.id))
-        .limit(limit)
-        .with_for_update(skip_locked=True, key_share=True)
-        .execution_options(**FRESH)
+        .limit(limit),
+        skip_locked=True,
     )
     return (await session.exec(statement)).all()
 
@@ -178,14 +158,7 @@ async def find_stay(session: Session, name: bytes) -> Stay | None:
 
 async def lock_stay(session: Session, name: bytes) -> Stay | None:
     """The stay of this name, kept from changing until the transaction ends."""
-    return (
-        await session.exec(
-            select(Stay)
-            .where(Stay.name == name)
-            .with_for_update(key_share=True)
-            .execution_options(**FRESH)
-        )
-    ).first()
+    return (await session.exec(held(select(Stay).where(Stay.name == name)))).first()
 
 
 async def find_running_stay(session: Session, compartment_id: uuid.UUID) -> Stay | None:

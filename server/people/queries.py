@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, delete, func, select, update
 
+from server.kit.db import held
 from server.people.tables import (
     ApiKey,
     Carrier,
@@ -55,8 +56,8 @@ async def find_device(session: AsyncSession, device_id: uuid.UUID) -> Device | N
 
 async def find_device_by_key(session: AsyncSession, thumbprint: str) -> Device | None:
     """The device that was ever registered with this key, for update."""
-    query = select(Device).where(Device.thumbprint == thumbprint).with_for_update(key_share=True)
-    return (await session.exec(query)).one_or_none()
+    query = select(Device).where(Device.thumbprint == thumbprint)
+    return (await session.exec(held(query))).one_or_none()
 
 
 async def list_devices(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Device]:
@@ -81,9 +82,7 @@ async def count_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> int
 
 async def lock_person(session: AsyncSession, person_id: uuid.UUID) -> None:
     """Makes other changes to this account's devices wait until the end of the transaction."""
-    await session.exec(
-        select(Person.id).where(Person.id == person_id).with_for_update(key_share=True)
-    )
+    await session.exec(held(select(Person.id).where(Person.id == person_id)))
 
 
 async def find_sign_in_request(
@@ -91,8 +90,7 @@ async def find_sign_in_request(
 ) -> SignInRequest | None:
     """The request for a code of this id."""
     query = select(SignInRequest).where(SignInRequest.id == request_id)
-    query = query.with_for_update(key_share=True) if for_update else query
-    return (await session.exec(query)).one_or_none()
+    return (await session.exec(held(query) if for_update else query)).one_or_none()
 
 
 async def prune_sign_in_requests(session: AsyncSession, *, before: datetime) -> None:

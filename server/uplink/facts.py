@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from schema.fields import as_bytes, as_compartment, as_flag, as_id, as_uint
+from schema.codec.fields import as_bytes, as_compartment, as_flag, as_id, as_uint
 from schema.ids import LockerId, StayId
 from schema.journal import Accepted, Entry, Kind, parse_accepted
 from schema.keys import Operation

@@ -18,7 +18,6 @@ from schema.ids import EVERY_LOCKER, LIMIT, StayId
 from schema.journal import entry_head, sign_head
 from schema.keys import Operation, Role
 from schema.noise import x25519_public
-from schema.passes import pin, show_token
 from schema.statements import (
     Configuration,
     KeySetStatement,
@@ -28,6 +27,7 @@ from schema.statements import (
     Time,
     sign_statement,
 )
+from schema.tokens.passes import pin, show_token
 from tests.schema.crafted import make_inner, sealed_box, stored_stream
 from tests.schema.frozen import FOLDER
 from tests.schema.makers import (

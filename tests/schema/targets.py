@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from schema import envelopes, gatt, handshake, journal, passes, statements, tokens
+from schema import envelopes, gatt, handshake, journal, statements, tokens
 from schema.codec import Malformed, decode, encode
 from schema.noise import x25519_public
+from schema.tokens import passes
 from tests.schema.crafted import base45, make_inner, make_outer, open_packed, sealed_box
 from tests.schema.makers import (
     LID,

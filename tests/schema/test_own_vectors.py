@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from schema import envelopes, handshake, journal, passes, statements, tokens
+from schema import envelopes, handshake, journal, statements, tokens
 from schema.codec import Malformed
 from schema.ids import LIMIT, LockerId, StayId
 from schema.journal import FIRST_PREV_HEAD, Kind
 from schema.statements import StatementType
+from schema.tokens import passes
 from tests.schema.frozen import load_frozen
 from tests.schema.makers import STAY, make_locker_visit, make_phone_visit, signing_key
 from tests.schema.own_vectors import NAME, build

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schema.codec import Malformed
 from schema.ids import LIMIT, StayId
-from schema.passes import (
+from schema.tokens.passes import (
     PIN_WINDOW_S,
     QR_PREFIX,
     QR_STEP_S,

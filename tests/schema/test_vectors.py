@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from schema import cose, envelopes, gatt, handshake, journal, keys, merkle, passes, statements
+from schema import cose, envelopes, gatt, handshake, journal, keys, merkle, statements
 from schema import tokens as unlock
 from schema.codec import Malformed, decode, encode
 from schema.ids import KeyId, LockerId, StayId, locker_text, parse_locker_text
 from schema.journal import FIRST_PREV_HEAD, parse_accepted, parse_entry
 from schema.noise import Cipher
 from schema.statements import StatementType
+from schema.tokens import passes
 from tests.schema.frozen import load_frozen
 
 GIVEN = load_frozen("slk1.json")

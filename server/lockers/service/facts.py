@@ -107,7 +107,7 @@ async def change_allocation(session: Session, fact: Fact, change: Change) -> Com
 
 async def quarantine(session: Session, compartment_id: uuid.UUID) -> None:
     """Closes a compartment for a check (C14); one that is broken stays out of service."""
-    compartment = await queries.find_compartment(session, compartment_id)
+    compartment = await queries.lock_compartment_by_id(session, compartment_id)
     if compartment is None or compartment.service in {
         ServiceState.OUT_OF_SERVICE,
         ServiceState.QUARANTINED,

@@ -77,9 +77,9 @@ async def reserve(
     A parcel that is kept a place in one of them keeps it, with its time renewed where the new
     purpose gives more; a place elsewhere, or one that ran out, is given up in the same commit.
     """
-    standing = await queries.find_live_reservation(session, wish.parcel_id)
+    standing = await _find_standing(session, wish.parcel_id)
     if standing is not None:
-        renewed = await _renew(session, standing, lockers, wish, now=now)
+        renewed = _renew(standing, lockers, wish, now=now)
         if renewed is not None:
             return renewed
     refusal = Refusal(ProblemCode.NO_COMPARTMENT, field="locker")
@@ -95,7 +95,7 @@ async def reserve(
 
 async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> bool:
     """Ends what is kept for the parcel, which lies elsewhere now; False if nothing was."""
-    standing = await queries.find_live_reservation(session, parcel_id)
+    standing = await _find_standing(session, parcel_id)
     if standing is None:
         return False
     await _give_up(session, standing, now=now)
@@ -104,10 +104,10 @@ async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> b
 
 async def cancel(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> Refusal | None:
     """Gives up what is kept for the parcel; refused while its door stands open (C2)."""
-    standing = await queries.find_live_reservation(session, parcel_id)
+    standing = await _find_standing(session, parcel_id)
     if standing is None:
         return None
-    if await _is_open(session, standing):
+    if standing.compartment.door is DoorState.OPEN:
         return DOOR_OPEN
     await _give_up(session, standing, now=now)
     return None
@@ -170,20 +170,21 @@ async def _find_place(
     return next(one for one in compartments if one.id == chosen.id)
 
 
-async def _renew(
-    session: Session,
-    standing: Reservation,
-    lockers: Collection[Locker],
-    wish: Wish,
-    *,
-    now: datetime,
+async def _find_standing(session: Session, parcel_id: uuid.UUID) -> Held | None:
+    found = await queries.lock_live_reservation(session, parcel_id)
+    return None if found is None else Held(*found)
+
+
+def _renew(
+    standing: Held, lockers: Collection[Locker], wish: Wish, *, now: datetime
 ) -> Held | Refusal | None:
-    compartment = await queries.find_compartment(session, standing.compartment_id)
-    is_here = compartment is not None and compartment.locker_id in {one.id for one in lockers}
-    if compartment is None or not is_here or standing.expires_at <= now:
-        return DOOR_OPEN if await _is_open(session, standing) else None
-    standing.expires_at = max(standing.expires_at, now + HOLDS[wish.purpose])
-    return Held(standing, compartment)
+    """The same place for longer; None when another must be found, and this one can be left."""
+    reservation, compartment = standing.reservation, standing.compartment
+    is_here = compartment.locker_id in {one.id for one in lockers}
+    if is_here and reservation.expires_at > now:
+        reservation.expires_at = max(reservation.expires_at, now + HOLDS[wish.purpose])
+        return standing
+    return DOOR_OPEN if compartment.door is DoorState.OPEN else None
 
 
 async def _hold(
@@ -205,16 +206,9 @@ async def _hold(
     return Held(reservation, compartment)
 
 
-async def _give_up(session: Session, reservation: Reservation, *, now: datetime) -> None:
-    compartment = await queries.find_compartment(session, reservation.compartment_id)
-    if compartment is not None:
-        _end(reservation, compartment, now=now)
+async def _give_up(session: Session, standing: Held, *, now: datetime) -> None:
+    _end(standing.reservation, standing.compartment, now=now)
     await session.flush()  # before another is held for the same parcel
-
-
-async def _is_open(session: Session, reservation: Reservation) -> bool:
-    compartment = await queries.find_compartment(session, reservation.compartment_id)
-    return compartment is not None and compartment.door is DoorState.OPEN
 
 
 def _end(reservation: Reservation, compartment: Compartment, *, now: datetime) -> None:

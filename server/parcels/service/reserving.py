@@ -74,8 +74,9 @@ async def cancel_reservation(
     if isinstance(found, Refusal):
         return found
     await reservations.lock_lockers(session, hub_id=found.hub_id)
+    parcel = await queries.lock_parcel(session, parcel_id)
     refusal = await reservations.cancel(session, parcel_id, now=now)
-    return found if refusal is None else refusal
+    return (parcel or found) if refusal is None else refusal
 
 
 def wish_of(

@@ -10,8 +10,7 @@ import hashlib
 from dataclasses import dataclass
 
 from schema.codec import Malformed, Value, decode, encode
-from schema.cose import PUBLIC_KEY_SIZE, Aad, Signed, SigningKey, parse_object, sign_object
-from schema.fields import (
+from schema.codec.fields import (
     as_array,
     as_bytes,
     as_compartment,
@@ -21,6 +20,7 @@ from schema.fields import (
     as_time,
     as_uint,
 )
+from schema.cose import PUBLIC_KEY_SIZE, Aad, Signed, SigningKey, parse_object, sign_object
 from schema.ids import ID_SIZE, KeyId, LockerId, StayId, TokenId, locker_text
 from schema.keys import Role
 
