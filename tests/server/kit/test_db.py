@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from server.kit.db import HAS_NEWS, Database, insert_new
+from server.kit.db import HAS_NEWS, Database, held, insert_new
 from server.kit.proofs import UsedProof
 from tests.fakes.sources import START
 
@@ -83,6 +84,21 @@ async def test_what_is_read_in_a_write_block_stays_true_until_its_end(
     async with database.read() as session:
         row = (await session.exec(select(UsedProof))).one()
     assert (row.expires_at - clock.now()).microseconds == 20
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_row_read_before_is_read_anew_once_it_is_held(database: Database) -> None:
+    later = START + timedelta(minutes=1)
+    async with database.write() as session:
+        session.add(UsedProof(digest=b"1", expires_at=START))
+    async with database.write() as session:
+        row = await session.get_one(UsedProof, b"1")
+        async with database.write() as other:
+            (await other.get_one(UsedProof, b"1")).expires_at = later
+        assert row.expires_at == START
+        kept = (await session.exec(held(select(UsedProof)))).one()
+    assert kept is row
+    assert row.expires_at == later
 
 
 async def test_a_failed_statement_does_not_tell_its_values(
