@@ -15,7 +15,7 @@ from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding, Incid
 from server.lockers.rules import Allocation, Change, DisplayStatus, LockerState, ServiceState
 from server.lockers.service import facts, reading
 from server.lockers.service.reservations import status_of
-from server.lockers.tables import Incident, Locker
+from server.lockers.tables import Compartment, Incident, Locker
 from tests.fakes.sources import START
 from tests.fakes.town import COMPARTMENTS, key_of
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import uuid
 
     from server.kit.db import Database
-    from server.lockers.tables import Compartment
     from tests.fakes.sources import CountedIds, MovableClock
     from tests.fakes.town import Town
 
@@ -34,7 +33,7 @@ def fact(town: Town, number: int = 1, *, seq: int = 7) -> Fact:
 
 async def door_of(database: Database, number: int = 1) -> Compartment:
     async with database.read() as session:
-        found = await queries.find_compartment(session, key_of(f"door {number}"))
+        found = await session.get(Compartment, key_of(f"door {number}"))
     assert found is not None
     return found
 
@@ -144,7 +143,7 @@ async def test_allocation_follows_the_table_and_ends_reservations_but_for_emptyi
             await town.reserve(session, parcel, 1)
         found = await facts.change_allocation(session, fact(town), change)
         assert found is not None
-        assert await queries.find_live_reservation(session, key_of("parcel")) is None
+        assert await queries.lock_live_reservation(session, key_of("parcel")) is None
     assert (await door_of(database)).allocation is allocation
 
 

@@ -17,8 +17,9 @@ from server.kit.db import metadata
 from server.kit.errors import Refusal
 from server.lockers import jobs
 from server.lockers.choice import Need, ReservationPurpose
-from server.lockers.rules import Allocation, LockerState
-from server.lockers.service import reading, reservations
+from server.lockers.incidents import Fact
+from server.lockers.rules import Allocation, Change, LockerState
+from server.lockers.service import facts, reading, reservations
 from server.lockers.service.reservations import Held, Wish
 from server.lockers.tables import Compartment, Locker, Reservation
 from tests.fakes.stores import empty
@@ -179,6 +180,30 @@ async def test_locker_of_another_hub_is_not_locked(database: Database, town: Tow
         assert not await reservations.lock_lockers(
             session, hub_id=uuid.UUID(int=1), locker_id=town.locker_id
         )
+
+
+async def test_facts_and_cancellations_at_once_do_not_wait_for_each_other(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    async def store(held: Held, seq: int) -> None:
+        fact = Fact(town.locker_id, seq, clock.now(), 2, held.compartment.number)
+        async with database.write() as session:
+            await facts.change_allocation(session, fact, Change.STORE)
+        async with database.write() as session:
+            await facts.change_allocation(session, fact, Change.EMPTY)
+
+    async def cancel(name: str) -> None:
+        async with database.write() as session:
+            await reservations.cancel(session, key_of(name), now=clock.now())
+
+    for round_ in range(8):
+        held = await reserve(database, town, wish("p"), ids=ids, clock=clock)
+        assert isinstance(held, Held)
+        await asyncio.gather(store(held, round_), cancel("p"))
+        async with database.read() as session:
+            assert await live(session) == []
+            door = await session.get_one(Compartment, held.compartment.id)
+        assert door.allocation is Allocation.FREE
 
 
 STEPS = st.lists(
