@@ -13,16 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ble_agent.carrier import Declined, deliver
+from ble_agent.backends.carrier import Declined, deliver
 from ble_agent.clock import measure_uptime_s
-from ble_agent.desk import Desk
-from ble_agent.enrolment import register
 from ble_agent.errors import AgentError, SettingsRefused, StateError
 from ble_agent.hardware.simulated import SimulatedHardware
-from ble_agent.identity import commission, find_identity, get_identity
-from ble_agent.locker import TABLES, Surroundings, apply_offline, start_locker, stop_locker
 from ble_agent.radio.port import RadioLost
 from ble_agent.redemptions import Redemptions
+from ble_agent.session.desk import Desk
+from ble_agent.session.locker import TABLES, Surroundings, apply_offline, start_locker, stop_locker
 from ble_agent.settings import (
     AgentSettings,
     EnrolSettings,
@@ -30,14 +28,16 @@ from ble_agent.settings import (
     parse_arguments,
 )
 from ble_agent.store import Store, check_initialised
+from ble_agent.store.identity import commission, find_identity, get_identity
 from ble_agent.uplink import NetworkUplink, Sender
+from ble_agent.uplink.enrolment import register
 from schema.ids import locker_text
 
 if TYPE_CHECKING:
     from ble_agent.clock import Scheduler
     from ble_agent.hardware.port import Hardware
-    from ble_agent.locker import Locker
     from ble_agent.radio.port import Radio
+    from ble_agent.session.locker import Locker
     from schema.statements import SignedStatement
 
 logger = logging.getLogger("ble_agent")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ble_agent.world import Bearer, Compartment, Opening, Phase
+from ble_agent.policy.world import Bearer, Compartment, Opening, Phase
 from schema.ids import StayId
 from schema.keys import Operation
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ble_agent.journal import Record
+    from ble_agent.policy.verdicts import Permit
     from ble_agent.store import Store
-    from ble_agent.verdicts import Permit
 
 TABLES: Final = (
     "CREATE TABLE compartments (number INTEGER PRIMARY KEY, stay BLOB UNIQUE, last_ended BLOB)"

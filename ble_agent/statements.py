@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from ble_agent.errors import StoreFull
 from ble_agent.policy import TOLERANCE_S
-from ble_agent.verdicts import Refusal
-from ble_agent.world import Revoked
+from ble_agent.policy.verdicts import Refusal
+from ble_agent.policy.world import Revoked
 from schema.codec import decode, encode
 from schema.codes import Code
 from schema.ids import EVERY_LOCKER

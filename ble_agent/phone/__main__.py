@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ble_agent.carrier import ServiceError, deliver
+from ble_agent.backends.carrier import ServiceError, deliver
 from ble_agent.errors import AgentError
 from ble_agent.phone.account import Account
 from ble_agent.phone.bluetooth import reach

@@ -12,7 +12,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from ble_agent.carrier import PATH, ask, pick
+from ble_agent.backends.carrier import PATH, ask, pick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ble_agent.carrier import pick
+from ble_agent.backends.carrier import pick
 from ble_agent.phone.errand import LockerKeys
 from ble_agent.phone.wallet import WalletBroken
 from schema.ids import parse_locker_text

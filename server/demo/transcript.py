@@ -75,6 +75,9 @@ class Transcript:
         except ServerError as error:
             step.detail = str(error)
             raise
+        except (KeyboardInterrupt, SystemExit):
+            step.detail = "interrupted"
+            raise
         except FAILURES as error:
             step.detail = f"{type(error).__name__}: {error}"
             raise

@@ -16,7 +16,8 @@ from ble_agent.session import Session
 from schema.handshake import OpenRequest, PhoneVisit
 from schema.ids import StayId
 from schema.keys import Operation, Role
-from tests.ble_agent.standing import NOW, Randomness, Standing, key_of
+from tests.ble_agent.standing import NOW, Standing, key_of
+from tests.ble_agent.visitor import Randomness
 
 if TYPE_CHECKING:
     from collections.abc import Callable

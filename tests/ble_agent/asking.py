@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.policy import judge
-from ble_agent.world import Bearer, Compartment, Opening, Phase, World
+from ble_agent.policy.world import Bearer, Compartment, Opening, Phase, World
 from schema.handshake import OpenRequest, Request, proof_message
 from schema.ids import KeyId, LockerId, StayId, TokenId, locker_text
 from schema.keys import KeySet, Operation, Role
@@ -15,7 +15,7 @@ from schema.tokens import Claims, issue_token, parse_delegation, parse_token
 from tests.ble_agent.standing import ISSUER, KEYS, NOW, bytes_of, key_of
 
 if TYPE_CHECKING:
-    from ble_agent.verdicts import Permit, Refusal
+    from ble_agent.policy.verdicts import Permit, Refusal
 
 LID = LockerId(bytes_of("lid"))
 STAY = StayId(b"stay0001")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ble_agent.desk import Desk
 from ble_agent.errors import HardwareFailed
 from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
-from ble_agent.identity import commission
-from ble_agent.locker import TABLES, Surroundings, start_locker, stop_locker
 from ble_agent.radio.loopback import LoopbackRadio
+from ble_agent.session.desk import Desk
+from ble_agent.session.locker import TABLES, Surroundings, start_locker, stop_locker
 from ble_agent.store import Store
+from ble_agent.store.identity import commission
 from schema.codes import Code
 from schema.cose import SigningKey
 from schema.envelopes import open_envelope, parse_outer, unseal
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Visitor as Person
-    from ble_agent.locker import Locker
+    from ble_agent.session.locker import Locker
     from ble_agent.store import Moment
     from schema.codec import Value
     from schema.envelopes import Contents

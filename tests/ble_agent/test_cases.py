@@ -10,7 +10,7 @@ import pytest
 
 from ble_agent.clock import ClockState, Quality
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
-from ble_agent.locker import TABLES, Surroundings, start_locker
+from ble_agent.session.locker import TABLES, Surroundings, start_locker
 from ble_agent.store import Store
 from schema.codec import Malformed
 from schema.codes import Code
@@ -29,7 +29,7 @@ from schema.statements import (
 from tests.fakes.scheduler import ManualScheduler
 
 if TYPE_CHECKING:
-    from ble_agent.locker import Locker
+    from ble_agent.session.locker import Locker
 
 VECTORS = json.loads((Path(__file__).parents[2] / "schema/vectors/slk1.json").read_text())
 KEYS = {name: bytes.fromhex(value) for name, value in VECTORS["keys"].items()}

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from ble_agent.world import MAX_PULSES, TAKE_BACK_S
+from ble_agent.policy.world import MAX_PULSES, TAKE_BACK_S
 from schema.codes import Code
 from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, check_chain

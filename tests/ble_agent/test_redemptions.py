@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ble_agent.hardware.simulated import Faults
+from ble_agent.policy.world import MAX_PULSES
 from ble_agent.redemptions import Redemptions
-from ble_agent.world import MAX_PULSES
 from schema.codes import Code
 from schema.ids import StayId
 from schema.keys import Operation, Role

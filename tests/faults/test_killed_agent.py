@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from ble_agent.backends.bumble_central import open_central
 from ble_agent.backends.ether import open_ether
-from ble_agent.locker import TABLES
 from ble_agent.phone.errand import Errand, LockerKeys
 from ble_agent.phone.link import LinkError, open_link
+from ble_agent.session.locker import TABLES
 from ble_agent.store import Store
 from schema.codes import Code, DoorEvent
 from schema.cose import SigningKey

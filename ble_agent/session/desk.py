@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from ble_agent.clock import Cancellable, Scheduler
-    from ble_agent.locker import Locker
     from ble_agent.radio.port import Link, Radio
+    from ble_agent.session.locker import Locker
 
 logger = logging.getLogger(__name__)
 

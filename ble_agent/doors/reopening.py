@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ble_agent.admission import check_storage, find_pending_deposit, is_within
-from ble_agent.verdicts import Refusal
-from ble_agent.world import MAX_PULSES, REOPEN_S, TAKE_BACK_S, Phase
+from ble_agent.policy.admission import check_storage, find_pending_deposit, is_within
+from ble_agent.policy.verdicts import Refusal
+from ble_agent.policy.world import MAX_PULSES, REOPEN_S, TAKE_BACK_S, Phase
 from schema.codes import Code
 from schema.keys import Operation
 
 if TYPE_CHECKING:
-    from ble_agent.world import Opening, World
+    from ble_agent.policy.world import Opening, World
 
 
 def judge_reopening(opening: Opening, world: World) -> Refusal | None:

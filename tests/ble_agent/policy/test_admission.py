@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ble_agent.admission import is_within
-from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import MAX_PULSES, TAKE_BACK_S, Compartment, Phase, World
+from ble_agent.policy.admission import is_within
+from ble_agent.policy.verdicts import Permit, Refusal
+from ble_agent.policy.world import MAX_PULSES, TAKE_BACK_S, Compartment, Phase, World
 from schema.codes import Code
 from schema.ids import StayId
 from schema.keys import Operation, Role

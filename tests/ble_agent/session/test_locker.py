@@ -11,7 +11,7 @@ import pytest
 from ble_agent.clock import Quality
 from ble_agent.errors import StateMissing, StoreFull
 from ble_agent.hardware.simulated import Faults
-from ble_agent.locker import TABLES, BootCause, Surroundings, start_locker
+from ble_agent.session.locker import TABLES, BootCause, Surroundings, start_locker
 from ble_agent.store import Store
 from schema.codes import Code, DoorEvent
 from schema.ids import StayId

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from ble_agent.evidence import Conclusion, conclude_close, conclude_overdue
-from ble_agent.world import Bearer, Opening, Phase
+from ble_agent.policy.evidence import Conclusion, conclude_close, conclude_overdue
+from ble_agent.policy.world import Bearer, Opening, Phase
 from schema.codes import DoorEvent
 from schema.ids import StayId
 from schema.journal import Kind

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ble_agent.admission import ROOM_FOR_DEPOSITS
 from ble_agent.errors import StateError, StoreFull
 from ble_agent.journal import PRUNE_AT_ONCE
+from ble_agent.policy.admission import ROOM_FOR_DEPOSITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

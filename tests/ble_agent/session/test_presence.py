@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ble_agent.presence import REDRAW_S, Presence
+from ble_agent.session.presence import REDRAW_S, Presence
 from schema.codes import Code
 from schema.handshake import OpenRequest
 from schema.ids import StayId

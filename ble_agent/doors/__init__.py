@@ -12,11 +12,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ble_agent.doors.flapping import Flapping
 from ble_agent.errors import HardwareFailed, StateError, StoreFull
-from ble_agent.evidence import Conclusion, conclude_close, conclude_overdue
-from ble_agent.flapping import Flapping
 from ble_agent.hardware.port import Door, Visitor
-from ble_agent.world import OPEN_DETECT_S, Opening, Phase
+from ble_agent.policy.evidence import Conclusion, conclude_close, conclude_overdue
+from ble_agent.policy.world import OPEN_DETECT_S, Opening, Phase
 from schema.codes import DoorEvent
 from schema.journal import FAULT_FLAPPING, Kind
 from schema.keys import Operation
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ble_agent.clock import Cancellable, Scheduler
     from ble_agent.hardware.port import Hardware
     from ble_agent.journal import Journal, Line, Record
+    from ble_agent.policy.verdicts import Permit
     from ble_agent.redemptions import Redemptions
-    from ble_agent.verdicts import Permit
     from schema.codec import Value
 
     Follower = Callable[[DoorEvent, int, Line], None]

@@ -9,9 +9,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ble_agent.admission import Asked, admit
-from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import Bearer
+from ble_agent.policy.admission import Asked, admit
+from ble_agent.policy.verdicts import Permit, Refusal
+from ble_agent.policy.world import Bearer
 from schema.codes import Code
 from schema.cose import Aad, verify
 from schema.handshake import proof_message
@@ -21,7 +21,7 @@ from schema.tokens import parent_hash
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ble_agent.world import World
+    from ble_agent.policy.world import World
     from schema.handshake import Request
     from schema.keys import KeyEntry
     from schema.tokens import Claims, Token

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from ble_agent.carrier import ask, pick, read_statements
+from ble_agent.backends.carrier import ask, pick, read_statements
 from schema.ids import locker_text
 from schema.keys import enrolment_message
 
 if TYPE_CHECKING:
-    from ble_agent.identity import Identity
+    from ble_agent.store.identity import Identity
     from schema.statements import SignedStatement
 
 _ENROL = """

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import MAX_PULSES, TAKE_BACK_S, Compartment, Phase, World
+from ble_agent.policy.verdicts import Permit, Refusal
+from ble_agent.policy.world import MAX_PULSES, TAKE_BACK_S, Compartment, Phase, World
 from schema.codes import Code
 from schema.keys import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ble_agent.world import Bearer
+    from ble_agent.policy.world import Bearer
     from schema.ids import StayId
 
 ROOM_FOR_DEPOSITS = 0.10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ble_agent.hardware.simulated import Faults, Sensing
-from ble_agent.world import MAX_PULSES
+from ble_agent.policy.world import MAX_PULSES
 from schema.codes import Code, DoorEvent
 from schema.ids import StayId
 from schema.journal import FAULT_FLAPPING, Kind

@@ -9,24 +9,24 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from ble_agent import __version__
-from ble_agent import identity as identities
 from ble_agent import journal as journals
 from ble_agent import redemptions as redeeming
 from ble_agent import statements as stating
 from ble_agent.clock import TrustedClock
-from ble_agent.denials import Denials
 from ble_agent.doors import Doors
+from ble_agent.doors.reopening import judge_reopening
 from ble_agent.errors import StoreFull
 from ble_agent.hardware.port import Door
 from ble_agent.journal import Journal, get_number, set_number
+from ble_agent.journal.denials import Denials
+from ble_agent.journal.pruning import Pruning
 from ble_agent.policy import judge
-from ble_agent.presence import Presence
-from ble_agent.pruning import Pruning
+from ble_agent.policy.verdicts import Permit, Refusal
+from ble_agent.policy.world import Phase, World
 from ble_agent.redemptions import Redemptions
-from ble_agent.reopening import judge_reopening
+from ble_agent.session.presence import Presence
 from ble_agent.statements import Statements
-from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import Phase, World
+from ble_agent.store import identity as identities
 from schema.codes import Code
 from schema.handshake import Hello, Report
 from schema.ids import locker_text
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from ble_agent.doors import Follower
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Hardware
-    from ble_agent.identity import Identity
     from ble_agent.journal import Line
+    from ble_agent.policy.world import Compartment
     from ble_agent.store import Store
-    from ble_agent.world import Compartment
+    from ble_agent.store.identity import Identity
     from schema.handshake import Request
     from schema.ids import StayId
     from schema.statements import SignedStatement

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ble_agent.errors import StateMissing, StoreMisused
-from ble_agent.identity import commission, find_identity, get_identity
-from ble_agent.locker import TABLES
+from ble_agent.session.locker import TABLES
 from ble_agent.store import Store
+from ble_agent.store.identity import commission, find_identity, get_identity
 from schema.ids import KeyId
 from schema.keys import Roots
 from schema.noise import x25519_public

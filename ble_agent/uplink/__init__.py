@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ble_agent.carrier import ServiceError
+from ble_agent.backends.carrier import ServiceError
 from schema.envelopes import envelope_size, pack, seal_envelope
 from schema.handshake import MAX_ENVELOPE
 from schema.journal import entry_head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ble_agent.flapping import LIMIT, WINDOW_S, Flapping
+from ble_agent.doors.flapping import LIMIT, WINDOW_S, Flapping
 from schema.journal import Kind
 
 

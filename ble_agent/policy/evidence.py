@@ -10,7 +10,7 @@ from schema.journal import Kind
 from schema.keys import Operation
 
 if TYPE_CHECKING:
-    from ble_agent.world import Opening
+    from ble_agent.policy.world import Opening
     from schema.codec import Value
     from schema.ids import StayId
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ble_agent.world import Bearer
+    from ble_agent.policy.world import Bearer
     from schema.codes import Code
     from schema.ids import StayId
     from schema.keys import Operation

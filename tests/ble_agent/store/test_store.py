@@ -368,7 +368,7 @@ for n in range(1_000_000):
 
 def test_killed_process_has_stored_all_it_reported_and_frees_the_folder(folder: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(folder), NOTES]
-    root = Path(ble_agent.store.__file__).parents[1]
+    root = Path(ble_agent.store.__file__).parents[2]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root) as writer:
         assert writer.stdout is not None
         for _ in range(600):

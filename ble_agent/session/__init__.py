@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ble_agent.policy.verdicts import Refusal
 from ble_agent.radio.port import Refused
 from ble_agent.uplink import Sender, take_for_phone
-from ble_agent.verdicts import Refusal
 from schema.codec import Malformed
 from schema.codes import Code
 from schema.gatt import AttError, result_value
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ble_agent.journal import Line
-    from ble_agent.locker import Decision, Locker
+    from ble_agent.session.locker import Decision, Locker
     from schema.codes import DoorEvent
     from schema.handshake import PhoneFrame
 

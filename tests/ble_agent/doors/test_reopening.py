@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ble_agent.world import MAX_PULSES
+from ble_agent.policy.world import MAX_PULSES
 from schema.codes import Code, DoorEvent
 from schema.ids import StayId
 from schema.journal import Kind

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ble_agent.desk import IDLE_S, MAX_PHONES, UNPROVEN_S
 from ble_agent.radio.port import RadioLost, Refused
+from ble_agent.session.desk import IDLE_S, MAX_PHONES, UNPROVEN_S
 from schema.codec import encode
 from schema.codes import Code, DoorEvent
 from schema.gatt import AttError

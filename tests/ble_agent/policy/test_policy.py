@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ble_agent.policy import TOLERANCE_S
-from ble_agent.verdicts import Permit, Refusal
-from ble_agent.world import Revoked
+from ble_agent.policy.verdicts import Permit, Refusal
+from ble_agent.policy.world import Revoked
 from schema.codec import encode
 from schema.codes import Code
 from schema.cose import Aad, sign_object
