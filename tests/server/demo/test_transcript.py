@@ -38,7 +38,8 @@ def test_verified_step_is_told_with_what_was_found() -> None:
     [
         (Unverified("the door told nothing"), "the door told nothing"),
         (KeyError("parcel"), "KeyError: 'parcel'"),
-        (KeyboardInterrupt(), "what was found"),
+        (KeyboardInterrupt(), "interrupted"),
+        (SystemExit(143), "interrupted"),
     ],
 )
 def test_failed_step_ends_the_story_and_says_why(error: BaseException, detail: str) -> None:
