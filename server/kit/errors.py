@@ -28,7 +28,7 @@ class SettingsError(ServerError):
 
 
 class KeyringError(ServerError):
-    """A key file is damaged, readable by others, or holds no key that is valid now."""
+    """A key file is damaged or readable by others, or a key is used for what it is not made for."""
 
 
 class DatabaseError(ServerError):

@@ -24,7 +24,7 @@ from schema.noise import x25519_public
 from server.kit.errors import KeyringError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from server.kit.clock import Clock
@@ -55,8 +55,19 @@ LIVES = {
     Purpose.CODES: timedelta(days=45),
 }
 
-RENEWED_BY_ITSELF = {Purpose.ACCESS: timedelta(days=15), Purpose.CODES: timedelta(days=15)}
-"""Purposes that concern nobody else: a new key is made when the newest has this much left."""
+OVERLAPS = {
+    # Time for a root to sign the key set that holds both, and for phones to carry it to lockers.
+    Purpose.ISSUER: timedelta(days=15),
+    # A locker that nobody has visited for so long still seals to a key that we can read with.
+    Purpose.SEAL: timedelta(days=365),
+    Purpose.ACCESS: timedelta(days=15),
+    Purpose.CODES: timedelta(days=15),
+}
+"""A new key is made when the newest has this much left, and stands beside it for as long.
+
+A new key that lockers must learn is in the next draft of a key set, and signs nothing before a
+root has signed that.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +105,7 @@ class Keyring(Protocol):
     """Gives private keys to those that sign, unseal or derive."""
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        """The keys alive now, newest first, at least one; KeyringError if all have died."""
+        """The keys alive now, newest first, at least one: a new one is made in time."""
 
     def rotate(self, purpose: Purpose) -> PrivateKey:
         """A new key beside those that are alive; it is the newest from now on."""
@@ -103,6 +114,12 @@ class Keyring(Protocol):
 def current_key(keyring: Keyring, purpose: Purpose) -> PrivateKey:
     """The key to sign with now: the newest that is alive."""
     return keyring.list_keys(purpose)[0]
+
+
+def is_renewal_due(alive: Iterable[PrivateKey], purpose: Purpose, *, now: datetime) -> bool:
+    """Whether none of the living keys lasts beyond the overlap, so that a new one is needed."""
+    latest = max((key.expires_at for key in alive), default=now)
+    return latest - now <= OVERLAPS[purpose]
 
 
 def derive(key: PrivateKey, *parts: bytes) -> bytes:
@@ -125,18 +142,12 @@ class FileKeyring:
         self._seen: tuple[int, tuple[PrivateKey, ...]] | None = None
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        """The keys alive now, newest first; a first one is made where none ever was."""
+        """The keys alive now, newest first; a new one is made where none has enough time left."""
         if self._wants_new(purpose):
             with self._locked():
                 if self._wants_new(purpose):
                     self._make(purpose)
-        alive = self._alive(purpose)
-        if not alive:
-            message = (
-                f"every {purpose} key has expired; make a new one and have a root sign the key set"
-            )
-            raise KeyringError(message)
-        return alive
+        return self._alive(purpose)
 
     def rotate(self, purpose: Purpose) -> PrivateKey:
         """A new key beside those that are alive; it is the newest from now on."""
@@ -149,14 +160,11 @@ class FileKeyring:
         return tuple(sorted(alive, key=lambda key: (key.not_before, key.kid), reverse=True))
 
     def _wants_new(self, purpose: Purpose) -> bool:
-        margin = RENEWED_BY_ITSELF.get(purpose)
-        if margin is None:
-            return not any(key.purpose is purpose for key in self._all())
-        latest = max((key.expires_at for key in self._alive(purpose)), default=None)
-        return latest is None or latest - self._clock.now() <= margin
+        return is_renewal_due(self._alive(purpose), purpose, now=self._clock.now())
 
     def _make(self, purpose: Purpose) -> PrivateKey:
-        taken = {key.kid for key in self._all() if key.purpose is purpose}
+        # A key set names keys of two purposes by their ids, so these differ across all.
+        taken = {key.kid for key in self._all()}
         kid = KeyId(self._randomness.take(KEY_ID_SIZE))
         while kid in taken:
             kid = KeyId(self._randomness.take(KEY_ID_SIZE))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from schema.ids import KeyId
 from server.kit.ids import uuid7
-from server.kit.keyring import LIVES, PrivateKey, Purpose
+from server.kit.keyring import LIVES, PrivateKey, Purpose, is_renewal_due
 
 if TYPE_CHECKING:
     import uuid
@@ -63,10 +63,9 @@ class DerivedKeyring:
         self._keys: dict[Purpose, list[PrivateKey]] = {}
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        if not any(key.is_alive_at(self._clock.now()) for key in self._keys.get(purpose, [])):
+        if is_renewal_due(self._alive(purpose), purpose, now=self._clock.now()):
             self.rotate(purpose)
-        alive = [key for key in self._keys[purpose] if key.is_alive_at(self._clock.now())]
-        return tuple(reversed(alive))
+        return tuple(reversed(self._alive(purpose)))
 
     def rotate(self, purpose: Purpose) -> PrivateKey:
         keys = self._keys.setdefault(purpose, [])
@@ -75,3 +74,7 @@ class DerivedKeyring:
         key = PrivateKey(purpose, KeyId(seed[-2:]), seed, now, now + LIVES[purpose])
         keys.append(key)
         return key
+
+    def _alive(self, purpose: Purpose) -> list[PrivateKey]:
+        now = self._clock.now()
+        return [key for key in self._keys.get(purpose, []) if key.is_alive_at(now)]

@@ -9,8 +9,9 @@ import pytest
 from nacl.public import PrivateKey as BoxKey
 
 from schema.cose import verify
+from schema.ids import KEY_ID_SIZE
 from server.kit.errors import KeyringError
-from server.kit.keyring import LIVES, FileKeyring, Purpose, current_key, derive
+from server.kit.keyring import LIVES, OVERLAPS, FileKeyring, Purpose, current_key, derive
 from tests.fakes.sources import DerivedKeyring, MovableClock, SeededRandomness
 
 if TYPE_CHECKING:
@@ -88,24 +89,47 @@ def test_a_rotation_is_seen_by_another_process(folder: Path, clock: MovableClock
     assert current_key(one, Purpose.ISSUER) == new
 
 
-def test_an_issuer_key_is_not_replaced_behind_the_roots_backs(
+@pytest.mark.parametrize("purpose", Purpose)
+def test_a_key_is_renewed_before_it_dies_and_both_live_for_the_overlap(
+    folder: Path, clock: MovableClock, purpose: Purpose
+) -> None:
+    keyring = keyring_of(folder, clock)
+    old = current_key(keyring, purpose)
+    clock.move(days=(LIVES[purpose] - OVERLAPS[purpose]).days - 1)
+    assert keyring.list_keys(purpose) == (old,)
+    clock.move(days=1)
+    new = current_key(keyring, purpose)
+    assert keyring.list_keys(purpose) == (new, old)
+    clock.move(days=OVERLAPS[purpose].days)
+    assert old not in keyring.list_keys(purpose)
+    assert new in keyring.list_keys(purpose)
+
+
+def test_a_server_that_slept_through_the_life_of_its_keys_makes_new_ones(
     folder: Path, clock: MovableClock
 ) -> None:
     keyring = keyring_of(folder, clock)
-    current_key(keyring, Purpose.ISSUER)
+    old = current_key(keyring, Purpose.ISSUER)
     clock.move(days=45)
-    with pytest.raises(KeyringError, match="have a root sign"):
-        keyring.list_keys(Purpose.ISSUER)
+    assert old not in keyring.list_keys(Purpose.ISSUER)
 
 
-def test_a_key_of_our_own_is_renewed_before_it_dies(folder: Path, clock: MovableClock) -> None:
-    keyring = keyring_of(folder, clock)
-    old = current_key(keyring, Purpose.ACCESS)
-    clock.move(days=29)
-    assert current_key(keyring, Purpose.ACCESS) == old
-    clock.move(days=1)
-    new = current_key(keyring, Purpose.ACCESS)
-    assert keyring.list_keys(Purpose.ACCESS) == (new, old)
+def test_ids_of_keys_in_one_key_set_differ(folder: Path, clock: MovableClock) -> None:
+    keyring = FileKeyring(folder, clock=clock, randomness=Stubborn())
+    ids = {current_key(keyring, purpose).kid for purpose in (Purpose.ISSUER, Purpose.SEAL)}
+    assert len(ids) == 2
+
+
+class Stubborn:
+    """Gives every key id twice before it changes its mind."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def take(self, size: int) -> bytes:
+        if size == KEY_ID_SIZE:
+            self._asked += 1
+        return bytes([(self._asked - 1) // 2]) * size
 
 
 def test_a_half_written_key_is_no_key(folder: Path, clock: MovableClock) -> None:
