@@ -45,6 +45,9 @@ LOOK_S = 1
 SWEEP_S = 60
 """How often what time does is done: reservations and parcels run out, lockers fall silent."""
 
+WATCH_S = 3_600
+"""How often the log warns of keys that end soon: somebody has two weeks to hear it."""
+
 LETTERS_FOLDER = "letters"
 """Where letters lie, in the state folder, that no provider carries."""
 
@@ -181,8 +184,15 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def expire_parcels() -> None:
         await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
 
-    jobs = (end_reservations, note_silence, expire_parcels, _access_jobs(shop).expire_grants)
-    return [Timer(job.__name__, job, SWEEP_S) for job in jobs]
+    async def watch_keys() -> None:
+        await access.watch_keys()
+
+    access = _access_jobs(shop)
+    jobs = (end_reservations, note_silence, expire_parcels, access.expire_grants)
+    return [
+        *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
+        Timer("watch_keys", watch_keys, WATCH_S),
+    ]
 
 
 def _access_jobs(shop: Shop) -> AccessJobs:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING
 
+from schema.ids import EVERY_LOCKER
 from server.access.service.bundles import Tools, ensure_recipient_grant, find_open_stay
 from server.access.service.grants import EXPIRED_AT_ONCE, expire_grants, on_parcel_expired
 from server.access.service.revocations import revoke_device
+from server.access.service.statements import find_signer
 from server.kit import outbox
+from server.kit.errors import Refusal
+from server.kit.keyring import OVERLAPS, Purpose
 from server.kit.outbox import Dead, Done, Outcome
 from server.parcels import queries as parcels
 from server.parcels.states import ParcelState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from server.kit.clock import Clock
     from server.kit.db import Database
     from server.kit.ids import Ids, Randomness
     from server.kit.keyring import Keyring
     from server.kit.outbox import Lease
+
+logger = logging.getLogger(__name__)
 
 GRANT_READY = "grant.ready"
 """Tells the notices that the recipient can fetch a token: subject is the parcel."""
@@ -88,6 +97,22 @@ class AccessJobs:
         async with self._database.write() as session:
             await revoke_device(session, held.subject, keyring=self._keyring, now=self._clock.now())
         return Done()
+
+    async def watch_keys(self) -> datetime | None:
+        """Warns while what lockers can learn of our keys ends soon; until when all can be signed.
+
+        Only a root can help, so whoever runs the machine must hear of it in time.
+        """
+        now = self._clock.now()
+        async with self._database.read() as session:
+            signer = await find_signer(session, EVERY_LOCKER, keyring=self._keyring, now=now)
+        ends_at = None if isinstance(signer, Refusal) else signer.ends_at
+        if ends_at is None or ends_at - now <= OVERLAPS[Purpose.ISSUER]:
+            logger.warning(
+                "no key of ours can sign for lockers after %s: have a root sign `keySetDraft`",
+                ends_at or now,
+            )
+        return ends_at
 
     def _tools(self) -> Tools:
         return Tools(self._keyring, self._ids, self._randomness, self._clock.now())

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import strawberry
 from strawberry.scalars import Base64
 
 from schema.journal import Kind
+from server.kit.clock import instant_of
 from server.kit.graph import described
 from server.ledger import tables
-
-LAST_INSTANT_S = 253_402_300_799
-"""The end of the year 9999, beyond which no client can read a time."""
 
 described(
     Kind,
@@ -68,7 +66,7 @@ def as_entry(row: tables.JournalEntry) -> JournalEntry:
     return JournalEntry(
         seq=row.seq,
         kind=Kind(row.kind) if known else None,
-        at=datetime.fromtimestamp(min(row.t, LAST_INSTANT_S), UTC),
+        at=instant_of(row.t),
         clock_quality=row.clockq,
         bytes=Base64(row.raw),
         head=Base64(row.head),

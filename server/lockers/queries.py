@@ -170,9 +170,9 @@ async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None
     return (await session.exec(statement)).first()
 
 
-async def get_key_set(session: Session, seq: int) -> SignedKeySet:
-    """The key set of this number, whoever it is for; it must be there."""
-    return (await session.exec(select(SignedKeySet).where(SignedKeySet.seq == seq))).one()
+async def find_key_set(session: Session, seq: int) -> SignedKeySet | None:
+    """The key set of this number, whoever it is for."""
+    return (await session.exec(select(SignedKeySet).where(SignedKeySet.seq == seq))).first()
 
 
 async def insert_key_set(session: Session, row: SignedKeySet) -> bool:

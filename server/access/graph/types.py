@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -11,6 +11,7 @@ from strawberry.scalars import Base64
 from schema.statements import StatementType
 from server.access.rules import Action, GrantState
 from server.access.service.revocations import find_grant
+from server.kit.clock import instant_of
 from server.kit.graph import Context, Node, NodeLoader, described, global_id
 from server.parcels.place import DoorPlace, place_in_words
 
@@ -103,7 +104,7 @@ def as_grant(row: tables.Grant) -> Grant:
 
 def as_token(issued: Issued) -> UnlockToken:
     """The token as GraphQL tells it."""
-    return UnlockToken(bytes=Base64(issued.raw), expires_at=datetime.fromtimestamp(issued.exp, UTC))
+    return UnlockToken(bytes=Base64(issued.raw), expires_at=instant_of(issued.exp))
 
 
 def words_for(place: Place) -> str:

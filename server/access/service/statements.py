@@ -6,7 +6,7 @@ Whoever hands them out carries them; a locker takes only what is newer than what
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
@@ -25,6 +25,7 @@ from server.access import queries, signing
 from server.access.rules import Revoked, list_revocations
 from server.access.tables import SignedStatement
 from server.kit.auth import Actor, deny
+from server.kit.clock import instant_of
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, Purpose
 from server.ledger import service as ledger
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from schema.keys import KeySet
     from server.access.signing import Issuer
     from server.kit.db import Session
+    from server.lockers.tables import Locker
 
 REVOKED_AT_ONCE = 200
 """Revoked tokens looked at for one list; beyond 40 the oldest issue is raised anyway."""
@@ -72,6 +74,11 @@ class Signer:
     trusted: KeySet
     key_set: Carried
 
+    @property
+    def ends_at(self) -> datetime:
+        """When the key dies."""
+        return instant_of(self.issuer.rights.exp)
+
 
 async def find_signer(
     session: Session, lid: LockerId, *, keyring: Keyring, now: datetime
@@ -85,6 +92,23 @@ async def find_signer(
     if issuer is None:
         return _NO_KEY_SET
     return Signer(lid, issuer, trusted, Carried(StatementType.KEY_SET, row.seq, row.statement))
+
+
+async def find_familiar_signer(
+    session: Session, locker: Locker, *, keyring: Keyring, now: datetime
+) -> Signer | Refusal:
+    """As `find_signer`, but by a key that the locker has reported to know while one lives.
+
+    For what is asked for at the door: the key set that the phone took along may be an older one.
+    """
+    newest = await find_signer(session, LockerId(locker.lid), keyring=keyring, now=now)
+    applied = await keysets.find_key_set_by_seq(session, locker.key_set_seq)
+    if isinstance(newest, Refusal) or applied is None:
+        return newest
+    known = keysets.keys_of(applied)
+    familiar = [key for key in keyring.list_keys(Purpose.ISSUER) if known.find_signer(key.kid)]
+    issuer = signing.find_issuer(familiar, newest.trusted, now=signing.unix_s(now))
+    return newest if issuer is None else replace(newest, issuer=issuer)
 
 
 async def list_statements(session: Session, signer: Signer, *, now: datetime) -> list[Carried]:
@@ -168,7 +192,7 @@ async def sign_time(
         locker = await find_locker_by_lid(session, which)
     if locker is None:
         return Refusal(ProblemCode.NOT_FOUND, field="lockerId")
-    signer = await find_signer(session, LockerId(locker.lid), keyring=keyring, now=now)
+    signer = await find_familiar_signer(session, locker, keyring=keyring, now=now)
     if isinstance(signer, Refusal):
         return signer
     raw = signing.make_time(signer.issuer, signer.lid, now=signing.unix_s(now), nonce=nonce)

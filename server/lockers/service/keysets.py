@@ -5,7 +5,7 @@ The roots' private keys are never here; what they sign is brought in and verifie
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from schema.codec import Malformed
@@ -14,6 +14,7 @@ from schema.ids import EVERY_LOCKER, KeyId, LockerId
 from schema.keys import MAX_KEYS, KeyEntry, KeySet, Operation, Roots
 from schema.statements import KeySetStatement, StatementType, parse_statement
 from server.kit.auth import Actor, Permission, Scope, deny
+from server.kit.clock import LAST_INSTANT_S, instant_of
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, PrivateKey, Purpose
 from server.lockers import queries
@@ -21,6 +22,7 @@ from server.lockers.tables import SignedKeySet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from server.kit.db import Session
     from server.kit.ids import Ids
@@ -30,9 +32,6 @@ ISSUER_ACTIONS = Operation.OPEN | Operation.DEPOSIT | Operation.INSPECT | Operat
 
 ISSUER_MAX_TTL = timedelta(days=7)
 """Longest life of a token of the online issuer (PROTOCOL 2)."""
-
-LAST_INSTANT_S = 253_402_300_799
-"""The end of the year 9999, beyond which no database keeps a time."""
 
 
 def roots_of(root_keys: Iterable[bytes]) -> Roots:
@@ -96,18 +95,24 @@ async def add_key_set(
         received_at=now,
         audience=body.lid,
         seq=body.seq,
-        issued_at=datetime.fromtimestamp(body.iat, UTC),
+        issued_at=instant_of(body.iat),
         statement=statement,
     )
     await queries.insert_key_set(session, row)
-    kept = await queries.get_key_set(session, body.seq)
-    is_same = kept.statement == statement
-    return kept if is_same else Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")
+    kept = await queries.find_key_set(session, body.seq)
+    if kept is None or kept.statement != statement:
+        return Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")
+    return kept
 
 
 async def find_key_set(session: Session, lid: LockerId) -> SignedKeySet | None:
     """The newest key set for this locker, its own or everybody's."""
     return await queries.find_newest_key_set(session, lid)
+
+
+async def find_key_set_by_seq(session: Session, seq: int) -> SignedKeySet | None:
+    """The key set of this number, if it was ever handed in here."""
+    return await queries.find_key_set(session, seq)
 
 
 async def next_key_set_seq(session: Session) -> int:

@@ -17,7 +17,7 @@ from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel, Stay
 from tests.fakes.journals import stay_of
 from tests.fakes.sources import START
-from tests.fakes.town import Town, key_of
+from tests.fakes.town import Town, key_of, publish_key_set
 
 if TYPE_CHECKING:
     import uuid
@@ -150,3 +150,25 @@ async def test_removed_phone_without_tokens_is_nothing_to_tell(
 ) -> None:
     assert await jobs.on_device_removed(lease("device", key_of("recipient phone"))) == Done()
     assert await events(database) == []
+
+
+async def test_keys_that_end_soon_are_told_to_whoever_reads_the_log(
+    database: Database,
+    town: Town,
+    jobs: AccessJobs,
+    keyring: DerivedKeyring,
+    ids: CountedIds,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await jobs.watch_keys() == START + timedelta(days=45)
+    assert not caplog.messages
+    clock.move(days=30)
+    assert await jobs.watch_keys() == START + timedelta(days=45)
+    assert ["keySetDraft" in told for told in caplog.messages] == [True]
+    async with database.write() as session:
+        await publish_key_set(session, keyring=keyring, ids=ids, now=clock.now())
+    assert await jobs.watch_keys() == clock.now() + timedelta(days=45)
+    clock.move(days=46)
+    assert await jobs.watch_keys() is None
+    assert len(caplog.messages) == 2

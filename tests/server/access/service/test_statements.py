@@ -22,10 +22,12 @@ from server.kit.auth import ANONYMOUS
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
+from server.lockers.service import facts as lockers
 from tests.fakes.sources import START
 from tests.fakes.town import Town, key_of, publish_key_set
 
 if TYPE_CHECKING:
+    from schema.ids import KeyId
     from server.kit.db import Database, Session
     from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
 
@@ -179,6 +181,51 @@ async def test_time_is_bound_to_the_nonce(
     assert isinstance(signed, Carried)
     body = parse_statement(StatementType.TIME, signed.raw).body
     assert body == Time(town.machine.lid, int(START.timestamp()), NONCE)
+
+
+async def test_time_at_the_door_is_signed_by_a_key_that_the_locker_knows(
+    database: Database,
+    town: Town,
+    keyring: DerivedKeyring,
+    ids: CountedIds,
+    clock: MovableClock,
+) -> None:
+    async def signers() -> tuple[KeyId | None, KeyId]:
+        """Key ids of the time at the door, and of what is taken along."""
+        async with database.read() as session:
+            at_door = await statements.sign_time(
+                session,
+                town.courier,
+                which=town.locker_id,
+                nonce=NONCE,
+                keyring=keyring,
+                now=clock.now(),
+            )
+            ahead = await statements.find_signer(
+                session, town.machine.lid, keyring=keyring, now=clock.now()
+            )
+        assert isinstance(at_door, Carried)
+        assert isinstance(ahead, Signer)
+        return parse_statement(StatementType.TIME, at_door.raw).signed.kid, ahead.issuer.kid
+
+    async def hear_of_key_set(seq: int) -> None:
+        async with database.write() as session:
+            await lockers.on_statement_applied(
+                session, town.locker_id, kind=StatementType.KEY_SET, seq=seq
+            )
+
+    await hear_of_key_set(1)
+    clock.move(days=31)
+    new, old = keyring.list_keys(Purpose.ISSUER)
+    assert await signers() == (old.kid, old.kid)  # no root has signed the new one
+    async with database.write() as session:
+        await publish_key_set(session, keyring=keyring, ids=ids, now=clock.now())
+    assert await signers() == (old.kid, new.kid)
+    await hear_of_key_set(2)
+    assert await signers() == (new.kid, new.kid)
+    await hear_of_key_set(1)
+    clock.move(days=14)
+    assert await signers() == (new.kid, new.kid)  # the old one has died
 
 
 @pytest.mark.parametrize(
