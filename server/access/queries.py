@@ -158,15 +158,16 @@ async def revoke_device_tokens(
 
 
 async def list_revoked(
-    session: AsyncSession, lid: LockerId, *, now_s: int, limit: int
+    session: AsyncSession, lid: LockerId, *, issued_since: int, now_s: int, limit: int
 ) -> Sequence[IssuedToken]:
-    """Revoked tokens of the locker that are not over yet, the longest living first."""
+    """Revoked tokens of the locker issued since then and not over yet, longest living first."""
     query = (
         select(IssuedToken)
         .where(
             IssuedToken.lid == lid,
             col(IssuedToken.revoked_at).is_not(None),
             IssuedToken.exp >= now_s,
+            IssuedToken.iat >= issued_since,
         )
         .order_by(col(IssuedToken.exp).desc(), col(IssuedToken.cti))
         .limit(limit)

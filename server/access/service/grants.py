@@ -18,7 +18,7 @@ from server.access.rules import (
     is_fresh_enough,
     on_the_wire,
 )
-from server.access.service.statements import find_revocation_seq
+from server.access.service.statements import find_revocations
 from server.access.tables import Grant, IssuedToken
 from server.kit.errors import Refusal
 
@@ -103,22 +103,25 @@ async def issue_token(
 ) -> Issued | Refusal:
     """A token for the grant, bound to the device and good until `end` at the latest.
 
-    The one handed out before is given again while at least half of its life is left and nothing
-    about it changed. WRONG_STATE when the grant is over or nothing of its time is left.
+    The one handed out before is given again while at least half of its life is left, nothing about
+    it changed and its locker has not been told to refuse all of its age. WRONG_STATE when the grant
+    is over or nothing of its time is left.
     """
     now_s = signing.unix_s(now)
     wanted = fit_span(now_s, signing.unix_s(end), signer.issuer.rights)
     if grant.state is not GrantState.ACTIVE or wanted is None:
         return Refusal(ProblemCode.WRONG_STATE, "The time for this is over.")
-    operation, role = on_the_wire(grant.action)
+    revocations = await find_revocations(session, signer.lid)
     former = await queries.find_newest_token(session, grant_id=grant.id, device_id=holder.device_id)
     if (
         former is not None
         and former.kid == signer.issuer.kid
         and former.comps == list(comps)
+        and (revocations is None or former.iat >= revocations.min_iat)
         and is_fresh_enough(exp=former.exp, wanted=wanted.exp, now=now_s)
     ):
         return Issued(former.raw, former.exp)
+    operation, role = on_the_wire(grant.action)
     terms = signing.TokenTerms(
         cti=TokenId(randomness.take(ID_SIZE)),
         holder=holder.public_key,
@@ -128,7 +131,7 @@ async def issue_token(
         span=wanted,
         comps=comps,
         depth=DEPTH if grant.action is Action.OPEN else 0,
-        minrev=await find_revocation_seq(session, signer.lid),
+        minrev=0 if revocations is None else revocations.seq,
     )
     raw = signing.make_token(signer.issuer, signer.lid, terms)
     token = IssuedToken(

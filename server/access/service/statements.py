@@ -144,12 +144,12 @@ async def ensure_revocations(session: Session, signer: Signer, *, now: datetime)
     """The list that counts at the locker, made anew where the newest says too little or its signer
     is gone; None while nothing was ever revoked there.
     """
-    former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
-    revoked = await _list_revoked(session, signer.lid, now=now)
+    former = await find_revocations(session, signer.lid)
+    revoked = await _list_revoked(session, signer.lid, former, now=now)
     if former is None and not revoked:
         return None
     valid = await _find_valid(session, signer, StatementType.REVOCATIONS)
-    if former is None or valid is None or _says_too_little(_revocations_of(former), revoked):
+    if former is None or valid is None or _says_too_little(former, revoked):
         return await publish_revocations(session, signer, now=now)
     return valid
 
@@ -157,10 +157,10 @@ async def ensure_revocations(session: Session, signer: Signer, *, now: datetime)
 async def publish_revocations(session: Session, signer: Signer, *, now: datetime) -> Carried:
     """A new list of everything revoked at the locker, with the next number."""
     now_s = signing.unix_s(now)
-    former = await queries.find_statement(session, StatementType.REVOCATIONS, signer.lid)
+    former = await find_revocations(session, signer.lid)
     listed = list_revocations(
-        await _list_revoked(session, signer.lid, now=now),
-        min_iat=0 if former is None else _revocations_of(former).min_iat,
+        await _list_revoked(session, signer.lid, former, now=now),
+        min_iat=0 if former is None else former.min_iat,
         now=now_s,
     )
     seq = await queries.draw_seq(session, StatementType.REVOCATIONS)
@@ -199,10 +199,10 @@ async def sign_time(
     return Carried(StatementType.TIME, None, raw)
 
 
-async def find_revocation_seq(session: Session, lid: LockerId) -> int:
-    """The number of the newest list of revocations for the locker, 0 without one."""
+async def find_revocations(session: Session, lid: LockerId) -> Revocations | None:
+    """What the newest list of revocations for the locker says; None without one."""
     row = await queries.find_statement(session, StatementType.REVOCATIONS, lid)
-    return 0 if row is None else row.seq
+    return None if row is None else _revocations_of(row)
 
 
 async def _publish_configuration(session: Session, signer: Signer, *, now: datetime) -> Carried:
@@ -242,16 +242,24 @@ async def _find_valid(session: Session, signer: Signer, kind: StatementType) -> 
     return Carried(kind, row.seq, row.raw)
 
 
-async def _list_revoked(session: Session, lid: LockerId, *, now: datetime) -> list[Revoked]:
-    now_s = signing.unix_s(now)
-    rows = await queries.list_revoked(session, lid, now_s=now_s, limit=REVOKED_AT_ONCE)
+async def _list_revoked(
+    session: Session, lid: LockerId, former: Revocations | None, *, now: datetime
+) -> list[Revoked]:
+    """Revoked tokens that the former list's `min_iat` does not cover anyway."""
+    rows = await queries.list_revoked(
+        session,
+        lid,
+        issued_since=0 if former is None else former.min_iat,
+        now_s=signing.unix_s(now),
+        limit=REVOKED_AT_ONCE,
+    )
     return [Revoked(one.cti, one.iat, one.exp) for one in rows]
 
 
 def _says_too_little(listed: Revocations, revoked: list[Revoked]) -> bool:
-    """Whether a token was revoked that the list does not hold and its `min_iat` does not cover."""
-    held = {entry for entry, _ in listed.entries}
-    return any(one.id not in held and one.iat >= listed.min_iat for one in revoked)
+    """Whether a token was revoked that the list does not hold."""
+    listed_ids = {entry for entry, _ in listed.entries}
+    return any(one.id not in listed_ids for one in revoked)
 
 
 def _revocations_of(row: SignedStatement) -> Revocations:

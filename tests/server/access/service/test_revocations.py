@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,10 +22,11 @@ from server.access.service.grants import (
     on_stay_ended,
 )
 from server.access.service.revocations import Withdrawn, revoke_device, revoke_grant
-from server.access.service.statements import Signer, find_signer
+from server.access.service.statements import REVOKED_AT_ONCE, Signer, find_signer
 from server.access.tables import Grant
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
+from server.parcels.tables import Parcel
 from server.people.roles import Role
 from tests.fakes.journals import stay_of
 from tests.fakes.sources import START, SeededRandomness
@@ -46,12 +48,14 @@ async def issue(
     *,
     action: Action = Action.OPEN,
     phones: int = 1,
+    now: datetime = START,
 ) -> list[bytes]:
     """A grant with a token for each of some phones of its holder; the tokens' ids."""
     who = "recipient" if action is Action.OPEN else "courier"
-    randomness = SeededRandomness(action)
+    randomness = SeededRandomness(f"{action} {now}")
     async with database.write() as session:
-        await town.add_parcel(session)
+        if await session.get(Parcel, key_of("parcel")) is None:
+            await town.add_parcel(session)
         terms = GrantTerms(
             action=action,
             parcel_id=key_of("parcel"),
@@ -60,8 +64,8 @@ async def issue(
             compartment=None,
             holder_id=key_of(who),
         )
-        grant = await issue_grant(session, terms, grant_id=key_of(action.lower()), now=START)
-        signer = await find_signer(session, town.machine.lid, keyring=keyring, now=START)
+        grant = await issue_grant(session, terms, grant_id=key_of(action.lower()), now=now)
+        signer = await find_signer(session, town.machine.lid, keyring=keyring, now=now)
         assert isinstance(signer, Signer)
         ctis = []
         for number in range(phones):
@@ -73,7 +77,7 @@ async def issue(
                 end=START.replace(hour=20),
                 comps=(),
                 randomness=randomness,
-                now=START,
+                now=now,
             )
             assert isinstance(token, Issued)
             ctis.append(bytes(parse_token(token.raw).claims.cti))
@@ -81,10 +85,14 @@ async def issue(
 
 
 async def revoke(
-    database: Database, actor: Actor, keyring: DerivedKeyring, grant: uuid.UUID = OPEN_ID
+    database: Database,
+    actor: Actor,
+    keyring: DerivedKeyring,
+    grant: uuid.UUID = OPEN_ID,
+    now: datetime = START,
 ) -> Withdrawn | Refusal:
     async with database.write() as session:
-        return await revoke_grant(session, actor, grant_id=grant, keyring=keyring, now=START)
+        return await revoke_grant(session, actor, grant_id=grant, keyring=keyring, now=now)
 
 
 async def list_of(outcome: Withdrawn | Refusal) -> Revocations:
@@ -130,6 +138,32 @@ async def test_list_never_grows_beyond_what_a_locker_takes(
     body = await list_of(await revoke(database, town.recipient, keyring))
     assert len(body.entries) <= 40
     assert body.min_iat == int(START.timestamp())
+
+
+async def test_token_that_died_with_an_overflow_is_not_given_again(
+    database: Database, town: Town, keyring: DerivedKeyring
+) -> None:
+    before = await issue(database, town, keyring, action=Action.DEPOSIT)
+    later, soon = START + timedelta(seconds=60), START + timedelta(seconds=90)
+    assert await issue(database, town, keyring, action=Action.DEPOSIT, now=later) == before
+    await issue(database, town, keyring, phones=41)
+    body = await list_of(await revoke(database, town.recipient, keyring, now=later))
+    assert body.min_iat == int(later.timestamp())
+    after = await issue(database, town, keyring, action=Action.DEPOSIT, now=soon)
+    assert after != before
+    assert await issue(database, town, keyring, action=Action.DEPOSIT, now=soon) == after
+
+
+async def test_what_is_revoked_after_an_overflow_is_listed_however_much_was_before(
+    database: Database, town: Town, keyring: DerivedKeyring
+) -> None:
+    later, soon = START + timedelta(seconds=60), START + timedelta(seconds=90)
+    await issue(database, town, keyring, phones=REVOKED_AT_ONCE)
+    await revoke(database, town.recipient, keyring, now=later)
+    [cti] = await issue(database, town, keyring, action=Action.DEPOSIT, now=soon)
+    actor = town.actor("boss", Role.CARRIER_ADMIN)
+    body = await list_of(await revoke(database, actor, keyring, DEPOSIT_ID, now=soon))
+    assert [entry for entry, _ in body.entries] == [cti]
 
 
 @pytest.mark.parametrize(
