@@ -26,12 +26,12 @@ from ble_agent.phone.bundles import (
 )
 from ble_agent.phone.door import replay, visit_door
 from ble_agent.phone.wallet import Wallet
+from schema.codec import Malformed
 from schema.statements import time_nonce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ble_agent.phone.bundles import Pass
     from ble_agent.phone.errand import TimeSource
 
 FIND_S = 20.0
@@ -53,7 +53,7 @@ class Phone:
             raise AgentError("name the server: --server https://host")
         return Account(self.url, self.wallet.key)
 
-    def time_source(self, found: Pass, locker_id: str) -> TimeSource | None:
+    def time_source(self, locker_id: str) -> TimeSource | None:
         """How to bring the time to a locker that lost it: only while a server is named."""
         if self.url is None:
             return None
@@ -65,7 +65,6 @@ class Phone:
             except ServiceError:
                 return None  # the door may do without; the locker says so if it may not
 
-        del found
         return find_time
 
 
@@ -90,12 +89,7 @@ async def show_parcels(phone: Phone, options: argparse.Namespace) -> dict[str, A
 
 async def ask_anything(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Send one operation to the API in the account's name; its problems are part of the answer."""
-    try:
-        variables = json.loads(options.variables)
-    except ValueError as error:
-        raise AgentError("--variables must be a JSON object") from error
-    if not isinstance(variables, dict):
-        raise AgentError("--variables must be a JSON object")
+    variables = _parse("--variables", options.variables)
     return {"data": await phone.account().ask(options.document, variables)}
 
 
@@ -118,7 +112,7 @@ async def open_door(phone: Phone, options: argparse.Namespace) -> dict[str, Any]
     """Use a kept bundle at the door: open it, or deposit, as the bundle says."""
     bundle = phone.wallet.get_bundle(options.parcel)
     found = read_pass(bundle)
-    find_time = phone.time_source(found, bundle["locker"]["lockerId"])
+    find_time = phone.time_source(bundle["locker"]["lockerId"])
     async with reach(found.keys.lid, phone.radio, timeout_s=FIND_S) as link:
         return await visit_door(
             link,
@@ -159,9 +153,11 @@ async def export(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
 
 async def import_bundle(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep a bundle printed by another wallet: what a thief of bundles would do."""
-    bundle = json.loads(_read(options.file))
-    phone.wallet.put_bundle(bundle["parcel"], bundle)
-    return {"parcel": bundle["parcel"]}
+    bundle = _parse(options.file, _read(options.file))
+    read_pass(bundle)
+    parcel = str(bundle.get("parcel"))
+    phone.wallet.put_bundle(parcel, bundle)
+    return {"parcel": parcel}
 
 
 async def show_receipts(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -177,6 +173,17 @@ def _read(path: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _parse(name: str, text: str | bytes) -> dict[str, Any]:
+    """A JSON object that a person gave; AgentError for anything else."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise AgentError(f"{name} must be a JSON object") from error
+    if not isinstance(found, dict):
+        raise AgentError(f"{name} must be a JSON object")
+    return found
 
 
 _Verb = tuple[str, "Callable[[Phone, argparse.Namespace], Awaitable[dict[str, Any]]]"]
@@ -231,7 +238,7 @@ def main(argv: list[str]) -> int:
         wallet = Wallet(options.wallet)
         url = options.server.rstrip("/") if options.server else None
         answer = asyncio.run(_run(Phone(wallet, url, options.radio), options))
-    except AgentError as error:
+    except (AgentError, Malformed) as error:
         print(f"restante: {error}", file=sys.stderr)
         return 1
     if options.json:
