@@ -19,6 +19,9 @@ from server.hubs.rules import Closure, Opening, Position, Timetable
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
+from server.people.roles import HUB_ROLES
+from server.people.service import accounts
+from server.people.service.accounts import Post, may_staff
 
 if TYPE_CHECKING:
     import uuid
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
     from server.kit.ids import Ids
+    from server.people.rules import Contact
 
 
 async def create_partner(
@@ -100,6 +104,19 @@ async def update_hub_hours(
     session.add_all(_closures(hub_id, hours.closures, ids))
     hub.version += 1
     return hub
+
+
+async def invite_member(
+    session: Session, actor: Actor, *, contact: Contact, post: Post, ids: Ids, now: datetime
+) -> uuid.UUID | Refusal:
+    """As `people`'s own, and NOT_FOUND for a hub that does not exist."""
+    if not may_staff(actor, post):
+        return deny(actor)
+    if post.role in HUB_ROLES and await queries.find_hub(session, post.subject) is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="place")
+    return await accounts.invite_member(
+        session, actor, contact=contact, post=post, ids=ids, now=now
+    )
 
 
 async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:

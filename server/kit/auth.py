@@ -162,6 +162,11 @@ def deny(actor: Actor) -> Refusal:
     return Refusal(ProblemCode.SIGNED_OUT if actor.is_anonymous else ProblemCode.NOT_PERMITTED)
 
 
+def not_found(actor: Actor, field: str | None = None) -> Refusal:
+    """What an actor hears of something that does not exist, or that they may not see."""
+    return deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND, field=field)
+
+
 def _reaches(
     scope: Scope, subject: uuid.UUID | None, *, hub: uuid.UUID | None, carrier: uuid.UUID | None
 ) -> bool:

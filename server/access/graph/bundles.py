@@ -21,7 +21,7 @@ from server.access.graph.types import (
 from server.access.service import bundles, deposits
 from server.access.service.bundles import Tools
 from server.hubs.graph.types import Hub, as_hub
-from server.kit.auth import deny
+from server.kit.auth import deny, not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, global_id, read_id
 from server.kit.rates import Rate
@@ -126,7 +126,7 @@ class BundleMutation:
         key = read_id("Parcel", parcel_id)
         refusal = await check_rate(context, UNLOCK_BUNDLES)
         if refusal is not None or key is None:
-            return as_problem(refusal or Refusal(ProblemCode.NOT_FOUND, field="parcelId"))
+            return as_problem(refusal or not_found(context.actor, "parcelId"))
         async with context.database.write() as session:
             outcome = await bundles.make_unlock_bundle(
                 session, context.actor, parcel_id=key, tools=tools_of(context)
@@ -168,7 +168,7 @@ class BundleMutation:
         keys = [read_id("Parcel", one) for one in parcel_ids]
         refusal = await check_rate(context, COURIER_BUNDLES)
         if refusal is not None or None in keys:
-            return as_problem(refusal or Refusal(ProblemCode.NOT_FOUND, field="parcelIds"))
+            return as_problem(refusal or not_found(context.actor, "parcelIds"))
         async with context.database.write() as session:
             outcome = await deposits.make_courier_bundle(
                 session,

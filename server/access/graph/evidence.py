@@ -9,9 +9,9 @@ import strawberry
 from strawberry.scalars import Base64
 from strawberry.types import Info
 
-from schema.codes import ProblemCode
 from schema.ids import LIMIT
 from server.access.service import evidence
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import (
     Connection,
@@ -71,7 +71,7 @@ class EvidenceQuery:
         context = context_of(info)
         key = read_id("Parcel", parcel_id)
         if key is None:
-            return as_problem(Refusal(ProblemCode.NOT_FOUND, field="parcelId"))
+            return as_problem(not_found(context.actor, "parcelId"))
         async with context.database.read() as session:
             outcome = await evidence.find_evidence(session, context.actor, parcel_id=key)
         if isinstance(outcome, Refusal):
@@ -107,7 +107,7 @@ class EvidenceQuery:
         key = read_id("Locker", locker_id)
         start = 0 if page.after is None else page.after.int
         if key is None or start >= LIMIT:
-            raise RequestRefused(Refusal(ProblemCode.NOT_FOUND, field="lockerId"))
+            raise RequestRefused(not_found(context.actor, "lockerId"))
         async with context.database.read() as session:
             rows = await evidence.list_journal(
                 session, context.actor, locker_id=key, after=start, limit=page.limit

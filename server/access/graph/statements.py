@@ -8,11 +8,11 @@ import strawberry
 from strawberry.scalars import Base64
 from strawberry.types import Info
 
-from schema.codes import ProblemCode
 from schema.ids import LockerId, parse_locker_text
 from server.access.graph.bundles import check_rate
 from server.access.graph.types import Grant, SignedStatement, as_grant, as_statement
 from server.access.service import revocations, statements
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.kit.rates import Rate
@@ -74,7 +74,7 @@ class StatementMutation:
         key = read_id("Locker", locker_id) or _read_lid(locker_id)
         refusal = await check_rate(context, SIGNED_TIMES)
         if refusal is not None or key is None:
-            return as_problem(refusal or Refusal(ProblemCode.NOT_FOUND, field="lockerId"))
+            return as_problem(refusal or not_found(context.actor, "lockerId"))
         async with context.database.read() as session:
             outcome = await statements.sign_time(
                 session,
@@ -103,7 +103,7 @@ class StatementMutation:
         context = context_of(info)
         key = read_id("Grant", grant_id)
         if key is None:
-            return as_problem(Refusal(ProblemCode.NOT_FOUND, field="grantId"))
+            return as_problem(not_found(context.actor, "grantId"))
         async with context.database.write() as session:
             outcome = await revocations.revoke_grant(
                 session,

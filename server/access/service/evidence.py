@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
 from schema.ids import LockerId
-from server.kit.auth import Actor, Permission, deny
+from server.kit.auth import Actor, Permission, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.ledger import service as ledger
 from server.lockers.service.reading import find_locker
@@ -43,8 +43,7 @@ async def find_evidence(
     visible = visibility_of(actor, Permission.RECEIPT_READ)
     found = None if visible.is_empty else await parcels.find_visible(session, parcel_id, visible)
     if found is None:
-        unknown = Refusal(ProblemCode.NOT_FOUND, field="parcelId")
-        return deny(actor) if actor.is_anonymous else unknown
+        return not_found(actor, "parcelId")
     stay = await parcels.find_last_stay(session, parcel_id)
     if stay is None:
         sentence = "No locker has reported anything about this parcel yet."
@@ -65,6 +64,5 @@ async def list_journal(
     """
     locker = await find_locker(session, locker_id)
     if locker is None or not actor.can(Permission.LOG_VERIFY, hub=locker.hub_id):
-        unknown = Refusal(ProblemCode.NOT_FOUND, field="lockerId")
-        return deny(actor) if actor.is_anonymous else unknown
+        return not_found(actor, "lockerId")
     return await ledger.list_entries(session, LockerId(locker.lid), after=after, limit=limit)

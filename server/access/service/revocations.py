@@ -11,7 +11,7 @@ from server.access import queries, signing
 from server.access.rules import Action, GrantState, Turn
 from server.access.service.grants import end_grant
 from server.access.service.statements import ensure_revocations, find_signer
-from server.kit.auth import Actor, Permission, Scope, deny
+from server.kit.auth import Actor, Permission, Scope, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.lockers.service.reading import find_locker
 from server.parcels import queries as parcels
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 OF_THE_HOUSE = frozenset({Action.DEPOSIT, Action.REMOVE, Action.INSPECT, Action.SERVICE})
 """What carriers and hubs are granted, and may take from one another; never a recipient's own."""
-
-_UNKNOWN = Refusal(ProblemCode.NOT_FOUND, field="grantId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +47,7 @@ async def revoke_grant(
     """
     grant = await queries.find_grant(session, grant_id, is_held=True)
     if grant is None or not await _may_revoke(session, actor, grant):
-        return deny(actor) if actor.is_anonymous else _UNKNOWN
+        return not_found(actor, "grantId")
     was_living = await end_grant(
         session, grant, Turn.REVOKE, now=now, by=actor.person_id or actor.carrier_id
     )

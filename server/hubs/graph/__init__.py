@@ -1,9 +1,18 @@
-"""The GraphQL of partners, hubs and their hours. Decides nothing; translates."""
+"""The GraphQL of partners, hubs, their hours and staff. Decides nothing; translates."""
 
 from __future__ import annotations
 
+import strawberry
+
 from server.hubs.graph.reading import Query
+from server.hubs.graph.staff import StaffMutation
 from server.hubs.graph.types import NODE_TYPES, NODES
-from server.hubs.graph.writing import Mutation
+from server.hubs.graph.writing import HubMutation
+
+
+@strawberry.type
+class Mutation(HubMutation, StaffMutation):
+    """Joined into the root mutation."""
+
 
 __all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]

@@ -14,7 +14,7 @@ from server.hubs.drafts import Hours, HubDraft
 from server.hubs.graph.reading import PositionInput, read_position
 from server.hubs.graph.types import Hub, as_hub
 from server.hubs.rules import Closure, HubKind, Opening
-from server.kit.auth import deny
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, global_id, read_id
 
@@ -94,7 +94,7 @@ UpdateHubHoursResult = Annotated[
 
 
 @strawberry.type
-class Mutation:
+class HubMutation:
     """Joined into the root mutation."""
 
     @strawberry.mutation(
@@ -160,7 +160,7 @@ class Mutation:
         context = context_of(info)
         hub_id = read_id("Hub", hub)
         if hub_id is None:
-            return as_problem(_unknown(context, "hub"))
+            return as_problem(not_found(context.actor, "hub"))
         hours = _hours(week, closures)
         if isinstance(hours, Refusal):
             return as_problem(hours)
@@ -181,7 +181,7 @@ class Mutation:
 def _draft(context: Context, hub: HubInput) -> HubDraft | Refusal:
     partner_id = read_id("Partner", hub.partner)
     if partner_id is None:
-        return _unknown(context, "partner")
+        return not_found(context.actor, "partner")
     position = read_position(hub.position)
     if isinstance(position, Refusal):
         return position
@@ -211,9 +211,3 @@ def _hours(week: Sequence[OpeningInput], closures: Sequence[ClosureInput]) -> Ho
         )
     except ValueError as error:
         return Refusal(ProblemCode.INPUT_INVALID, f"{error}.", "hours")
-
-
-def _unknown(context: Context, field: str) -> Refusal:
-    if context.actor.is_anonymous:
-        return deny(context.actor)
-    return Refusal(ProblemCode.NOT_FOUND, field=field)

@@ -11,7 +11,7 @@ from strawberry.types import Info
 
 from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, Side, SizeMm
-from server.kit.auth import deny
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.lockers.graph.types import Locker, as_locker
@@ -96,7 +96,7 @@ class Mutation:
         context = context_of(info)
         hub_id = read_id("Hub", hub)
         if hub_id is None:
-            return as_problem(_unknown(context, "hub"))
+            return as_problem(not_found(context.actor, "hub"))
         doors = _doors(compartments)
         if isinstance(doors, Refusal):
             return as_problem(doors)
@@ -136,7 +136,7 @@ class Mutation:
         context = context_of(info)
         locker_id = read_id("Locker", locker)
         if locker_id is None:
-            return as_problem(_unknown(context, "locker"))
+            return as_problem(not_found(context.actor, "locker"))
         async with context.database.write() as session:
             outcome = await enrolment.activate_locker(
                 session,
@@ -191,9 +191,3 @@ def _doors(compartments: Sequence[CompartmentInput]) -> list[Door] | Refusal:
         ]
     except ValueError as error:
         return Refusal(ProblemCode.INPUT_INVALID, f"compartments: {error}.", "compartments")
-
-
-def _unknown(context: Context, field: str) -> Refusal:
-    if context.actor.is_anonymous:
-        return deny(context.actor)
-    return Refusal(ProblemCode.NOT_FOUND, field=field)

@@ -9,7 +9,7 @@ from strawberry.types import Info
 
 from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, ReachBand, SizeMm
-from server.kit.auth import deny
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.lockers.graph.types import Reservation, as_reservation
@@ -140,7 +140,7 @@ class Mutation:
         parcel_id = read_id("Parcel", parcel)
         locker_id = None if locker is None else read_id("Locker", locker)
         if parcel_id is None or (locker is not None and locker_id is None):
-            return as_problem(_unknown(context, "parcel" if parcel_id is None else "locker"))
+            return as_problem(not_found(context.actor, "parcel" if parcel_id is None else "locker"))
         band = None if reach is None else ReachBand(reach.lowest_mm, reach.highest_mm)
         async with context.database.write() as session:
             outcome = await reserving.reserve_compartment(
@@ -170,7 +170,7 @@ class Mutation:
         context = context_of(info)
         parcel_id = read_id("Parcel", parcel)
         if parcel_id is None:
-            return as_problem(_unknown(context, "parcel"))
+            return as_problem(not_found(context.actor, "parcel"))
         async with context.database.write() as session:
             outcome = await reserving.cancel_reservation(
                 session, context.actor, parcel_id=parcel_id, now=context.clock.now()
@@ -202,7 +202,7 @@ class Mutation:
         context = context_of(info)
         parcel_id = read_id("Parcel", parcel)
         if parcel_id is None:
-            return as_problem(_unknown(context, "parcel"))
+            return as_problem(not_found(context.actor, "parcel"))
         async with context.database.write() as session:
             outcome = await scanning.report_scan(
                 session,
@@ -230,7 +230,7 @@ class Mutation:
         context = context_of(info)
         parcel_id = read_id("Parcel", parcel)
         if parcel_id is None:
-            return as_problem(_unknown(context, "parcel"))
+            return as_problem(not_found(context.actor, "parcel"))
         async with context.database.write() as session:
             outcome = await waiting.object_to_collection(
                 session,
@@ -246,7 +246,7 @@ class Mutation:
 def _draft(context: Context, parcel: ParcelInput) -> ParcelDraft | Refusal:
     hub_id = read_id("Hub", parcel.hub)
     if hub_id is None:
-        return _unknown(context, "hub")
+        return not_found(context.actor, "hub")
     try:
         size = SizeMm(parcel.width_mm, parcel.height_mm, parcel.depth_mm)
     except ValueError as error:
@@ -271,9 +271,3 @@ async def _answer(context: Context, outcome: tables.Parcel | Refusal) -> ParcelP
     async with context.database.read() as session:
         placed = await reading.with_place(session, outcome)
     return ParcelPayload(parcel=as_parcel(context, placed))
-
-
-def _unknown(context: Context, field: str) -> Refusal:
-    if context.actor.is_anonymous:
-        return deny(context.actor)
-    return Refusal(ProblemCode.NOT_FOUND, field=field)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
 from schema.compartments import ReachBand, SizeMm
-from server.kit.auth import Actor, Permission, deny
+from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.lockers.choice import Need, ReservationPurpose
 from server.lockers.service import reservations
@@ -102,7 +102,7 @@ async def _find(
     """A parcel that the permission reaches; the caller has not locked anything yet."""
     seen = await queries.find_visible(session, parcel_id, visibility_of(actor))
     if seen is None:
-        return deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND, field="parcel")
+        return not_found(actor, "parcel")
     parcel = seen.parcel
     may = actor.can(permission, carrier=parcel.carrier_id) or actor.can(
         permission, hub=parcel.hub_id

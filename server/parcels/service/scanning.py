@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from server.kit.auth import Actor, Permission, Scope, deny
+from server.kit.auth import Actor, Permission, Scope, deny, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.lockers.choice import ReservationPurpose
 from server.lockers.service import reservations
@@ -63,7 +63,7 @@ async def report_scan(
         return refusal
     seen = await queries.find_visible(session, parcel_id, visibility_of(actor))
     if seen is None:
-        return deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND, field="parcel")
+        return not_found(actor, "parcel")
     party = _party_of(actor, seen.parcel)
     if party is None:
         return deny(actor)

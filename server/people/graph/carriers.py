@@ -1,4 +1,4 @@
-"""Mutations on carriers, their API keys, and the people of carriers and hubs."""
+"""Mutations on carriers and their API keys."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from schema.codes import ProblemCode
-from server.kit.auth import deny
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import (
     Context,
@@ -20,9 +20,9 @@ from server.kit.graph import (
     read_id,
 )
 from server.people.graph.types import Carrier, as_carrier
-from server.people.roles import CARRIER_ROLES, CarrierRight, Role
-from server.people.rules import MAX_NAME_CHARACTERS, read_contact, read_name
-from server.people.service import accounts, api_keys
+from server.people.roles import CarrierRight
+from server.people.rules import MAX_NAME_CHARACTERS, read_name
+from server.people.service import api_keys
 
 described(
     CarrierRight,
@@ -65,14 +65,6 @@ class RevokeApiKeyPayload:
     key_id: strawberry.ID = strawberry.field(description="Global id of the key.")
 
 
-@strawberry.type(description="The owner of the address holds the role.")
-class InviteMemberPayload:
-    """They sign in with that address like everybody."""
-
-    role: Role = strawberry.field(description="The role held.")
-    place: strawberry.ID = strawberry.field(description="Global id of the hub or carrier.")
-
-
 CreateCarrierResult = Annotated[
     CreateCarrierPayload | Problem,
     strawberry.union("CreateCarrierResult", description="Outcome of `createCarrier`."),
@@ -84,10 +76,6 @@ CreateApiKeyResult = Annotated[
 RevokeApiKeyResult = Annotated[
     RevokeApiKeyPayload | Problem,
     strawberry.union("RevokeApiKeyResult", description="Outcome of `revokeApiKey`."),
-]
-InviteMemberResult = Annotated[
-    InviteMemberPayload | Problem,
-    strawberry.union("InviteMemberResult", description="Outcome of `inviteMember`."),
 ]
 
 
@@ -135,7 +123,7 @@ class CarrierMutation:
         key = read_id("Carrier", carrier_id)
         proper = read_name(name)
         if key is None:
-            return as_problem(_unknown(context))
+            return as_problem(not_found(context.actor))
         if proper is None:
             return as_problem(_bad_name())
         wanted = api_keys.KeyWish(key, proper, frozenset(permissions))
@@ -164,7 +152,7 @@ class CarrierMutation:
         context = context_of(info)
         key = read_id("ApiKey", key_id)
         if key is None:
-            return as_problem(_unknown(context))
+            return as_problem(not_found(context.actor))
         async with context.database.write() as session:
             outcome = await api_keys.revoke_api_key(
                 session, context.actor, key_id=key, now=context.clock.now()
@@ -173,50 +161,7 @@ class CarrierMutation:
             return as_problem(outcome)
         return RevokeApiKeyPayload(key_id=global_id("ApiKey", outcome.id))
 
-    @strawberry.mutation(
-        description="Gives the owner of an address a role at a hub or in a carrier. They need no "
-        "account yet. Repeating changes nothing."
-    )
-    async def invite_member(
-        self,
-        info: Info[Context, None],
-        address: Annotated[
-            str, strawberry.argument(description="E-mail address, or phone number with `+`.")
-        ],
-        role: Annotated[
-            Role, strawberry.argument(description="A role of hubs at a hub, of carriers in one.")
-        ],
-        place: Annotated[
-            strawberry.ID, strawberry.argument(description="Global id of the hub or carrier.")
-        ],
-    ) -> InviteMemberResult:
-        """For whoever staffs that hub or carrier."""
-        context = context_of(info)
-        contact = read_contact(address)
-        if contact is None:
-            reason = "This is no e-mail address, and no phone number that begins with +."
-            return as_problem(Refusal(ProblemCode.INPUT_INVALID, reason, field="address"))
-        subject = read_id("Carrier" if role in CARRIER_ROLES else "Hub", place)
-        if subject is None:
-            return as_problem(_unknown(context))
-        async with context.database.write() as session:
-            outcome = await accounts.invite_member(
-                session,
-                context.actor,
-                contact=contact,
-                post=accounts.Post(role, subject),
-                ids=context.ids,
-                now=context.clock.now(),
-            )
-        if isinstance(outcome, Refusal):
-            return as_problem(outcome)
-        return InviteMemberPayload(role=role, place=place)
-
 
 def _bad_name() -> Refusal:
     reason = f"A name has 1 to {MAX_NAME_CHARACTERS} characters on one line."
     return Refusal(ProblemCode.INPUT_INVALID, reason, field="name")
-
-
-def _unknown(context: Context) -> Refusal:
-    return deny(context.actor) if context.actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND)

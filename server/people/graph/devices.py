@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from schema.codes import ProblemCode
-from server.kit.auth import deny
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.people.graph.types import Device, as_device
@@ -100,8 +100,8 @@ class DeviceMutation:
         """Repeating changes nothing."""
         context = context_of(info)
         key = read_id("Device", device_id)
-        if key is None or context.actor.is_anonymous:
-            return as_problem(_unknown(context))
+        if key is None:
+            return as_problem(not_found(context.actor))
         async with context.database.write() as session:
             outcome = await devices.revoke_device(
                 session, context.actor, device_id=key, now=context.clock.now()
@@ -127,17 +127,13 @@ class DeviceMutation:
         context = context_of(info)
         key = read_id("Device", device_id)
         hub = read_id("Hub", hub_id) if hub_id is not None else None
-        if key is None or context.actor.is_anonymous or (hub_id is not None and hub is None):
-            return as_problem(_unknown(context))
+        if key is None or (hub_id is not None and hub is None):
+            return as_problem(not_found(context.actor))
         async with context.database.write() as session:
             outcome = await devices.confirm_device(
                 session, context.actor, device_id=key, hub_id=hub, now=context.clock.now()
             )
         return _answer(outcome, context)
-
-
-def _unknown(context: Context) -> Refusal:
-    return deny(context.actor) if context.actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND)
 
 
 def _answer(outcome: tables.Device | Refusal, context: Context) -> DevicePayload | Problem:

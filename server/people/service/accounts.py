@@ -76,6 +76,18 @@ async def add_operator(session: Session, contact: Contact, *, ids: Ids, now: dat
     return person_id
 
 
+def may_staff(actor: Actor, post: Post) -> bool:
+    """Whether the actor may give this role there. An owner is made by owners and operators only,
+    so that no manager rises above the hub's owner.
+    """
+    if post.role in CARRIER_ROLES:
+        return actor.can(Permission.CARRIER_INVITE_MEMBER, carrier=post.subject)
+    needed = {Permission.HUB_STAFF_WRITE}
+    if post.role is Role.HUB_OWNER:
+        needed.add(Permission.HUB_POLICY_OVERRIDE)
+    return post.role in HUB_ROLES and all(actor.can(one, hub=post.subject) for one in needed)
+
+
 async def invite_member(
     session: Session,
     actor: Actor,
@@ -90,7 +102,7 @@ async def invite_member(
     Refused with NOT_PERMITTED unless the actor may staff that hub or carrier. That the hub exists
     is the caller's to know.
     """
-    if not _may_staff(actor, post):
+    if not may_staff(actor, post):
         return deny(actor)
     if post.role in CARRIER_ROLES and await queries.find_carrier(session, post.subject) is None:
         return Refusal(ProblemCode.NOT_FOUND)
@@ -144,14 +156,6 @@ async def find_carrier(session: Session, *, api_key: str, now: datetime) -> Acto
         Granted(Permission(name), Scope.CARRIER, key.carrier_id) for name in key.permissions
     )
     return Actor(carrier_id=key.carrier_id, grants=grants)
-
-
-def _may_staff(actor: Actor, post: Post) -> bool:
-    if post.role in HUB_ROLES:
-        return actor.can(Permission.HUB_STAFF_WRITE, hub=post.subject)
-    if post.role in CARRIER_ROLES:
-        return actor.can(Permission.CARRIER_INVITE_MEMBER, carrier=post.subject)
-    return False
 
 
 async def _add_role(session: Session, membership: Membership) -> None:

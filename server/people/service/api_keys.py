@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from server.kit.auth import Actor, Permission, deny
+from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.db import insert_new
 from server.kit.errors import Refusal
 from server.people import queries
@@ -71,7 +71,7 @@ async def create_api_key(
 ) -> NewApiKey | Refusal:
     """A new key; each call makes another. NOT_FOUND for a carrier the actor has no hand in."""
     if not actor.can(Permission.CARRIER_INVITE_MEMBER, carrier=wish.carrier_id):
-        return deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND)
+        return not_found(actor)
     if await queries.find_carrier(session, wish.carrier_id) is None:
         return Refusal(ProblemCode.NOT_FOUND)
     if not wish.rights:
@@ -98,7 +98,7 @@ async def revoke_api_key(
     """Ends a key; repeating changes nothing. NOT_FOUND for keys of carriers of no concern."""
     key = await queries.find_api_key(session, key_id)
     if key is None or not actor.can(Permission.CARRIER_INVITE_MEMBER, carrier=key.carrier_id):
-        return deny(actor) if actor.is_anonymous else Refusal(ProblemCode.NOT_FOUND)
+        return not_found(actor)
     if key.revoked_at is None:
         key.revoked_at = now
         session.add(key)

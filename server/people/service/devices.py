@@ -135,10 +135,9 @@ async def revoke_device(
 
     A device that still waits cannot remove older ones. Other people's devices are NOT_FOUND.
     """
-    acting = await _own_device(session, actor)
+    acting = await _enter(session, actor)
     if acting is None:
         return Refusal(ProblemCode.SIGNED_OUT)
-    await queries.lock_person(session, acting.person_id)
     device = await queries.find_device(session, device_id)
     if device is None or device.person_id != acting.person_id:
         return Refusal(ProblemCode.NOT_FOUND)
@@ -169,10 +168,10 @@ async def confirm_device(
     Without a hub it is an older device of the same account that vouches; with one, a clerk there
     who checked the person's identity. To everybody else the device is NOT_FOUND.
     """
-    device = await queries.find_device(session, device_id)
-    acting = await _own_device(session, actor)
+    acting = await _enter(session, actor)
     if acting is None:
-        return deny(actor)
+        return Refusal(ProblemCode.SIGNED_OUT)
+    device = await queries.find_device(session, device_id)
     if device is None or device.revoked_at is not None:
         return Refusal(ProblemCode.NOT_FOUND)
     if hub_id is not None:
@@ -201,9 +200,21 @@ def _confirm(
     return device
 
 
+async def _enter(session: Session, actor: Actor) -> Device | None:
+    """The device that asks, with its account kept from changing: of two that remove each other
+    the second finds itself removed.
+    """
+    if actor.person_id is not None:
+        await queries.lock_person(session, actor.person_id)
+    return await _own_device(session, actor)
+
+
 async def _own_device(session: Session, actor: Actor) -> Device | None:
-    """The device that makes the request; the credentials were checked when it came in."""
-    return await queries.find_device(session, actor.device_id) if actor.device_id else None
+    """The device that makes the request, unless it was removed since that came in."""
+    device = await queries.find_device(session, actor.device_id) if actor.device_id else None
+    if device is None or device.revoked_at is not None or device.signed_out_at is not None:
+        return None
+    return device
 
 
 async def _add_device(

@@ -1,4 +1,4 @@
-"""Carriers, the keys of their systems and their people, through the API."""
+"""Carriers and the keys of their systems, through the API."""
 
 from __future__ import annotations
 
@@ -27,9 +27,6 @@ KEY = """mutation ($carrier: ID!, $rights: [CarrierRight!]!, $name: String = "sy
   ... on CreateApiKeyPayload { keyId secret } ... on Problem { code field } } }"""
 REVOKE = """mutation ($id: ID!) { outcome: revokeApiKey(keyId: $id) {
   ... on RevokeApiKeyPayload { keyId } ... on Problem { code } } }"""
-INVITE = """mutation ($address: String!, $role: Role!, $place: ID!) {
-  outcome: inviteMember(address: $address, role: $role, place: $place) {
-  ... on InviteMemberPayload { role place } ... on Problem { code field } } }"""
 NODE = "query ($id: ID!) { node(id: $id) { id ... on Carrier { name } } }"
 RIGHTS = ["PARCEL_ANNOUNCE", "CARRIER_INVITE_MEMBER"]
 
@@ -161,36 +158,3 @@ async def test_a_bad_name_is_refused(operator: Phone, carrier: str, name: str) -
     for query in (CARRIER, KEY):
         answer = await operator.ask(query, name=name, carrier=carrier, rights=RIGHTS)
         assert answer["outcome"] == {"code": "INPUT_INVALID", "field": "name"}
-
-
-async def test_an_invited_courier_signs_in_and_is_one(
-    api: httpx.AsyncClient, house: House, carrier: str, secret: str
-) -> None:
-    for _ in range(2):
-        answer = await call(
-            api, secret, INVITE, address="Courier@example.org", role="COURIER", place=carrier
-        )
-        assert answer["data"]["outcome"] == {"role": "COURIER", "place": carrier}
-    courier = Phone(house, api, "courier")
-    await courier.sign_in("courier@example.org")
-    me = await courier.ask("{ me { roles { role place } } }")
-    assert me["me"]["roles"] == [{"role": "COURIER", "place": carrier}]
-    assert (await courier.ask(NODE, id=carrier))["node"] is not None
-
-
-@pytest.mark.parametrize(
-    ("variables", "code"),
-    [
-        ({"address": "nobody"}, "INPUT_INVALID"),
-        ({"place": "garbage"}, "NOT_FOUND"),
-        ({"role": "HUB_CLERK"}, "NOT_FOUND"),
-        ({"role": "HUB_CLERK", "place": global_id("Hub", uuid.UUID(int=7))}, "NOT_PERMITTED"),
-        ({"role": "OPERATOR", "place": global_id("Hub", uuid.UUID(int=7))}, "NOT_PERMITTED"),
-    ],
-)
-async def test_a_bad_invitation_is_refused(
-    api: httpx.AsyncClient, carrier: str, secret: str, variables: dict[str, str], code: str
-) -> None:
-    wanted = {"address": "courier@example.org", "role": "COURIER", "place": carrier, **variables}
-    answer = await call(api, secret, INVITE, **wanted)
-    assert answer["data"]["outcome"]["code"] == code

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlmodel import select
 
+from schema.codes import ProblemCode
+from server.kit.errors import Refusal
 from server.kit.graph import global_id
 from server.kit.outbox import Outbox
 from server.people.roles import Role
 from server.people.rules import DEVICE_WAIT, MAX_DEVICES, Contact, ContactKind
+from server.people.service import devices
 from server.people.service.accounts import Post, invite_member
 from server.people.tables import Device
 from tests.fakes.counting import counted_statements
@@ -151,6 +154,29 @@ async def test_a_removed_device_is_out_at_once_and_its_key_is_spent(old: Phone, 
     assert again["code"] == "DEVICE_PROOF_INVALID"
     assert again["next"]
     assert [each["id"] for each in (await old.ask(DEVICES))["me"]["devices"]] == [old.device_id]
+
+
+async def test_of_two_phones_that_remove_each_other_the_second_finds_itself_removed(
+    old: Phone, new: Phone, house: House, clock: MovableClock
+) -> None:
+    clock.move(seconds=DEVICE_WAIT.total_seconds())
+    await old.refresh()
+    async with house.database.read() as session:
+        rows = (await session.exec(select(Device).order_by(Device.registered_at))).all()  # type: ignore[arg-type]
+    older, newer = rows
+    stale = make_actor(person_id=newer.person_id, device_id=newer.id)
+    await outcome(old, REVOKE, id=new.device_id)
+    async with house.database.write() as session:
+        told = [
+            await devices.revoke_device(session, stale, device_id=older.id, now=clock.now()),
+            await devices.confirm_device(
+                session, stale, device_id=older.id, hub_id=None, now=clock.now()
+            ),
+            await devices.register_device(session, stale, name="x", push=None),
+            await devices.sign_out(session, stale, now=clock.now()),
+        ]
+    assert told == [Refusal(ProblemCode.SIGNED_OUT)] * 4
+    assert (await old.ask(DEVICES))["me"]["devices"]
 
 
 async def test_signing_out_everywhere_does_not_make_a_stranger_first(

@@ -78,7 +78,15 @@ async def test_an_operator_is_added_once_and_runs_the_network(
     assert [row.person_id for row in roles] == list(added)
 
 
-@pytest.mark.parametrize("role", [Role.HUB_CLERK, Role.HUB_MANAGER, Role.HUB_OWNER])
+async def test_an_owner_is_made_by_owners_and_operators_only(house: House) -> None:
+    post = Post(Role.HUB_OWNER, HUB)
+    manager = make_actor(Role.HUB_MANAGER, subject=HUB)
+    assert await invite(house, manager, post) == Refusal(ProblemCode.NOT_PERMITTED)
+    for actor in (make_actor(Role.HUB_OWNER, subject=HUB), make_actor(Role.OPERATOR)):
+        assert isinstance(await invite(house, actor, post), uuid.UUID)
+
+
+@pytest.mark.parametrize("role", [Role.HUB_CLERK, Role.HUB_MANAGER])
 async def test_a_manager_staffs_the_own_hub(house: House, role: Role) -> None:
     manager = make_actor(Role.HUB_MANAGER, subject=HUB)
     assert isinstance(await invite(house, manager, Post(role, HUB)), uuid.UUID)
