@@ -75,7 +75,7 @@ def is_open(port: int) -> bool:
 
 def check_story(report: dict[str, Any]) -> None:
     steps = {step["name"]: step for step in report["steps"]}
-    assert all(step["ok"] for step in steps.values())
+    assert [step for step in report["steps"] if not step["ok"]] == []
     assert [name for name in steps if name in STEPS] == [*STEPS]
     assert all(isinstance(step["ms"], int) and step["detail"] for step in steps.values())
     assert "9 HOLDER_PROOF_FAILED" in steps["stranger_refused"]["detail"]
