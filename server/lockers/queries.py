@@ -272,6 +272,11 @@ async def insert_incident(session: Session, incident: Incident) -> bool:
     return await insert_new(session, Incident, **incident.model_dump())
 
 
+async def find_incident(session: Session, incident_id: uuid.UUID) -> Incident | None:
+    """The incident of this id, open or not."""
+    return await session.get(Incident, incident_id)
+
+
 async def list_incidents(
     session: Session, page: Page, *, hub_ids: Collection[uuid.UUID] | None
 ) -> Sequence[Incident]:

@@ -21,6 +21,7 @@ from server.lockers import tables
 from server.lockers.incidents import IncidentKind, Severity
 from server.lockers.loaders import compartments_by_locker, locker_by_id
 from server.lockers.rules import DisplayStatus, LockerState
+from server.lockers.service import reading
 from server.lockers.service.reservations import Held, inner_of, status_of
 
 if TYPE_CHECKING:
@@ -208,10 +209,9 @@ class Reservation:
 
 
 @strawberry.type(description="Something wrong in the world that somebody must look at.")
-class Incident:
-    """Opened by a fact or by a person."""
+class Incident(Node):
+    """Opened by a fact or by a person; shown to whoever resolves it."""
 
-    id: strawberry.ID = strawberry.field(description="Global id.")
     kind: IncidentKind = strawberry.field(description="What is wrong.")
     severity: Severity = strawberry.field(description="How soon somebody must look.")
     opened_at: datetime = strawberry.field(description="When the server noticed.")
@@ -289,5 +289,11 @@ async def _load_locker(context: Context, key: uuid.UUID) -> Any:
     return None if row is None else as_locker(row)
 
 
-NODE_TYPES: tuple[type, ...] = (Locker,)
-NODES: Mapping[str, NodeLoader] = {"Locker": _load_locker}
+async def _load_incident(context: Context, key: uuid.UUID) -> Any:
+    async with context.database.read() as session:
+        row = await reading.find_incident(session, context.actor, key)
+    return None if row is None else as_incident(row)
+
+
+NODE_TYPES: tuple[type, ...] = (Locker, Incident)
+NODES: Mapping[str, NodeLoader] = {"Locker": _load_locker, "Incident": _load_incident}

@@ -78,3 +78,10 @@ async def list_incidents(session: Session, actor: Actor, *, page: Page) -> Seque
         return await queries.list_incidents(session, page, hub_ids=None)
     hub_ids = actor.subjects(permission, Scope.HUB)
     return await queries.list_incidents(session, page, hub_ids=hub_ids) if hub_ids else []
+
+
+async def find_incident(session: Session, actor: Actor, incident_id: uuid.UUID) -> Incident | None:
+    """The incident, open or not; None also for one that the actor may not resolve."""
+    incident = await queries.find_incident(session, incident_id)
+    may = incident is not None and actor.can(Permission.INCIDENT_RESOLVE, hub=incident.hub_id)
+    return incident if may else None

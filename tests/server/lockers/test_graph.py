@@ -53,6 +53,7 @@ query ($id: ID!) { locker(id: $id) {
   compartments { number label side row column sizeClass climateZone status } } }"""
 LOCKERS = """
 query ($hub: ID!) { lockers(hub: $hub) { serial hub { name } compartments { number } } }"""
+INCIDENT = "query ($id: ID!) { node(id: $id) { ... on Incident { detail } } }"
 INCIDENTS = "{ incidents { edges { node { kind severity detail dueAt journalSeq } } } }"
 
 
@@ -220,6 +221,11 @@ async def test_incidents_are_shown_to_whoever_resolves_them_there(
     )
     assert seen["ho"] == seen["hc"] == []
     assert (await ask(api, INCIDENTS))["incidents"]["edges"] == []
+    listed = await operator.ask("{ incidents { edges { node { id } } } }")
+    key = listed["incidents"]["edges"][0]["node"]["id"]
+    for caller, sees in ((operator, True), (manager, True), (owner, False), (clerk, False)):
+        found = (await caller.ask(INCIDENT, id=key))["node"]
+        assert found == ({"detail": "two entries"} if sees else None)
 
 
 async def test_lockers_of_a_hub_cost_the_same_however_many(
