@@ -87,6 +87,20 @@ async def lock_visible(
     return (await session.exec(statement)).first()
 
 
+async def lock_all_visible(
+    session: Session, parcel_ids: Collection[uuid.UUID], visibility: Visibility
+) -> Sequence[Parcel]:
+    """Those of the parcels that the actor may see, locked in the order of their ids, so that two
+    who lock several never cross.
+    """
+    statement = held(
+        select(Parcel)
+        .where(col(Parcel.id).in_(parcel_ids), _is_visible(visibility))
+        .order_by(col(Parcel.id))
+    )
+    return (await session.exec(statement)).all()
+
+
 async def lock_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
     """The parcel, kept from changing until the transaction ends."""
     statement = held(select(Parcel).where(Parcel.id == parcel_id))

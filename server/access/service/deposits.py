@@ -132,15 +132,13 @@ async def _find_wanted(
     session: Session, actor: Actor, parcel_ids: Sequence[uuid.UUID], *, now: datetime
 ) -> list[_Wanted] | Refusal:
     visible = visibility_of(actor, Permission.PARCEL_DEPOSIT)
-    found: list[Parcel] = []
-    for parcel_id in sorted(set(parcel_ids)):  # one order for all, so that two never cross
-        parcel = await parcels.lock_visible(session, parcel_id, visible)
-        if parcel is None:
-            return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
+    found = await parcels.lock_all_visible(session, set(parcel_ids), visible)
+    if len(found) < len(set(parcel_ids)):
+        return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
+    for parcel in found:
         if parcel.state not in DEPOSITABLE:
             sentence = f"Parcel {parcel.code} can't be deposited while it is {parcel.state}."
             return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelIds")
-        found.append(parcel)
     kept = await lockers.list_reservations(session, [one.id for one in found], now=now)
     kept_for = {reservation.parcel_id: compartment for reservation, compartment in kept}
     for parcel in found:
