@@ -22,7 +22,10 @@ CODE_LIFE = timedelta(minutes=10)
 IDLE_LIFE = timedelta(days=90)
 """A device unseen for so long must sign in again; the key may be in other hands by then."""
 
-CODES_PER_ADDRESS = Rate("codes per address", 6, 3_600)
+CODES_PER_ADDRESS = Rate("codes per address and source", 6, 3_600)
+CODES_TO_ADDRESS = Rate("codes to an address", 24, 3_600)
+"""Higher than one source's share: whoever asks in somebody's name must not lock them out."""
+
 CODES_PER_SOURCE = Rate("codes per source", 30, 3_600)
 TRIES_PER_SOURCE = Rate("code tries per source", 60, 3_600)
 

@@ -17,6 +17,7 @@ from server.people.rules import (
     CODE_LIFE,
     CODES_PER_ADDRESS,
     CODES_PER_SOURCE,
+    CODES_TO_ADDRESS,
     TRIES_PER_SOURCE,
     read_contact,
 )
@@ -89,7 +90,7 @@ class SessionMutation:
         if wait_s is not None:
             return as_problem(Refusal(ProblemCode.SLOW_DOWN, retry_after_s=wait_s))
         now = context.clock.now()
-        if await context.rates.hit(CODES_PER_ADDRESS, contact.address) is not None:
+        if not await _may_write(context, contact.address):
             # Whoever asks often must not learn whose inbox is full; former codes are still good.
             request_id = context.ids.new()
         else:
@@ -173,6 +174,11 @@ async def _finish_sign_in(
         return await devices.sign_in(
             session, contact=contact, proof=proof, ids=context.ids, now=now
         )
+
+
+async def _may_write(context: Context, address: str) -> bool:
+    share = await context.rates.hit(CODES_PER_ADDRESS, f"{address} {context.source}")
+    return share is None and await context.rates.hit(CODES_TO_ADDRESS, address) is None
 
 
 def _proof_of(context: Context) -> DeviceProof | Refusal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
@@ -50,7 +50,7 @@ class PushTarget:
     """Where push messages for a device go."""
 
     kind: PushKind
-    target: str
+    target: str = field(repr=False)
 
 
 async def sign_in(

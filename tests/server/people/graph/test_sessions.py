@@ -15,6 +15,7 @@ from server.people.rules import (
     CODE_TRIES,
     CODES_PER_ADDRESS,
     CODES_PER_SOURCE,
+    CODES_TO_ADDRESS,
     IDLE_LIFE,
     TRIES_PER_SOURCE,
 )
@@ -162,6 +163,24 @@ async def test_an_address_is_written_to_so_often_and_the_answer_stays_the_same(
     async with house.database.read() as session:
         events = (await session.exec(select(Outbox))).all()
     assert len(events) == CODES_PER_ADDRESS.count
+
+
+async def test_a_stranger_who_asks_too_often_does_not_lock_the_owner_out(
+    phone: Phone, house: House
+) -> None:
+    address = "recipient@example.org"
+    for _ in range(CODES_PER_ADDRESS.count):
+        await house.rates.hit(CODES_PER_ADDRESS, f"{address} 10.0.0.1")
+        await house.rates.hit(CODES_TO_ADDRESS, address)
+    assert "accessToken" in await phone.sign_in(address)
+
+
+async def test_all_sources_together_do_not_flood_an_address(phone: Phone, house: House) -> None:
+    for _ in range(CODES_TO_ADDRESS.count):
+        await house.rates.hit(CODES_TO_ADDRESS, "recipient@example.org")
+    assert await request_code(phone)
+    async with house.database.read() as session:
+        assert (await session.exec(select(Outbox))).all() == []
 
 
 async def test_one_source_asks_for_so_many_codes(phone: Phone) -> None:
