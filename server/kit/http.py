@@ -22,7 +22,10 @@ JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
 MAX_BODY_BYTES = 256 * 1024
-"""The largest body of our own: a delivery of a locker's whole backlog in pieces of 64 KiB."""
+"""Room for two envelopes of the largest size (PROTOCOL 8: 64 KiB) in base64, or 16 of a phone's.
+
+A thousand connections (`listener`) that send so much at once hold a quarter of a gigabyte.
+"""
 
 BODY_SECONDS = 10
 MAX_JSON_DEPTH = 32

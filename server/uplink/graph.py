@@ -17,7 +17,7 @@ from server.kit.rates import Rate
 from server.uplink.deliver import deliver_envelope
 
 ENVELOPES_AT_ONCE = 16
-"""Envelopes of one call; a phone takes a few from each locker that it passes."""
+"""Envelopes of one call; a phone takes a few from each locker that it passes, of 1,300 bytes."""
 
 DELIVERIES = Rate("deliveries per source", 120, 60)
 """By source and never by locker: nobody can silence a locker by calling in its name."""
@@ -70,7 +70,10 @@ class Mutation:
         info: Info[Context, None],
         envelopes: Annotated[
             list[Base64],
-            strawberry.argument(description="At most 16, each of at most 64 KiB, as they came."),
+            strawberry.argument(
+                description="As they came, at most 16 and as many as a request body of 256 KiB "
+                "holds: two of the largest (64 KiB), or 16 of those that phones carry."
+            ),
         ],
     ) -> DeliverEnvelopesResult:
         """Each envelope has a transaction of its own."""

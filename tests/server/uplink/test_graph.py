@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from schema.envelopes import MAX_ENVELOPE_SIZE
+from schema.handshake import MAX_ENVELOPE
 from schema.ids import locker_text
 from server.uplink.graph import DELIVERIES, ENVELOPES_AT_ONCE
 from tests.fakes.journals import JournalingLocker
@@ -55,6 +57,19 @@ async def test_bad_envelope_does_not_spoil_the_others(story: Story, api: httpx.A
     outcomes = (await deliver(api, b"torn", story.seal(machine=stranger), story.seal()))["outcomes"]
     assert [one.get("code") for one in outcomes] == ["ENVELOPE_INVALID", "ENVELOPE_INVALID", None]
     assert outcomes[2]["uptoSeq"] == 1
+
+
+async def test_two_envelopes_of_the_largest_size_fit_one_request(
+    story: Story, api: httpx.AsyncClient
+) -> None:
+    largest = bytes(MAX_ENVELOPE_SIZE)
+    assert len((await deliver(api, largest, largest))["outcomes"]) == 2
+    carried = [bytes(MAX_ENVELOPE)] * ENVELOPES_AT_ONCE
+    assert len((await deliver(api, *carried))["outcomes"]) == ENVELOPES_AT_ONCE
+    texts = [base64.b64encode(largest).decode()] * 3
+    body = {"query": DELIVER, "variables": {"envelopes": texts}}
+    assert (await api.post("/graphql", json=body)).status_code == 413
+    assert story.machine.entries == []
 
 
 async def test_no_envelopes_are_no_trouble(story: Story, api: httpx.AsyncClient) -> None:
