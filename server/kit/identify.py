@@ -35,7 +35,7 @@ class Credentials:
     """What vouches for a request: its headers, or the same in a socket's `connection_init`."""
 
     method: str
-    authorization: str | None = None
+    authorization: str | None = field(default=None, repr=False)
     proofs: tuple[str, ...] = ()
 
 

@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import hmac
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -70,7 +70,7 @@ class DeviceProof:
 class AccessToken:
     """A token as the client gets it."""
 
-    text: str
+    text: str = field(repr=False)
     expires_at: datetime
 
 

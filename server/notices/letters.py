@@ -40,7 +40,7 @@ class Letter:
     channel: Channel
     address: str
     subject: str
-    body: str
+    body: str = field(repr=False)
     written_at: datetime
 
 

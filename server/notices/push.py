@@ -6,7 +6,7 @@ Owns how errors of the provider become values. Refuses to know why a message is 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,7 +43,7 @@ class PushAddress:
     """Where a device can be reached. Whoever holds it can send to the phone: never logged."""
 
     kind: PushKind
-    value: str
+    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
