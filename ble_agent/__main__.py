@@ -155,7 +155,7 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
         locker, radio, scheduler=loop, take_random=secrets.token_bytes, on_failure=on_failure
     )
     await _run_until(ending, locker, radio, desk, uplink=settings.uplink)
-    hardware.close()
+    await hardware.close()
     for failure in failures:
         print(f"restante: {failure}", file=sys.stderr)
     if failures:

@@ -144,13 +144,13 @@ class GpioHardware:
         """As the port says; a change takes `debounce_ms` to be observed."""
         return self._watchers.add(listener)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """As the port says; waits for a pulse that has begun, cancels those that wait."""
         if self._closed:
             return
         self._closed = True
         self._watchers.clear()
-        self._driver.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._driver.shutdown, cancel_futures=True)
         self._held.close()
 
     def _open(self, row: Pins, pins: _Pins, undo: ExitStack) -> None:

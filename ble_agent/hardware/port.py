@@ -76,5 +76,8 @@ class Hardware(Bolts, Probes, Protocol):
     def compartments(self) -> Sequence[int]:
         """All compartment numbers, ascending; fixed for the life of the object."""
 
-    def close(self) -> None:
-        """Switch every bolt off, end all watches, let go of the pins. Repeating is harmless."""
+    async def close(self) -> None:
+        """Switch every bolt off, end all watches, let go of pins and lines.
+
+        Returns when that is done; a pulse that has begun comes to its end. Repeating is harmless.
+        """

@@ -126,7 +126,7 @@ class SimulatedHardware:
         """As the port says; changes of a faulty contact's word are changes too."""
         return self._watchers.add(listener)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Send the visitors home: whatever is still to happen does not happen."""
         self._watchers.clear()
         for box in self._boxes.values():

@@ -175,7 +175,7 @@ class Standing:
         """The power goes: nothing is written any more, links are gone."""
         self._sending.cancel()
         self.locker.store.close()
-        self.hardware.close()
+        await self.hardware.close()
         self.scheduler = ManualScheduler(self.scheduler.time())
         self.is_up = False
 
@@ -209,7 +209,7 @@ class Standing:
         self._sending.cancel()
         await stop_locker(self.locker)
         self.open_doors, self.silent_doors, self.occupied = set(), set(), self._sensed()
-        self.hardware.close()
+        await self.hardware.close()
         self.locker.store.close()
         self.is_up = False
 

@@ -18,7 +18,7 @@ from ble_agent.hardware.port import Door, Hardware, Visitor
 from tests.fakes.scheduler import ManualScheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
 
 WIRING = """
 [[compartment]]
@@ -67,10 +67,10 @@ class Board:
 
 
 @pytest.fixture
-def board() -> Iterator[Board]:
+async def board() -> AsyncIterator[Board]:
     board = Board()
     yield board
-    board.hardware.close()
+    await board.hardware.close()
 
 
 def test_locker_has_the_compartments_of_the_map(board: Board) -> None:
@@ -97,7 +97,7 @@ async def test_bolt_that_low_energises_rests_high() -> None:
     await board.hardware.pulse(1, Visitor.LOOKS)
     assert board.held == [(0.5, [5])]
     assert board.energised() == [17, 5]
-    board.hardware.close()
+    await board.hardware.close()
 
 
 async def test_pulse_ends_also_when_waiting_it_out_fails(board: Board) -> None:
@@ -125,7 +125,7 @@ async def test_cancelled_caller_leaves_a_pulse_that_ends_by_itself(board: Board)
         await pulse
     assert board.energised() == [17]
     end.set()
-    await asyncio.to_thread(board.hardware.close)
+    await board.hardware.close()
     assert board.pin(17).function == "input"
 
 
@@ -175,13 +175,13 @@ def test_doors_are_told_apart_and_in_order(board: Board) -> None:
     assert board.told == [(4, Door.OPEN), (1, Door.OPEN), (4, Door.CLOSED)]
 
 
-def test_levels_of_the_map_turn_the_meaning_round() -> None:
+async def test_levels_of_the_map_turn_the_meaning_round() -> None:
     board = Board('door_closed = "high"\nparcel_present = "high"\n' + WIRING)
     assert board.hardware.door(1) is Door.OPEN
     assert board.hardware.occupied(1) is True
     board.pin(22).drive_low()
     assert board.hardware.occupied(1) is False
-    board.hardware.close()
+    await board.hardware.close()
 
 
 def test_occupancy_is_read_when_asked_and_none_without_a_sensor(board: Board) -> None:
@@ -210,8 +210,8 @@ def test_pin_in_use_is_a_failure_that_lets_go_of_the_others(board: Board) -> Non
 
 async def test_closed_pins_drive_nothing_and_tell_nothing(board: Board) -> None:
     board.pin(27).drive_high()
-    board.hardware.close()
-    board.hardware.close()
+    await board.hardware.close()
+    await board.hardware.close()
     board.scheduler.advance(1)
     assert board.told == []
     assert board.hardware.occupied(1) is None

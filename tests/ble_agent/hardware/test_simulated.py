@@ -221,8 +221,8 @@ def test_closed_hardware_leaves_no_timer_and_tells_nobody() -> None:
     bench = Bench()
     bench.hardware.set_faults(COMP, Faults(door_late_s=5))
     asyncio.run(bench.hardware.pulse(COMP, Visitor.PUTS))
-    bench.hardware.close()
-    bench.hardware.close()
+    asyncio.run(bench.hardware.close())
+    asyncio.run(bench.hardware.close())
     assert bench.scheduler.pending() == 0
     bench.scheduler.advance(100)
     assert bench.told == []
