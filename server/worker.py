@@ -30,6 +30,7 @@ from server.notices.push import FirebasePush, NoPush, Push
 from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
 from server.parcels.states import ParcelState
+from server.people import jobs as people
 from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_ADDED, DEVICE_REMOVED
 from server.tables import TABLES
@@ -43,7 +44,9 @@ LOOK_S = 1
 """How long an event waits at most for the relay when the nudge after its commit is lost."""
 
 SWEEP_S = 60
-"""How often what time does is done: reservations and parcels run out, lockers fall silent."""
+"""How often what time does is done: reservations and parcels run out, lockers fall silent, what
+sign-ins left behind is forgotten.
+"""
 
 WATCH_S = 3_600
 """How often the log warns of keys that end soon: somebody has two weeks to hear it."""
@@ -184,11 +187,20 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def expire_parcels() -> None:
         await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
 
+    async def forget_sign_ins() -> None:
+        await people.forget_sign_ins(shop.database, now=shop.clock.now())
+
     async def watch_keys() -> None:
         await access.watch_keys()
 
     access = _access_jobs(shop)
-    jobs = (end_reservations, note_silence, expire_parcels, access.expire_grants)
+    jobs = (
+        end_reservations,
+        note_silence,
+        expire_parcels,
+        access.expire_grants,
+        forget_sign_ins,
+    )
     return [
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         Timer("watch_keys", watch_keys, WATCH_S),

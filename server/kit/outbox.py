@@ -46,7 +46,7 @@ class OutboxState(StrEnum):
     DONE = "DONE"
     """Its handler has finished."""
     DEAD = "DEAD"
-    """Given up, with a reason; nothing happens to it any more."""
+    """Given up, with a reason; kept for a while for a person to see."""
 
 
 PENDING = text("state = 'PENDING'")
@@ -58,6 +58,7 @@ class Outbox(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
         Index("ix_outbox_due", "not_before", postgresql_where=PENDING, sqlite_where=PENDING),
+        Index("ix_outbox_settled", "state", "settled_at"),
     )
 
     id: uuid.UUID = Field(primary_key=True)
@@ -231,13 +232,21 @@ async def bury_exhausted(
     return len(buried.all())
 
 
-async def prune(session: AsyncSession, *, settled_before: datetime, limit: int) -> int:
-    """Delete at most `limit` events done before the instant; dead ones stay for a person to see."""
-    old = select(col(Outbox.id)).where(
-        col(Outbox.state) == OutboxState.DONE, col(Outbox.settled_at) < settled_before
+async def prune(
+    session: AsyncSession, *, done_before: datetime, dead_before: datetime, limit: int
+) -> int:
+    """Delete at most `limit` events settled before the instant of their state; how many.
+
+    Dead ones stay for longer, since a person should see them.
+    """
+    settled = col(Outbox.settled_at)
+    is_old = or_(
+        and_(col(Outbox.state) == OutboxState.DONE, settled < done_before),
+        and_(col(Outbox.state) == OutboxState.DEAD, settled < dead_before),
     )
+    old = select(col(Outbox.id)).where(is_old).limit(limit)
     gone = await session.exec(
-        delete(Outbox).where(col(Outbox.id).in_(old.limit(limit))).returning(col(Outbox.id))
+        delete(Outbox).where(col(Outbox.id).in_(old)).returning(col(Outbox.id))
     )
     return len(gone.all())
 

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
-from sqlmodel import Field, SQLModel, delete, select
+from sqlmodel import Field, SQLModel, col, delete, select
 
 from schema.codes import ProblemCode
 from schema.cose import PUBLIC_KEY_SIZE, verify
@@ -171,13 +171,15 @@ async def use_proof(session: AsyncSession, proof: DeviceProof, *, now: datetime)
     Forgets a few proofs that are too old to be accepted anyway, so the table stays as small as
     the last minutes.
     """
-    old = (
-        select(UsedProof.digest)
-        .where(UsedProof.expires_at < now - PROOF_TOLERANCE)
-        .limit(PRUNE_AT_ONCE)
-    )
-    await session.exec(delete(UsedProof).where(UsedProof.digest.in_(old)))  # type: ignore[attr-defined]  # a column here
+    await forget_used_proofs(session, now=now, limit=PRUNE_AT_ONCE)
     return await insert_new(session, UsedProof, digest=proof.digest, expires_at=proof.expires_at)
+
+
+async def forget_used_proofs(session: AsyncSession, *, now: datetime, limit: int) -> int:
+    """Deletes at most `limit` proofs that are too old to be accepted anyway; how many."""
+    old = select(UsedProof.digest).where(UsedProof.expires_at < now - PROOF_TOLERANCE).limit(limit)
+    gone = await session.exec(delete(UsedProof).where(col(UsedProof.digest).in_(old)))
+    return gone.rowcount
 
 
 class _BadProof(ValueError):

@@ -37,6 +37,9 @@ OFFER_LASTS_S = 60
 KEPT = timedelta(days=7)
 """How long a done event can still be looked at (bodies of notices: DOMAIN 5.4)."""
 
+DEAD_KEPT = timedelta(days=90)
+"""How long an event that was given up can be looked at (proof events: DOMAIN 5.4)."""
+
 PRUNED_AT_ONCE = 1_000
 
 
@@ -100,7 +103,9 @@ class Relay:
         now = self._clock.now()
         async with self._database.write() as session:
             buried = await outbox.bury_exhausted(session, now=now)
-            await outbox.prune(session, settled_before=now - KEPT, limit=PRUNED_AT_ONCE)
+            await outbox.prune(
+                session, done_before=now - KEPT, dead_before=now - DEAD_KEPT, limit=PRUNED_AT_ONCE
+            )
         if buried:
             logger.error("%d events were attempted too often and given up", buried)
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from server.people.roles import Role
     from server.people.rules import Contact
 
-PRUNE_AT_ONCE = 20
-
 
 async def find_contact(session: AsyncSession, contact: Contact) -> ContactAddress | None:
     """The row of an address, whoever it belongs to."""
@@ -58,6 +56,13 @@ async def find_device_by_key(session: AsyncSession, thumbprint: str) -> Device |
     """The device that was ever registered with this key, for update."""
     query = select(Device).where(Device.thumbprint == thumbprint)
     return (await session.exec(held(query))).one_or_none()
+
+
+async def is_known_key(session: AsyncSession, thumbprint: str) -> bool:
+    """Whether any device was ever registered with this key."""
+    return (
+        await session.exec(select(Device.id).where(Device.thumbprint == thumbprint))
+    ).first() is not None
 
 
 async def list_devices(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Device]:
@@ -93,10 +98,11 @@ async def find_sign_in_request(
     return (await session.exec(held(query) if for_update else query)).one_or_none()
 
 
-async def prune_sign_in_requests(session: AsyncSession, *, before: datetime) -> None:
-    """Forgets a few requests that expired before then, addresses and all."""
-    old = select(SignInRequest.id).where(SignInRequest.expires_at < before).limit(PRUNE_AT_ONCE)
-    await session.exec(delete(SignInRequest).where(col(SignInRequest.id).in_(old)))
+async def prune_sign_in_requests(session: AsyncSession, *, before: datetime, limit: int) -> int:
+    """Forgets at most `limit` requests that expired before then, addresses and all; how many."""
+    old = select(SignInRequest.id).where(SignInRequest.expires_at < before).limit(limit)
+    gone = await session.exec(delete(SignInRequest).where(col(SignInRequest.id).in_(old)))
+    return gone.rowcount
 
 
 async def list_memberships(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Membership]:

@@ -35,6 +35,10 @@ CODE_REQUESTED = "people.code_requested"
 """Outbox event: a code is to be sent; its subject is the id of the request."""
 
 
+FORGOTTEN_AT_ONCE = 20
+"""Old requests deleted by each new one: the worker deletes the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class CodeLetter:
     """What must be written to whom; made when the letter is sent and never stored."""
@@ -59,7 +63,7 @@ class OneTimeCodes:
         contact = read_contact(address)
         if contact is None:
             raise BrokenPromise("a code was asked for an address that is none")
-        await queries.prune_sign_in_requests(session, before=now - CODE_LIFE)
+        await forget_requests(session, now=now, limit=FORGOTTEN_AT_ONCE)
         request = SignInRequest(
             id=self._ids.new(),
             created_at=now,
@@ -98,6 +102,11 @@ class OneTimeCodes:
             return _wrong(request.tries_left)
         request.used_at = now
         return request.address
+
+
+async def forget_requests(session: Session, *, now: datetime, limit: int) -> int:
+    """Deletes at most `limit` requests that have been over for a while; how many."""
+    return await queries.prune_sign_in_requests(session, before=now - CODE_LIFE, limit=limit)
 
 
 async def find_code_letter(

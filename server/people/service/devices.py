@@ -79,8 +79,11 @@ async def sign_in(
 async def refresh(session: Session, *, proof: DeviceProof, now: datetime) -> Device | Refusal:
     """The signed-in device of this key, to be given a new access token. Uses up the proof.
 
-    SIGNED_OUT when the key is unknown, signed out, removed, or was unused for 90 days.
+    SIGNED_OUT when the key is unknown, signed out, removed, or was unused for 90 days. A stranger's
+    proof leaves no row behind.
     """
+    if not await queries.is_known_key(session, proof.thumbprint):
+        return Refusal(ProblemCode.SIGNED_OUT)
     if not await use_proof(session, proof, now=now):
         return REPLAYED
     device = await queries.find_device_by_key(session, proof.thumbprint)

@@ -236,13 +236,18 @@ async def test_event_that_takes_every_worker_down_is_given_up(database: Database
     assert (await read_row(database, event)).state is OutboxState.DEAD
 
 
-async def test_only_old_done_events_are_pruned_and_in_portions(database: Database) -> None:
+async def test_only_old_settled_events_are_pruned_and_in_portions(database: Database) -> None:
     for number in (1, 2, 3):
         await settle(database, await get_lease(database, await append(database, number)), Done())
     await settle(database, await get_lease(database, await append(database, 4)), Dead("seen"))
     await append(database, 5)
-    async with database.write() as session:
-        assert await outbox.prune(session, settled_before=NOON, limit=10) == 0
-        assert await outbox.prune(session, settled_before=LATER, limit=2) == 2
-        assert await outbox.prune(session, settled_before=LATER, limit=2) == 1
-        assert await outbox.prune(session, settled_before=LATER, limit=2) == 0
+
+    async def prune(done_before: datetime, dead_before: datetime, limit: int) -> int:
+        async with database.write() as session:
+            return await outbox.prune(
+                session, done_before=done_before, dead_before=dead_before, limit=limit
+            )
+
+    assert await prune(NOON, NOON, 10) == 0
+    assert [await prune(LATER, NOON, 2) for _ in range(3)] == [2, 1, 0]
+    assert [await prune(LATER, LATER, 2) for _ in range(2)] == [1, 0]

@@ -14,7 +14,7 @@ from server.demo.stores import Valkey, get_valkey
 from server.kit import outbox
 from server.kit.outbox import Again, Dead, Done, Lease, Outbox, OutboxState, Outcome
 from server.kit.queue import Queue
-from server.kit.relay import DELIVER, KEPT, Relay
+from server.kit.relay import DEAD_KEPT, DELIVER, KEPT, Relay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -182,6 +182,18 @@ async def test_done_events_are_deleted_after_their_time(house: House) -> None:
     await relay.tidy()
     assert await house.read(event) is not None
     house.clock.move(seconds=KEPT.total_seconds() + 1)
+    await relay.tidy()
+    assert await house.read(event) is None
+
+
+async def test_dead_events_are_kept_for_longer_and_then_deleted(house: House) -> None:
+    event = await house.append()
+    relay = house.make_relay(Handler(Dead("nobody there")))
+    await relay.deliver(str(event))
+    house.clock.move(seconds=KEPT.total_seconds() + 1)
+    await relay.tidy()
+    assert await house.read(event) is not None
+    house.clock.move(seconds=DEAD_KEPT.total_seconds())
     await relay.tidy()
     assert await house.read(event) is None
 

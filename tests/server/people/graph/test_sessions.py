@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from server.kit.keyring import Purpose
 from server.kit.outbox import Outbox
+from server.kit.proofs import UsedProof
 from server.people.rules import (
     CODE_LIFE,
     CODE_TRIES,
@@ -217,8 +218,12 @@ async def test_a_device_unused_for_too_long_must_sign_in_again(
     assert (await phone.refresh())["code"] == "SIGNED_OUT"
 
 
-async def test_an_unknown_key_gets_no_token(phone: Phone) -> None:
+async def test_an_unknown_key_gets_no_token_and_leaves_nothing_behind(
+    phone: Phone, house: House
+) -> None:
     assert (await phone.refresh())["code"] == "SIGNED_OUT"
+    async with house.database.read() as session:
+        assert (await session.exec(select(UsedProof))).all() == []
 
 
 async def test_refreshing_without_or_with_a_used_proof_is_refused(phone: Phone) -> None:
