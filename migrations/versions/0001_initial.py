@@ -97,6 +97,7 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'PENDING'"),
             sqlite_where=sa.text("state = 'PENDING'"),
         )
+        batch_op.create_index("ix_outbox_settled", ["state", "settled_at"], unique=False)
 
     op.create_table(
         "partners",
@@ -661,6 +662,15 @@ def upgrade() -> None:
         ),
         sa.UniqueConstraint("parcel_id", "number", name=op.f("uq_parcel_events_parcel_id_number")),
     )
+    with op.batch_alter_table("parcel_events", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_parcel_events_unread",
+            ["source_system", "source_code"],
+            unique=False,
+            postgresql_where=sa.text("source_code IS NOT NULL AND mapped IS NULL"),
+            sqlite_where=sa.text("source_code IS NOT NULL AND mapped IS NULL"),
+        )
+
     op.create_table(
         "stay_parcels",
         sa.Column("stay_id", sa.Uuid(), nullable=False),
@@ -723,6 +733,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_stay_parcels_parcel_id"))
 
     op.drop_table("stay_parcels")
+    with op.batch_alter_table("parcel_events", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_parcel_events_unread",
+            postgresql_where=sa.text("source_code IS NOT NULL AND mapped IS NULL"),
+            sqlite_where=sa.text("source_code IS NOT NULL AND mapped IS NULL"),
+        )
+
     op.drop_table("parcel_events")
     with op.batch_alter_table("grants", schema=None) as batch_op:
         batch_op.drop_index("ix_grants_stay")
@@ -834,6 +851,7 @@ def downgrade() -> None:
     op.drop_table("people")
     op.drop_table("partners")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_index("ix_outbox_settled")
         batch_op.drop_index(
             "ix_outbox_due",
             postgresql_where=sa.text("state = 'PENDING'"),

@@ -173,6 +173,13 @@ class ParcelEvent(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("parcel_id", "number"),
         UniqueConstraint("parcel_id", "locker_id", "seq"),
+        Index(
+            "ix_parcel_events_unread",
+            "source_system",
+            "source_code",
+            postgresql_where=text("source_code IS NOT NULL AND mapped IS NULL"),
+            sqlite_where=text("source_code IS NOT NULL AND mapped IS NULL"),
+        ),
     )
 
     id: uuid.UUID = Field(primary_key=True)
