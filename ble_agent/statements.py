@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, assert_never
 
 from ble_agent.errors import StoreFull
-from ble_agent.policy import TOLERANCE_S
+from ble_agent.policy.credentials import TOLERANCE_S
 from ble_agent.policy.verdicts import Refusal
 from ble_agent.policy.world import Revoked
 from schema.codec import decode, encode

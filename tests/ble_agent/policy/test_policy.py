@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ble_agent.policy import TOLERANCE_S
+from ble_agent.policy.credentials import TOLERANCE_S
 from ble_agent.policy.verdicts import Permit, Refusal
 from ble_agent.policy.world import Revoked
 from schema.codec import encode
