@@ -20,14 +20,20 @@ from ble_agent.hardware.simulated import SimulatedHardware
 from ble_agent.radio.port import RadioLost
 from ble_agent.redemptions import Redemptions
 from ble_agent.session.desk import Desk
-from ble_agent.session.locker import TABLES, Surroundings, apply_offline, start_locker, stop_locker
+from ble_agent.session.locker import (
+    Surroundings,
+    apply_offline,
+    open_store,
+    start_locker,
+    stop_locker,
+)
 from ble_agent.settings import (
     AgentSettings,
     EnrolSettings,
     InitSettings,
     parse_arguments,
 )
-from ble_agent.store import Store, check_initialised
+from ble_agent.store import check_initialised
 from ble_agent.store.identity import commission, find_identity, get_identity
 from ble_agent.uplink import NetworkUplink, Sender
 from ble_agent.uplink.enrolment import register
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from ble_agent.hardware.port import Hardware
     from ble_agent.radio.port import Radio
     from ble_agent.session.locker import Locker
+    from ble_agent.store import Store
     from schema.statements import SignedStatement
 
 logger = logging.getLogger("ble_agent")
@@ -64,7 +71,7 @@ def main(argv: list[str]) -> int:
 
 def init(settings: InitSettings) -> int:
     """Commission a new state folder and print what the operator has to register."""
-    store = Store(settings.state, tables=TABLES)
+    store = open_store(settings.state)
     known = find_identity(store)
     if known is not None:
         store.close()
@@ -96,7 +103,7 @@ def init(settings: InitSettings) -> int:
 def enrol(settings: EnrolSettings) -> int:
     """Register with a server; what it signs in answer is applied at once."""
     check_initialised(settings.state)
-    store = Store(settings.state, tables=TABLES)
+    store = open_store(settings.state)
     try:
         identity = get_identity(store)
         answered = asyncio.run(register(settings.url, settings.code, identity))
@@ -119,7 +126,7 @@ async def serve(settings: AgentSettings) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     check_initialised(settings.state)
-    store = Store(settings.state, tables=TABLES)
+    store = open_store(settings.state)
     try:
         return await _serve(settings, store)
     finally:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ble_agent.policy.lockout import Lockout
 from ble_agent.policy.world import Bearer, Compartment, Opening, Phase
 from schema.ids import StayId
 from schema.keys import Operation
+from schema.tokens.passes import QR_STEP_S
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,6 +36,13 @@ TABLES: Final = (
     "CREATE TABLE pulses (subject BLOB NOT NULL, comp INTEGER NOT NULL, n INTEGER NOT NULL,"
     " exp INTEGER NOT NULL, PRIMARY KEY (subject, comp)) STRICT",
 )
+
+TABLES_OF_PASSES: Final = (
+    "CREATE TABLE lockouts (comp INTEGER PRIMARY KEY REFERENCES compartments (number),"
+    " wrong INTEGER NOT NULL, last_at INTEGER NOT NULL) STRICT",
+    "CREATE TABLE shown (cti BLOB NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (cti, step)) STRICT",
+)
+"""Version 2 of the file: what keypad and scanner must not forget."""
 
 _ANY_COMPARTMENT = -1
 """Stands for the compartment in a use or a count that belongs to a token or stay as a whole."""
@@ -82,6 +91,37 @@ class Redemptions:
                     "SELECT comp, n FROM pulses WHERE subject = ?", (subject,)
                 )
             }
+
+    def lockout(self, comp: int) -> Lockout:
+        """The wrong tries at a compartment's PIN; none for a number that no door bears."""
+        if comp not in self.stored():
+            return Lockout()
+        with self._store.reading() as connection:
+            row = connection.execute(
+                "SELECT wrong, last_at FROM lockouts WHERE comp = ?", (comp,)
+            ).fetchone()
+        return Lockout(*row) if row else Lockout()
+
+    def put_lockout(self, record: Record, comp: int, lockout: Lockout) -> None:
+        """Store the wrong tries at a compartment's PIN as they are now."""
+        record.connection.execute(
+            "INSERT OR REPLACE INTO lockouts (comp, wrong, last_at) VALUES (?, ?, ?)",
+            (comp, lockout.wrong, lockout.last_at),
+        )
+
+    def forget_lockout(self, record: Record, comp: int) -> None:
+        """A success, or a new stay: the compartment's PIN may be tried five times again."""
+        record.connection.execute("DELETE FROM lockouts WHERE comp = ?", (comp,))
+
+    def used_steps(self, cti: bytes) -> frozenset[int]:
+        """The minutes in which this token, shown as a code, has let somebody in."""
+        with self._store.reading() as connection:
+            rows = connection.execute("SELECT step FROM shown WHERE cti = ?", (cti,))
+            return frozenset(step for (step,) in rows)
+
+    def use_step(self, record: Record, cti: bytes, step: int) -> None:
+        """This minute's code of the token lets nobody in again."""
+        record.connection.execute("INSERT INTO shown (cti, step) VALUES (?, ?)", (cti, step))
 
     def accept(
         self, record: Record, permit: Permit, comp: int, *, seq: int, occupied: bool | None
@@ -158,6 +198,7 @@ class Redemptions:
         self._change(record, comp, stay=stay)
         record.connection.execute("UPDATE compartments SET stay = ? WHERE number = ?", (stay, comp))
         record.connection.execute("DELETE FROM pulses WHERE subject = ?", (stay,))
+        self.forget_lockout(record, comp)
 
     def end_stay(self, record: Record, comp: int, stay: StayId) -> None:
         """The stay in `comp` is over; every token for it is dead from here on."""
@@ -178,6 +219,8 @@ class Redemptions:
             " AND subject NOT IN (SELECT stay FROM compartments WHERE stay IS NOT NULL)",
             (before,),
         )
+        # A minute counts until its next neighbour is over.
+        record.connection.execute("DELETE FROM shown WHERE step < ?", (before // QR_STEP_S - 1,))
 
     def _stage(self, record: Record) -> dict[int, Compartment]:
         """The compartments as `record` will leave them, which hold once it is durable."""

@@ -30,7 +30,7 @@ class Code(IntEnum):
     OUT_OF_SCOPE = 8
     """The key or the token does not reach so far."""
     HOLDER_PROOF_FAILED = 9
-    """The request is not signed by the holder of the token."""
+    """The request is not signed by the holder of the token, or the PIN is wrong."""
     CLOCK_UNTRUSTED = 10
     """The locker has lost the time; a phone that is online brings it."""
     REVOCATIONS_NEEDED = 11
@@ -42,7 +42,7 @@ class Code(IntEnum):
     COMPARTMENT_FAULT = 14
     """The door did not open however often the bolt was pulsed."""
     RATE_LIMITED = 15
-    """Too many wrong tries at this compartment or from this phone."""
+    """Too many wrong PINs for this compartment; phones and other compartments go on."""
     POWER_CRITICAL = 16
     """The locker saves its last power."""
     QUARANTINED = 17

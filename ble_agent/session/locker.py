@@ -26,6 +26,7 @@ from ble_agent.policy.world import Phase, World
 from ble_agent.redemptions import Redemptions
 from ble_agent.session.presence import Presence
 from ble_agent.statements import Statements
+from ble_agent.store import MAX_BYTES, Store
 from ble_agent.store import identity as identities
 from schema.codes import Code
 from schema.handshake import Hello, Report
@@ -35,14 +36,15 @@ from schema.keys import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from ble_agent.clock import Scheduler
     from ble_agent.doors import Follower
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Hardware
-    from ble_agent.journal import Line
+    from ble_agent.journal import Line, Record
     from ble_agent.policy.world import Compartment
-    from ble_agent.store import Store
+    from ble_agent.store import Moment
     from ble_agent.store.identity import Identity
     from schema.handshake import Request
     from schema.ids import StayId
@@ -56,6 +58,18 @@ TABLES: Final = (
     *redeeming.TABLES,
     *stating.TABLES,
 )
+_MIGRATIONS: Final = (redeeming.TABLES_OF_PASSES,)
+"""What each version after the first has added to the file."""
+
+
+def open_store(
+    folder: Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    cut: Callable[[Moment, str], None] | None = None,
+) -> Store:
+    """The store of a locker in this folder, brought to the version that this agent knows."""
+    return Store(folder, tables=TABLES, migrations=_MIGRATIONS, max_bytes=max_bytes, cut=cut)
 
 
 class BootCause(IntEnum):
@@ -137,16 +151,13 @@ class Locker:
     def decide(self, request: Request, handshake_hash: bytes, nonce: bytes) -> Decision:
         """Apply what the request brings, judge it, make a permit durable; no bolt moves here."""
         refused = self.apply(request.statements, nonce=nonce)
-        verdict = refused or judge(request, handshake_hash, self._world(*_counted(request)))
+        verdict = refused or judge(request, handshake_hash, self.world(*_counted(request)))
         is_proved = isinstance(verdict, Permit) or verdict.is_proved
         if request.req.code is not None and is_proved:
             self.presence.redraw()
         if isinstance(verdict, Refusal):
             return self.refuse(verdict.code)
-        try:
-            return self._accept(request, handshake_hash, verdict)
-        except StoreFull:
-            return self.refuse(Code.STORAGE_FULL)
+        return self.let_in(_as_accepted(request, handshake_hash, verdict), verdict)
 
     def reopen(self, comp: int, accepted_seq: int, follower: Follower) -> Line | Refusal:
         """Open a closed door once more for the session that this acceptance began."""
@@ -154,7 +165,7 @@ class Locker:
         if opening is None or opening.accepted_seq != accepted_seq:
             return Refusal(Code.COMPARTMENT_BUSY, "somebody else was let at the compartment")
         ctis = [] if opening.cti is None else [opening.cti]
-        refused = judge_reopening(opening, self._world(ctis, opening.stay))
+        refused = judge_reopening(opening, self.world(ctis, opening.stay))
         if refused is not None:
             return refused
         try:
@@ -167,26 +178,31 @@ class Locker:
         self.denials.count(code)
         return Decision(code, self.journal.tail())
 
-    def _accept(self, request: Request, handshake_hash: bytes, permit: Permit) -> Decision:
-        accepted = Accepted(
-            op=int(request.req.op),
-            asked_comp=request.req.comp,
-            code=request.req.code,
-            comp=permit.comp,
-            cti=permit.cti,
-            h=handshake_hash,
-            pop=request.pop,
-            chain_hash=hashlib.sha256(b"".join(request.chain)).digest(),
-            rest=request.chain[1:],
-        )
-        with self.journal.record("accept") as record:
-            if permit.floor_iat is not None:
-                record.raise_floor(permit.floor_iat)
-            line = record.append(Kind.ACCEPTED, accepted.as_body())
-            self.doors.accept(record, permit, seq=line.seq)
+    def let_in(
+        self,
+        accepted: Accepted,
+        permit: Permit,
+        *,
+        beside: Callable[[Record], None] | None = None,
+    ) -> Decision:
+        """Make a permit durable, with what `beside` adds to the same record; no bolt moves here.
+
+        STORAGE_FULL, and nothing stored, where there is no room.
+        """
+        try:
+            with self.journal.record("accept") as record:
+                if permit.floor_iat is not None:
+                    record.raise_floor(permit.floor_iat)
+                line = record.append(Kind.ACCEPTED, accepted.as_body())
+                self.doors.accept(record, permit, seq=line.seq)
+                if beside is not None:
+                    beside(record)
+        except StoreFull:
+            return self.refuse(Code.STORAGE_FULL)
         return Decision(Code.OK, line, permit.comp, permit.comps)
 
-    def _world(self, ctis: list[bytes], stay: StayId) -> World:
+    def world(self, ctis: list[bytes], stay: StayId) -> World:
+        """What is known at this moment, with the counts of these tokens and of this stay."""
         trust, clock = self.statements.trust(), self.journal.clock
         uptime_s, probes = clock.uptime_s(), self.hardware
         compartments = self.redemptions.stored()
@@ -212,6 +228,20 @@ class Locker:
         door, opening = self.hardware.door(compartment.number), compartment.opening
         is_untold = door is Door.CLOSED and opening is not None and opening.phase is Phase.OPENED
         return door is Door.OPEN or is_untold
+
+
+def _as_accepted(request: Request, handshake_hash: bytes, permit: Permit) -> Accepted:
+    return Accepted(
+        op=int(request.req.op),
+        asked_comp=request.req.comp,
+        code=request.req.code,
+        comp=permit.comp,
+        cti=permit.cti,
+        h=handshake_hash,
+        pop=request.pop,
+        chain_hash=hashlib.sha256(b"".join(request.chain)).digest(),
+        rest=request.chain[1:],
+    )
 
 
 def _counted(request: Request) -> tuple[list[bytes], StayId]:

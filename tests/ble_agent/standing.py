@@ -16,8 +16,7 @@ from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
 from ble_agent.radio.loopback import LoopbackRadio
 from ble_agent.session.desk import Desk
-from ble_agent.session.locker import TABLES, Surroundings, start_locker, stop_locker
-from ble_agent.store import Store
+from ble_agent.session.locker import Surroundings, open_store, start_locker, stop_locker
 from ble_agent.store.identity import commission
 from schema.codes import Code
 from schema.cose import SigningKey
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Visitor as Person
     from ble_agent.session.locker import Locker
-    from ble_agent.store import Moment
+    from ble_agent.store import Moment, Store
     from schema.codec import Value
     from schema.envelopes import Contents
     from schema.statements import Statement
@@ -69,6 +68,7 @@ def bytes_of(name: str, size: int = 8) -> bytes:
     return hashlib.sha256(name.encode()).digest()[:size]
 
 
+ROOTS = Roots(((ROOT, key_of("root").public),))
 SEAL_PRIVATE = bytes_of("seal", 32)
 KEYS = (
     KeyEntry(ISSUER, key_of("issuer").public, 23, 7 * DAY, NOW - DAY, NOW + 45 * DAY),
@@ -118,7 +118,7 @@ class Standing:
 
     async def start(self) -> Standing:
         """Commission on the first start; bring locker, desk and radio up."""
-        store = Store(self.folder, tables=TABLES, cut=self.cut, max_bytes=self.max_bytes)
+        store = open_store(self.folder, cut=self.cut, max_bytes=self.max_bytes)
         try:
             self._start_locker(store)
         except BaseException:
@@ -144,7 +144,7 @@ class Standing:
             commission(
                 store,
                 compartments=self.compartments,
-                roots=Roots(((ROOT, key_of("root").public),)),
+                roots=ROOTS,
                 take_random=self.randomness.take,
             )
         make = BrokenBolts if self.broken_bolts else SimulatedHardware
@@ -215,7 +215,7 @@ class Standing:
 
     def stays_in(self) -> set[int]:
         """The compartments in which a stay is durably stored."""
-        store = Store(self.folder, tables=TABLES)
+        store = open_store(self.folder)
         with store.reading() as connection:
             rows = connection.execute("SELECT number FROM compartments WHERE stay IS NOT NULL")
             numbers = {int(number) for (number,) in rows}

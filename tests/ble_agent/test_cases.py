@@ -10,8 +10,7 @@ import pytest
 
 from ble_agent.clock import ClockState, Quality
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
-from ble_agent.session.locker import TABLES, Surroundings, start_locker
-from ble_agent.store import Store
+from ble_agent.session.locker import Surroundings, open_store, start_locker
 from schema.codec import Malformed
 from schema.codes import Code
 from schema.cose import SigningKey
@@ -82,7 +81,7 @@ def answer(locker: Locker, visit: LockerVisit, message: bytes) -> tuple[int, int
 
 def make_locker(case: dict[str, Any], folder: Path) -> Locker:
     """The state that the vectors describe, made by the ways through which it really comes."""
-    store = Store(folder / "state", tables=TABLES)
+    store = open_store(folder / "state")
     identity = {
         "lid": LID,
         "noise": KEYS["locker_x25519_private"],

@@ -11,11 +11,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from ble_agent.codes import Codes
 from ble_agent.policy.world import MAX_PULSES, TAKE_BACK_S
 from schema.codes import Code
 from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, check_chain
 from schema.keys import Operation, Role
+from schema.tokens.passes import PIN_WINDOW_S, pin
 from tests.ble_agent.standing import DAY, NOW, Standing, quick_folder
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class Model:
         self.visits: dict[int, Visit] = {}
         self.brought: set[StayId] = set()
         self.pulses: dict[StayId, int] = {}
+        self.wrong = dict.fromkeys(COMPS, 0)
+        self.locked_until = dict.fromkeys(COMPS, 0.0)
 
     def is_open(self, comp: int) -> bool:
         """Whether somebody stands at this open door."""
@@ -70,6 +74,22 @@ class Model:
         if self.stored[comp] is not None:
             return Code.OUT_OF_SCOPE
         return self._let_in(Operation.INSPECT, comp, None)
+
+    def type_in(self, comp: int, *, is_right: bool) -> Code:
+        """What digits typed for this compartment are answered with."""
+        if self.now < self.locked_until[comp]:
+            return Code.RATE_LIMITED
+        stay = self.stored[comp]
+        if stay is not None and is_right:
+            code = self._let_in(Operation.OPEN, comp, stay)
+            if code is Code.OK:
+                self.wrong[comp] = 0
+            return code
+        self.wrong[comp] += 1
+        rows, over = divmod(self.wrong[comp], 5)
+        if not over:
+            self.locked_until[comp] = self.now + min(900 * 2 ** (rows - 1), DAY)
+        return Code.HOLDER_PROOF_FAILED
 
     def deposit(self, stay: StayId, wanted: int | None) -> tuple[Code, int | None]:
         """What the stay's one deposit token is answered with."""
@@ -104,6 +124,7 @@ class Model:
             self.stored[comp] = visit.stay
             self.brought.add(visit.stay)
             self.pulses[visit.stay] = 0
+            self.wrong[comp], self.locked_until[comp] = 0, 0.0
             visit.first_closed = self.now
 
     def wait(self, seconds: float) -> None:
@@ -203,13 +224,30 @@ class Visits(RuleBasedStateMachine):
         how = {"comps": (comp,), "role": Role.HUB, **self.life}
         assert self.ask(Operation.INSPECT, comp, **how)[0] == self.model.inspect(comp)
 
+    @rule(comp=st.sampled_from(COMPS), is_right=st.booleans(), times=st.sampled_from([1, 5]))
+    def type_in(self, comp: int, is_right: bool, times: int) -> None:
+        for _ in range(times):
+            locker = self.standing.locker
+            day = locker.journal.clock.now() // PIN_WINDOW_S
+            right = pin(locker.identity.pin_secret, self.standing.stay(comp) or STAYS[0], day)
+            digits = right if is_right else f"{(int(right) + 1) % 10**8:08d}"
+            expected = self.model.type_in(comp, is_right=is_right)
+            assert self.run(self.enter(comp, digits)) == expected
+
+    async def enter(self, comp: int, digits: str) -> Code:
+        """What the keypad answers, once the bolt has moved."""
+        codes = Codes(self.standing.locker, lambda event, comp, line: None)
+        decision = codes.enter_pin(comp, digits)
+        await self.standing.pass_time()
+        return decision.code
+
     @rule(comp=st.sampled_from(COMPS), full=st.booleans())
     def shut(self, comp: int, full: bool) -> None:
         if self.model.is_open(comp):
             self.run(self.standing.shut(comp, occupied=full))
             self.model.shut(comp, full=full)
 
-    @rule(seconds=st.sampled_from([1, 9, 30, 61, 121]))
+    @rule(seconds=st.sampled_from([1, 9, 30, 61, 121, 900]))
     def wait(self, seconds: int) -> None:
         self.run(self.standing.pass_time(seconds))
         self.model.wait(seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ble_agent.codes import Codes
 from ble_agent.errors import StateError
 from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults
@@ -13,7 +14,8 @@ from ble_agent.store import Cut
 from schema.codes import Code
 from schema.ids import StayId
 from schema.keys import Operation, Role
-from tests.ble_agent.standing import NOW, Standing
+from schema.tokens.passes import show_token
+from tests.ble_agent.standing import NOW, Standing, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -57,10 +59,12 @@ class Story:
     def __init__(self, folder: Path, scissors: Scissors) -> None:
         self.standing = Standing(folder, door_seconds=None, cut=scissors)
         self.scissors = scissors
-        self.openings = {"deposit": 0, "inspect": 0, "open": 0}
+        self.openings = {"deposit": 0, "inspect": 0, "open": 0, "shown": 0}
+        self.wrong_answers = 0
         self.opened_by_all = dict.fromkeys(range(1, 5), 0)
         self.tokens: dict[str, bytes] = {}
         self.pair: tuple[bytes, ...] = ()
+        self.code = ""
         self.is_back = False
 
     async def tell(self) -> None:
@@ -80,6 +84,8 @@ class Story:
             self._be_stuck,
             self._flap,
             self._refuse,
+            self._mistype,
+            self._show,
             self._collect,
             self._open_all,
             self._acknowledge,
@@ -177,6 +183,25 @@ class Story:
         stranger = await self.standing.ask(Operation.OPEN, stay=StayId(b"nowhere."))
         assert stranger.code == Code.OUT_OF_SCOPE
         await self.standing.pass_time(60)
+
+    async def _mistype(self) -> None:
+        """Somebody guesses until the PIN of the compartment is locked."""
+        while self._codes().enter_pin(1, "00000000").code is not Code.RATE_LIMITED:
+            self.wrong_answers += 1
+
+    async def _show(self) -> None:
+        """The recipient holds one and the same code before the scanner, again and again."""
+        await self._shut(1, occupied=True)
+        if not self.code:
+            now = self.standing.locker.hello().now
+            self.code = show_token(self.tokens["open"], key_of("phone"), now)
+        while self._codes().show_qr(self.code).code is Code.OK:
+            await self.standing.pass_time()
+            self.openings["shown"] += self.standing.hardware.door(1) is Door.OPEN
+            await self._shut(1, occupied=True)
+
+    def _codes(self) -> Codes:
+        return Codes(self.standing.locker, lambda event, comp, line: None)
 
     async def _collect(self) -> None:
         await self._shut(1, occupied=False)

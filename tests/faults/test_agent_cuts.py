@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ble_agent.policy.lockout import TRIES
 from schema.codes import Code
 from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, Kind, check_chain, parse_entry
@@ -36,6 +37,7 @@ LABELS = (
     "unexpected",
     "closed",
     "denied",
+    "wrong pin",
     "stop",
 )
 
@@ -82,6 +84,8 @@ async def check_story(story: Story) -> None:
     check_chain(entries, lid=standing.lid, first=1, prev_head=FIRST_PREV_HEAD)
     assert story.openings["inspect"] <= 1
     assert story.openings["open"] <= 1
+    assert story.openings["shown"] <= 1
+    assert story.wrong_answers <= TRIES  # a cut gives nobody one more
     assert max(story.opened_by_all.values()) <= 1
     assert count(lines, Kind.DEPOSITED) == count(lines, Kind.COLLECTED) == 1
     assert (Kind.COLLECTED, [1, STAY, 1]) in lines

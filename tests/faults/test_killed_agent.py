@@ -21,8 +21,7 @@ from ble_agent.backends.bumble_central import open_central
 from ble_agent.backends.ether import open_ether
 from ble_agent.phone.errand import Errand, LockerKeys
 from ble_agent.phone.link import LinkError, open_link
-from ble_agent.session.locker import TABLES
-from ble_agent.store import Store
+from ble_agent.session.locker import open_store
 from schema.codes import Code, DoorEvent
 from schema.cose import SigningKey
 from schema.handshake import OpenRequest
@@ -135,7 +134,7 @@ class Battered:
 
     def entries(self) -> list[bytes]:
         """The whole journal, read from the disk of the killed process."""
-        store = Store(self.state, tables=TABLES)
+        store = open_store(self.state)
         with store.reading() as connection:
             rows = [bytes(raw) for (raw,) in connection.execute("SELECT raw FROM entries")]
         store.close()

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ble_agent.clock import Quality
+from ble_agent.codes import Codes
 from ble_agent.errors import StateMissing, StoreFull
 from ble_agent.hardware.simulated import Faults
-from ble_agent.session.locker import TABLES, BootCause, Surroundings, start_locker
+from ble_agent.session.locker import TABLES, BootCause, Surroundings, open_store, start_locker
 from ble_agent.store import Store
+from ble_agent.store.identity import commission
 from schema.codes import Code, DoorEvent
 from schema.ids import StayId
 from schema.journal import Kind
 from schema.keys import Operation, Role
-from tests.ble_agent.standing import DAY, NOW, Standing
+from schema.tokens.passes import PIN_WINDOW_S, pin
+from tests.ble_agent.standing import DAY, NOW, ROOTS, Standing
 from tests.ble_agent.visitor import Randomness
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ async def test_a_start_says_whether_the_former_one_ended_in_order(standing: Stan
 
 
 async def test_nobody_starts_a_locker_that_was_not_commissioned(standing: Standing) -> None:
-    store = Store(standing.folder.parent / "other", tables=TABLES)
+    store = open_store(standing.folder.parent / "other")
     around = Surroundings(
         hardware=standing.hardware,
         scheduler=standing.scheduler,
@@ -56,6 +59,25 @@ async def test_nobody_starts_a_locker_that_was_not_commissioned(standing: Standi
     with pytest.raises(StateMissing):
         start_locker(store, around)
     store.close()
+
+
+async def test_a_folder_of_the_first_version_is_brought_up_with_its_parcel(folder: Path) -> None:
+    standing = Standing(folder / "state", door_seconds=None)
+    old = Store(standing.folder, tables=TABLES)
+    take_random = standing.randomness.take
+    commission(old, compartments=4, roots=ROOTS, take_random=take_random)
+    with old.transaction("parcel") as connection:
+        connection.execute("UPDATE compartments SET stay = ? WHERE number = 2", (STAY,))
+    old.close()
+    await standing.start()
+    await standing.set_up()
+    identity = standing.locker.identity
+    codes = Codes(standing.locker, lambda event, comp, line: None)
+    digits = pin(identity.pin_secret, STAY, NOW // PIN_WINDOW_S)
+    assert codes.enter_pin(2, digits).code == Code.OK
+    await standing.shut(2, occupied=False)
+    assert standing.stay(2) is None
+    await standing.stop()
 
 
 @pytest.mark.parametrize("clockq", [0, 1, 2])

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ble_agent.errors import StateMissing, StoreMisused
-from ble_agent.session.locker import TABLES
-from ble_agent.store import Store
+from ble_agent.session.locker import open_store
 from ble_agent.store.identity import commission, find_identity, get_identity
 from schema.ids import KeyId
 from schema.keys import Roots
@@ -25,7 +24,7 @@ ROOTS = Roots(
 
 
 def test_a_fresh_folder_is_nobody(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state", tables=TABLES)
+    store = open_store(tmp_path / "state")
     assert find_identity(store) is None
     with pytest.raises(StateMissing, match="locker init"):
         get_identity(store)
@@ -33,10 +32,10 @@ def test_a_fresh_folder_is_nobody(tmp_path: Path) -> None:
 
 
 def test_what_was_commissioned_is_found_again(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state", tables=TABLES)
+    store = open_store(tmp_path / "state")
     made = commission(store, compartments=3, roots=ROOTS, take_random=Randomness("x").take)
     store.close()
-    store = Store(tmp_path / "state", tables=TABLES)
+    store = open_store(tmp_path / "state")
     found = get_identity(store)
     assert (found.lid, found.noise_private, found.pin_secret) == (
         made.lid,
@@ -53,7 +52,7 @@ def test_what_was_commissioned_is_found_again(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_commissioned_once(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state", tables=TABLES)
+    store = open_store(tmp_path / "state")
     made = commission(store, compartments=2, roots=ROOTS, take_random=Randomness("x").take)
     with pytest.raises(StoreMisused):
         commission(store, compartments=2, roots=ROOTS, take_random=Randomness("y").take)
@@ -62,7 +61,7 @@ def test_a_folder_is_commissioned_once(tmp_path: Path) -> None:
 
 
 def test_its_secrets_are_not_shown_by_accident(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state", tables=TABLES)
+    store = open_store(tmp_path / "state")
     made = commission(store, compartments=1, roots=ROOTS, take_random=Randomness("x").take)
     store.close()
     assert repr(made.noise_private) not in repr(made)
