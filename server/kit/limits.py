@@ -42,8 +42,8 @@ MAX_NESTING = 64
 MAX_TOKENS = 1_000
 MAX_OPERATIONS = 5
 MAX_VARIABLES = 50
-MAX_VALUES = 2_000
-"""Values of all kinds in the variables together."""
+MAX_VALUES = 4_000
+"""Values of all kinds in the variables together; a locker of 255 doors is described in 2,600."""
 
 MAX_DEPTH = 12
 MAX_FIELDS = 300

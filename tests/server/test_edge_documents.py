@@ -128,7 +128,7 @@ def test_nesting_counts_brackets_outside_of_texts_and_comments(text: str, depth:
     [
         {"a": [0] * MAX_VALUES},
         {str(n): n for n in range(MAX_VALUES)},
-        {"a": [[[0] * 700] * 3]},
+        {"a": [[[0] * 1_400] * 3]},
     ],
 )
 def test_variables_of_too_many_values_are_refused(variables: dict[str, Any]) -> None:

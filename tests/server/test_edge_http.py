@@ -108,7 +108,7 @@ BAD_BODIES: dict[str, bytes] = {
     "variables a list": b'{"query": "{ hello }", "variables": []}',
     "extensions a text": b'{"query": "{ hello }", "extensions": "x"}',
     "too many values": json.dumps(
-        {"query": "query ($n: [Int!]!) { add(numbers: $n) }", "variables": {"n": [1] * 3_000}}
+        {"query": "query ($n: [Int!]!) { add(numbers: $n) }", "variables": {"n": [1] * 5_000}}
     ).encode(),
     "long document": json.dumps({"query": "{ hello }" + " " * 20_000}).encode(),
 }

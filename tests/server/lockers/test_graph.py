@@ -135,6 +135,17 @@ async def test_locker_is_enrolled_with_the_operators_code_and_put_to_work(
     assert [one["status"] for one in seen["compartments"]] == ["AVAILABLE", "PREPARING"]
 
 
+async def test_the_largest_locker_fits_one_request(town: Town, operator: Phone) -> None:
+    doors = [
+        door(number, row=number % 85 + 1, column=number // 85 + 1, climateZone="AMBIENT")
+        for number in range(255)
+    ]
+    answer = await operator.ask(
+        CREATE_ENROLMENT, hub=global_id("Hub", town.hub_id), serial="SN-255", compartments=doors
+    )
+    assert "enrolmentCode" in answer["createEnrolment"]
+
+
 async def test_refusals_of_enrolment_name_their_field(
     town: Town, operator: Phone, api: httpx.AsyncClient
 ) -> None:
