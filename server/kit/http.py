@@ -101,6 +101,15 @@ def _quality(offer: str, ranges: list[tuple[str, float]]) -> float:
     )[1]
 
 
+def is_short(length: str) -> bool:
+    """Whether a Content-Length announces a body that we read; False for what is no length."""
+    return (
+        length.isdecimal()
+        and len(length) <= len(str(MAX_BODY_BYTES))
+        and int(length) <= MAX_BODY_BYTES
+    )
+
+
 def media_type(header: str | None) -> str:
     """A Content-Type without its parameters, in lower case."""
     return (header or "").partition(";")[0].strip().lower()

@@ -29,6 +29,9 @@ SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
         ProblemCode.NO_COMPARTMENT: "Nothing free fits.",
         ProblemCode.NO_CLIMATE: "No compartment of this climate is ready here.",
         ProblemCode.RESERVATION_EXPIRED: "The hold ran out. Reserve again.",
+        ProblemCode.DELEGATION_TOO_WIDE: (
+            "You can share only what you hold, and for no longer than you hold it."
+        ),
         ProblemCode.SLOW_DOWN: "Too many requests; wait a little.",
         ProblemCode.TOO_COSTLY: "Ask for less at once.",
         ProblemCode.PROVIDER_DOWN: "A partner system is down; we keep trying.",

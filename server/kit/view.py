@@ -32,6 +32,7 @@ from server.kit.http import (
     MAX_BODY_BYTES,
     SAFE_HEADERS,
     BodyLimit,
+    is_short,
     media_type,
     negotiate,
     refusal_response,
@@ -137,10 +138,7 @@ class GraphqlView(GraphQL[Context, None]):
             raise TransportRefused(415, "A body must not be compressed.")
         if request.method == "POST" and media_type(headers.get("content-type")) != JSON:
             raise TransportRefused(415, f"Content-Type must be {JSON}.")
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > len(str(MAX_BODY_BYTES)):
-            length = str(MAX_BODY_BYTES + 1)
-        if int(length) > MAX_BODY_BYTES:
+        if not is_short(headers.get("content-length", "0")):
             raise TransportRefused(413, f"The body has more than {MAX_BODY_BYTES} bytes.")
         is_foreign = headers.get("sec-fetch-site") == "cross-site"
         if is_foreign and headers.get("origin") not in self.allowed_origins:

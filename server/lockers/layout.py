@@ -83,17 +83,24 @@ def check_layout(draft: EnrolmentDraft) -> Refusal | None:
         return _wrong("serial", "must be 1 to 64 letters, digits, dots, slashes or dashes")
     if not 1 <= len(draft.doors) <= MAX_DOORS:
         return _wrong("compartments", f"must be 1 to {MAX_DOORS}")
-    for door in draft.doors:
-        if not re.fullmatch(r"[A-Za-z0-9-]{1,8}", door.label):
-            return _wrong("compartments", "must have labels of 1 to 8 letters or digits")
-        if not (1 <= door.row <= MAX_PLACE and 1 <= door.column <= MAX_PLACE):
-            return _wrong("compartments", f"must have rows and columns from 1 to {MAX_PLACE}")
-        if not 0 <= door.sill_height_mm <= MAX_SILL_MM:
-            return _wrong("compartments", f"must have sills at 0 to {MAX_SILL_MM} mm")
+    rule = next(filter(None, map(_broken_rule, draft.doors)), None)
+    if rule is not None:
+        return _wrong("compartments", rule)
     if len({door.label for door in draft.doors}) < len(draft.doors):
         return _wrong("compartments", "must have labels that differ")
     if len({(door.side, door.row, door.column) for door in draft.doors}) < len(draft.doors):
         return _wrong("compartments", "must not be two in one place")
+    return None
+
+
+def _broken_rule(door: Door) -> str | None:
+    """What one door must be and is not."""
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,8}", door.label):
+        return "must have labels of 1 to 8 letters or digits"
+    if not (1 <= door.row <= MAX_PLACE and 1 <= door.column <= MAX_PLACE):
+        return f"must have rows and columns from 1 to {MAX_PLACE}"
+    if not 0 <= door.sill_height_mm <= MAX_SILL_MM:
+        return f"must have sills at 0 to {MAX_SILL_MM} mm"
     return None
 
 

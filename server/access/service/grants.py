@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
+    from schema.statements import Revocations
     from server.access.service.statements import Signer
     from server.kit.db import Session
     from server.kit.ids import Randomness
@@ -115,9 +116,7 @@ async def issue_token(
     former = await queries.find_newest_token(session, grant_id=grant.id, device_id=holder.device_id)
     if (
         former is not None
-        and former.kid == signer.issuer.kid
-        and former.comps == list(comps)
-        and (revocations is None or former.iat >= revocations.min_iat)
+        and _still_serves(former, signer, comps, revocations)
         and is_fresh_enough(exp=former.exp, wanted=wanted.exp, now=now_s)
     ):
         return Issued(former.raw, former.exp)
@@ -147,6 +146,14 @@ async def issue_token(
     )
     await queries.insert_token(session, token)
     return Issued(raw, wanted.exp)
+
+
+def _still_serves(
+    former: IssuedToken, signer: Signer, comps: tuple[int, ...], revocations: Revocations | None
+) -> bool:
+    """Whether the locker still takes it, and it says what a new one would."""
+    is_alive = revocations is None or former.iat >= revocations.min_iat
+    return is_alive and former.kid == signer.issuer.kid and former.comps == list(comps)
 
 
 async def end_grant(

@@ -124,11 +124,8 @@ async def enrol(
         sign_public=claim.sign_public,
         serial=enrolment.serial,
     )
-    if enrolment.locker_id is not None:
-        is_same = twin is not None and twin.id == enrolment.locker_id and _is_of(twin, claim)
-        return twin if twin and is_same else Refusal(ProblemCode.CODE_EXPIRED, field="code")
-    if now >= enrolment.expires_at:
-        return Refusal(ProblemCode.CODE_EXPIRED, field="code")
+    if enrolment.locker_id is not None or now >= enrolment.expires_at:
+        return _answer_again(enrolment, twin, claim)
     locker = _make_locker(enrolment, claim, keyring=keyring, ids=ids, now=now)
     if twin is not None or not await queries.insert_locker(session, locker):
         return _wrong("lockerId", "this id, serial or key is enrolled already")
@@ -187,6 +184,15 @@ def _check_claim(claim: EnrolmentClaim) -> Refusal | None:
     if not verify(claim.sign_public, message, claim.proof):
         return _wrong("proof", "is not the locker's signature over code, id and keys")
     return None
+
+
+def _answer_again(
+    enrolment: Enrolment, twin: Locker | None, claim: EnrolmentClaim
+) -> Locker | Refusal:
+    """The locker that used this code, if it is the one that asks; for all others it is over."""
+    if twin is not None and twin.id == enrolment.locker_id and _is_of(twin, claim):
+        return twin
+    return Refusal(ProblemCode.CODE_EXPIRED, field="code")
 
 
 def _is_of(locker: Locker, claim: EnrolmentClaim) -> bool:

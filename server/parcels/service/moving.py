@@ -49,6 +49,8 @@ SETTLING = "parcel.settling"
 """Outbox event, due when a collection that no sensor saw counts as unopposed."""
 
 _LEAVING = frozenset({"P4b", "P6", "P13", "P14", "P24", "P25", "P26"})
+_GOING_ON = frozenset({Trigger.REVIVE, Trigger.RESOLVE_HOLD})
+_HOLD_ENDED = {Trigger.REFUSE: HoldEnded.REFUSED}
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
 
@@ -168,11 +170,10 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
             _stop_waiting(parcel)
         case ParcelState.AT_HUB:
             parcel.location_kind = LocationKind.HUB_COUNTER
-            if occurrence.trigger not in {Trigger.REVIVE, Trigger.RESOLVE_HOLD}:
+            if occurrence.trigger not in _GOING_ON:
                 _stop_waiting(parcel)
         case ParcelState.EXPIRED:
-            is_refused = occurrence.trigger is Trigger.REFUSE
-            parcel.hold_ended = HoldEnded.REFUSED if is_refused else HoldEnded.DEADLINE
+            parcel.hold_ended = _HOLD_ENDED.get(occurrence.trigger, HoldEnded.DEADLINE)
         case ParcelState.READY_FOR_PICKUP:
             parcel.hold_ended = None
         case ParcelState.OUT_FOR_DELIVERY | ParcelState.IN_TRANSIT:

@@ -16,7 +16,7 @@ from server.lockers.choice import ReservationPurpose
 from server.lockers.service import reservations
 from server.parcels import queries
 from server.parcels.external import find_stop_reason, map_status
-from server.parcels.rules import Situation, find_move, get_move
+from server.parcels.rules import Move, Situation, find_move, get_move
 from server.parcels.service.moving import Occurrence, Report, record, situation_of
 from server.parcels.service.reserving import wish_of
 from server.parcels.states import ParcelState, Party, Trigger
@@ -79,8 +79,8 @@ async def report_scan(
         return parcel
     if parcel.version >= MAX_REPORTS:
         return Refusal(ProblemCode.TOO_COSTLY, "This parcel's history is full.", "parcel")
-    await _take(session, parcel, happened, ids=ids, now=now)
-    if happened.trigger is Trigger.LOAD and parcel.state is ParcelState.OUT_FOR_DELIVERY:
+    moved = await _take(session, parcel, happened, ids=ids, now=now)
+    if moved.row.name == "P8":
         wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id)
         # No room now is no reason to leave the parcel behind: the stop itself asks again.
         await reservations.reserve(session, lockers, wish, ids=ids, now=now)
@@ -118,7 +118,7 @@ def _read(parcel: Parcel, said: Report, party: Party, actor: Actor, *, now: date
 
 async def _take(
     session: Session, parcel: Parcel, happened: Occurrence, *, ids: Ids, now: datetime
-) -> None:
+) -> Move:
     """Moves the parcel if a row takes the report, else writes the report down as P33."""
     vouched = Situation(has_reason=happened.reason is not None)
     situation = situation_of(parcel, now, vouched)
@@ -127,6 +127,7 @@ async def _take(
         happened = replace(happened, trigger=Trigger.REPORT_STATUS)
         found = get_move(parcel.state, Trigger.REPORT_STATUS, Party.SRV, situation)
     await record(session, parcel, found, happened, ids=ids, now=now)
+    return found
 
 
 async def _is_repeated(session: Session, parcel: Parcel, happened: Occurrence) -> bool:
