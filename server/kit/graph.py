@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 from graphql import GraphQLError
@@ -192,6 +192,13 @@ class Connection(Generic[T]):
 
     edges: list[Edge[T]] = strawberry.field(description="The entries in order.")
     page_info: PageInfo = strawberry.field(description="Where the page stands.")
+
+
+First = Annotated[
+    int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
+]
+After = Annotated[str | None, strawberry.argument(description="Cursor of the last one seen.")]
+"""The two arguments of every connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,10 @@ from server.access.service import evidence
 from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import (
+    After,
     Connection,
     Context,
+    First,
     Problem,
     RequestRefused,
     as_problem,
@@ -94,12 +96,8 @@ class EvidenceQuery:
         locker_id: Annotated[
             strawberry.ID, strawberry.argument(description="Global id of the locker.")
         ],
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, at most 100; 20 if left out.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor to go on from.")
-        ] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[JournalEntry]:
         """NOT_FOUND, as an error, for whoever may not read it."""
         context = context_of(info)

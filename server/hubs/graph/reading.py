@@ -14,8 +14,10 @@ from server.hubs.loaders import hub_by_id
 from server.hubs.rules import Position
 from server.kit.errors import Refusal
 from server.kit.graph import (
+    After,
     Connection,
     Context,
+    First,
     RequestRefused,
     connect,
     context_of,
@@ -62,12 +64,8 @@ class Query:
         near: Annotated[
             PositionInput | None, strawberry.argument(description="Where to count from.")
         ] = None,
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor of the last one seen.")
-        ] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Hub]:
         """Hubs are public."""
         page = get_page(first, after)

@@ -7,7 +7,16 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
-from server.kit.graph import Connection, Context, connect, context_of, get_page, read_id
+from server.kit.graph import (
+    After,
+    Connection,
+    Context,
+    First,
+    connect,
+    context_of,
+    get_page,
+    read_id,
+)
 from server.lockers.graph.types import Incident, Locker, as_incident, as_locker
 from server.lockers.loaders import locker_by_id
 from server.lockers.service import reading
@@ -48,12 +57,8 @@ class Query:
     async def incidents(
         self,
         info: Info[Context, None],
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor of the last one seen.")
-        ] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Incident]:
         """Empty for those who resolve none."""
         page, context = get_page(first, after), context_of(info)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 from strawberry.types import Info
 
-from server.kit.graph import Connection, Context, connect, context_of, get_page, read_id
+from server.kit.graph import (
+    After,
+    Connection,
+    Context,
+    First,
+    connect,
+    context_of,
+    get_page,
+    read_id,
+)
 from server.parcels.graph.types import Parcel, as_parcel
 from server.parcels.service import reading
 from server.parcels.states import ParcelState
@@ -38,12 +47,8 @@ class Me:
     async def parcels(
         self,
         info: Info[Context, None],
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor of the last one seen.")
-        ] = None,
+        first: First = None,
+        after: After = None,
         states: Annotated[
             list[ParcelState] | None, strawberry.argument(description="Only those; all if null.")
         ] = None,
@@ -91,12 +96,8 @@ class Query:
         states: Annotated[
             list[ParcelState] | None, strawberry.argument(description="Only those; all if null.")
         ] = None,
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor of the last one seen.")
-        ] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[Parcel]:
         """One's hubs, one's carrier, or the network."""
         page, context = get_page(first, after), context_of(info)

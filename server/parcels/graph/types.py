@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import strawberry
 from strawberry.types import Info
@@ -14,8 +14,10 @@ from server.hubs.loaders import hub_by_id
 from server.kit.auth import Permission
 from server.kit.errors import BrokenPromise
 from server.kit.graph import (
+    After,
     Connection,
     Context,
+    First,
     Node,
     NodeLoader,
     connect,
@@ -154,12 +156,8 @@ class Parcel(Node):
     async def history(
         self,
         info: Info[Context, None],
-        first: Annotated[
-            int | None, strawberry.argument(description="How many, up to 100; 20 if not said.")
-        ] = None,
-        after: Annotated[
-            str | None, strawberry.argument(description="Cursor of the last one seen.")
-        ] = None,
+        first: First = None,
+        after: After = None,
     ) -> Connection[ParcelEvent]:
         """Every line, for everybody who sees the parcel."""
         page = get_page(first, after)
