@@ -121,6 +121,7 @@ def enrol(settings: EnrolSettings) -> int:
 async def serve(settings: AgentSettings) -> int:
     """Serve phones until SIGTERM or SIGINT; 3 when the store can serve no more."""
     logging.getLogger("bumble").setLevel(logging.CRITICAL)  # it logs stack traces of hostile bytes
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it logs each answer that is missing
     logging.basicConfig(
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
@@ -144,7 +145,7 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    hardware = _make_hardware(settings, store, loop)
+    hardware = await _open_hardware(settings, store, loop)
     locker = start_locker(
         store,
         Surroundings(
@@ -213,7 +214,7 @@ def _make_uplink(locker: Locker, url: str) -> NetworkUplink:
     return NetworkUplink(locker.journal, locker.statements, sender, deliver_one)
 
 
-def _make_hardware(settings: AgentSettings, store: Store, scheduler: Scheduler) -> Hardware:
+async def _open_hardware(settings: AgentSettings, store: Store, scheduler: Scheduler) -> Hardware:
     compartments = Redemptions(store, machine_start="").stored()
     kind, _, wiring = settings.hardware.partition(":")
     if kind == "simulated":
@@ -223,6 +224,11 @@ def _make_hardware(settings: AgentSettings, store: Store, scheduler: Scheduler) 
             occupied={number for number, known in compartments.items() if known.stay},
             door_seconds=settings.sim_door_seconds,
         )
+    if kind == "modbus":
+        from ble_agent.hardware.boardmap import read_board_map
+        from ble_agent.hardware.modbus import open_modbus
+
+        return await open_modbus(read_board_map(Path(wiring)), scheduler=scheduler)
     from ble_agent.hardware.gpio import GpioHardware
     from ble_agent.hardware.pinmap import read_pin_map
 

@@ -84,7 +84,8 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
         "--hardware",
         default="simulated",
         type=_hardware,
-        help="simulated, or gpio:FILE with the wiring in TOML (default: %(default)s)",
+        help="simulated, or gpio:FILE or modbus:FILE with the wiring in TOML"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--sim-door-seconds",
@@ -171,8 +172,8 @@ def _radio(text: str) -> str:
 
 def _hardware(text: str) -> str:
     kind, _, rest = text.partition(":")
-    if not (text == "simulated" or (kind == "gpio" and rest)):
-        raise argparse.ArgumentTypeError("simulated or gpio:FILE")
+    if not (text == "simulated" or (kind in {"gpio", "modbus"} and rest)):
+        raise argparse.ArgumentTypeError("simulated, gpio:FILE or modbus:FILE")
     return text
 
 
