@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from ble_agent.backends.carrier import Declined, deliver
 from ble_agent.clock import measure_uptime_s
+from ble_agent.doors.prompts import Prompt
 from ble_agent.errors import AgentError, SettingsRefused, StateError
+from ble_agent.hardware.port import Thermometer
 from ble_agent.hardware.simulated import SimulatedHardware
 from ble_agent.radio.port import RadioLost
 from ble_agent.redemptions import Redemptions
@@ -51,6 +53,10 @@ logger = logging.getLogger("ble_agent")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _RADIO_RETRY_S = 2.0
+_PROMPTS = {
+    Prompt.PRESS: "push the door in, it is released in a moment",
+    Prompt.SHUT: "please shut the door",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -156,6 +162,8 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
             measure_uptime_s=measure_uptime_s,
             show_presence=_show_presence,
             on_failure=on_failure,
+            show_prompt=_show_prompt,
+            thermometer=hardware if isinstance(hardware, Thermometer) else None,
         ),
     )
     radio = _make_radio(settings.radio)
@@ -257,6 +265,11 @@ def _read_machine_start() -> str:
 
 def _show_presence(code: int) -> None:
     print(f"presence code {code:02d}", flush=True)
+
+
+def _show_prompt(comp: int, prompt: Prompt | None) -> None:
+    if prompt is not None:
+        print(f"compartment {comp}: {_PROMPTS[prompt]}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,27 @@ that had not come to an end.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ble_agent.doors.flapping import Flapping
-from ble_agent.errors import HardwareFailed, StateError, StoreFull
-from ble_agent.hardware.port import Door, Visitor
+from ble_agent.doors.prompts import Prompt, Prompts
+from ble_agent.doors.pulses import FIRST_PULSE, Pulses, Reactions
+from ble_agent.doors.timers import Timers
+from ble_agent.errors import StateError, StoreFull
+from ble_agent.hardware.port import Door
 from ble_agent.policy.evidence import Conclusion, conclude_close, conclude_overdue
-from ble_agent.policy.world import OPEN_DETECT_S, Opening, Phase
+from ble_agent.policy.world import Opening, Phase
 from schema.codes import DoorEvent
 from schema.journal import FAULT_FLAPPING, Kind
-from schema.keys import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ble_agent.clock import Cancellable, Scheduler
-    from ble_agent.hardware.port import Hardware
+    from ble_agent.clock import Scheduler
+    from ble_agent.hardware.port import Hardware, Thermometer
     from ble_agent.journal import Journal, Line, Record
     from ble_agent.policy.verdicts import Permit
     from ble_agent.redemptions import Redemptions
@@ -38,10 +39,8 @@ logger = logging.getLogger(__name__)
 RETRY_S = 60
 """An observation for which the store had no room is looked at again after this."""
 
-FIRST_PULSE = 1
-"""Pulses are counted anew for each opening and each reopening, as the given journal has it."""
-
-_VISITORS = {Operation.OPEN: Visitor.TAKES, Operation.DEPOSIT: Visitor.PUTS}
+NAG_S = 30
+"""An open door asks to be shut after this, unless it is overdue by then (DOMAIN 5.1)."""
 
 
 class Doors:
@@ -60,6 +59,8 @@ class Doors:
         scheduler: Scheduler,
         overdue_s: Callable[[], int],
         on_failure: Callable[[StateError], None],
+        show_prompt: Callable[[int, Prompt | None], None],
+        thermometer: Thermometer | None = None,
     ) -> None:
         self._hardware = hardware
         self._journal = journal
@@ -68,10 +69,22 @@ class Doors:
         self._overdue_s = overdue_s
         self._on_failure = on_failure
         self._followers: dict[int, Follower] = {}
-        self._timers: dict[int, Cancellable] = {}
+        self._timers = Timers(scheduler)
+        self._prompts = Prompts(show_prompt)
         self._flapping = Flapping()
-        self._bolts = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._pulses = Pulses(
+            hardware,
+            journal,
+            redemptions,
+            thermometer=thermometer,
+            timers=self._timers,
+            prompts=self._prompts,
+            reactions=Reactions(
+                guarded=self._guarded,
+                on_open=partial(self._on_door, door=Door.OPEN),
+                on_spent=self._give_back,
+            ),
+        )
         self._unwatch: Callable[[], None] | None = None
 
     def start(self) -> None:
@@ -88,9 +101,9 @@ class Doors:
         """Stop watching; pulses under way end by themselves."""
         if self._unwatch is not None:
             self._unwatch()
-        for timer in self._timers.values():
-            timer.cancel()
-        await asyncio.gather(*self._tasks)
+        self._timers.cancel_all()
+        await self._pulses.finish()
+        self._timers.cancel_all()
 
     def accept(self, record: Record, permit: Permit, *, seq: int) -> None:
         """Make the permit's openings durable, each with the line of its first pulse.
@@ -104,12 +117,15 @@ class Doors:
             record.append(Kind.PULSED, [comp, FIRST_PULSE])
 
     def fire(self, comps: tuple[int, ...], follower: Follower) -> None:
-        """Pulse what was accepted, in order, and tell `follower` of these doors from now on."""
+        """Pulse what was accepted, in order, and tell `follower` of these doors from now on.
+
+        A door that stays shut is pulsed again, as its `Plan` says.
+        """
         for comp in comps:
-            self._cancel_timer(comp)
+            self._timers.cancel(comp)
+            self._prompts.clear(comp)
             self._followers[comp] = follower
-        if comps:
-            self._spawn(comps)
+        self._pulses.begin(comps)
 
     def reopen(self, opening: Opening, follower: Follower) -> Line:
         """Open a closed door once more for its session; whether it may was judged before."""
@@ -141,41 +157,6 @@ class Doors:
 
     def _find_opening(self, comp: int) -> Opening | None:
         return self._redemptions.stored()[comp].opening
-
-    def _spawn(self, comps: tuple[int, ...]) -> None:
-        task = asyncio.get_running_loop().create_task(self._pulse(comps))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _pulse(self, comps: tuple[int, ...]) -> None:
-        for comp in comps:
-            opening = self._find_opening(comp)
-            if opening is None or opening.phase is not Phase.ACCEPTED:
-                continue
-            try:
-                async with self._bolts:
-                    await self._hardware.pulse(comp, self._visitor(opening))
-            except HardwareFailed:
-                # The door will not open, and that is what the journal is about to say.
-                logger.exception("bolt %d could not be driven", comp)
-            if self._hardware.door(comp) is Door.OPEN:
-                self._on_door(comp, Door.OPEN)
-            else:
-                self._await_opening(opening)
-
-    def _visitor(self, opening: Opening) -> Visitor:
-        stored = self._redemptions.stored()[opening.comp].stay
-        is_again = opening.first_closed_s is not None and stored == opening.stay
-        if opening.op is Operation.DEPOSIT and is_again:
-            return Visitor.TAKES_BACK
-        return _VISITORS.get(opening.op, Visitor.LOOKS)
-
-    def _await_opening(self, opening: Opening) -> None:
-        current = self._find_opening(opening.comp)
-        if current is None or current.phase is not Phase.ACCEPTED:
-            return
-        give_back = partial(self._guarded, self._give_back, opening.comp, opening.accepted_seq)
-        self._set_timer(opening.comp, OPEN_DETECT_S, give_back)
 
     def _take_up(self, comp: int) -> None:
         """Go on with an opening that a stop, or a full store, has interrupted."""
@@ -222,12 +203,29 @@ class Doors:
                 self._redemptions.consume_opening(record, opened)
                 line = record.append(Kind.DOOR_OPENED, body)
             self._tell(DoorEvent.DOOR_OPENED, opening.comp, line)
-        if not opening.is_overdue:
-            overdue = partial(self._guarded, self._on_overdue, opening.comp, opening.accepted_seq)
-            self._set_timer(opening.comp, self._overdue_s(), overdue)
+        self._prompts.clear(opening.comp)
+        self._await_close(opening)
+
+    def _await_close(self, opening: Opening) -> None:
+        """Give the visitor time; then ask for the door to be shut; then it is overdue."""
+        comp, seq, overdue_s = opening.comp, opening.accepted_seq, self._overdue_s()
+        if opening.is_overdue:
+            self._prompts.ask(comp, Prompt.SHUT)
+        elif overdue_s <= NAG_S:
+            overdue = partial(self._guarded, self._on_overdue, comp, seq)
+            self._timers.set(comp, overdue_s, overdue)
+        else:
+            nag = partial(self._guarded, self._nag, comp, seq, overdue_s - NAG_S)
+            self._timers.set(comp, NAG_S, nag)
+
+    def _nag(self, comp: int, accepted_seq: int, left_s: int) -> None:
+        self._prompts.ask(comp, Prompt.SHUT)
+        overdue = partial(self._guarded, self._on_overdue, comp, accepted_seq)
+        self._timers.set(comp, left_s, overdue)
 
     def _on_closed(self, opening: Opening) -> None:
-        self._cancel_timer(opening.comp)
+        self._timers.cancel(opening.comp)
+        self._prompts.clear(opening.comp)
         stored = self._redemptions.stored()[opening.comp].stay
         occupied = self._hardware.occupied(opening.comp)
         conclusion = conclude_close(opening, stored=stored, occupied=occupied)
@@ -242,6 +240,7 @@ class Doors:
         if opening is None or opening.accepted_seq != accepted_seq:
             return
         if opening.phase is Phase.OPENED and not opening.is_overdue:
+            self._prompts.ask(comp, Prompt.SHUT)
             stored = self._redemptions.stored()[comp].stay
             conclusion = conclude_overdue(opening, stored=stored)
             self._conclude(replace(opening, is_overdue=True), conclusion)
@@ -260,6 +259,7 @@ class Doors:
 
     def _give_back(self, comp: int, accepted_seq: int) -> None:
         """The door never opened: nothing was used, and the compartment is free again."""
+        self._prompts.clear(comp)
         opening = self._find_opening(comp)
         if opening is None or opening.accepted_seq != accepted_seq:
             return
@@ -299,18 +299,9 @@ class Doors:
             step(comp, *arguments)
         except StoreFull as error:
             logger.warning("no room to note what door %d does: %s", comp, error)
-            self._set_timer(comp, RETRY_S, partial(self._guarded, self._take_up, comp))
+            self._timers.set(comp, RETRY_S, partial(self._guarded, self._take_up, comp))
         except StateError as error:
             self._on_failure(error)
-
-    def _set_timer(self, comp: int, delay_s: float, callback: Callable[[], None]) -> None:
-        self._cancel_timer(comp)
-        self._timers[comp] = self._scheduler.call_later(delay_s, callback)
-
-    def _cancel_timer(self, comp: int) -> None:
-        timer = self._timers.pop(comp, None)
-        if timer is not None:
-            timer.cancel()
 
 
 def _first(known_s: float | None, now_s: float) -> float:

@@ -8,7 +8,7 @@ over before they report. A number outside `compartments` raises KeyError everywh
 from __future__ import annotations
 
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +67,14 @@ class Probes(Protocol):
         that raises ends in the loop's exception handler; others are still told. The returned
         function ends the watch at once and may be called twice.
         """
+
+
+@runtime_checkable
+class Thermometer(Protocol):
+    """How cold it is at a door; hardware may have one."""
+
+    def temperature_c(self, comp: int) -> float | None:
+        """Degrees Celsius at the seal of this door, or near it. None: nothing measures it now."""
 
 
 class Hardware(Bolts, Probes, Protocol):

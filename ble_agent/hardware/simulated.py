@@ -64,6 +64,7 @@ class _Box:
     door_read: Door = Door.CLOSED
     visitor: Visitor | None = None
     closing: Cancellable | None = None
+    temp_c: float | None = None
     faults: Faults = field(default_factory=Faults)
 
 
@@ -122,6 +123,10 @@ class SimulatedHardware:
         """What the sensor says; a visit shows in it from the moment the door closes."""
         return self._boxes[comp].occupied_read
 
+    def temperature_c(self, comp: int) -> float | None:
+        """What was set last, the same at every door; None until then."""
+        return self._boxes[comp].temp_c
+
     def watch(self, listener: Callable[[int, Door], None]) -> Callable[[], None]:
         """As the port says; changes of a faulty contact's word are changes too."""
         return self._watchers.add(listener)
@@ -142,6 +147,11 @@ class SimulatedHardware:
         self._sense_door(comp, box)
         self._sense_occupied(box)
         self._close_later(comp, box)
+
+    def set_temperature(self, temp_c: float | None) -> None:
+        """Let it be this cold outside, or let nothing measure it."""
+        for box in self._boxes.values():
+            box.temp_c = temp_c
 
     def swing_open(self, comp: int) -> None:
         """The door opens with no pulse and no visitor, as by force; it waits for `swing_shut`."""

@@ -40,8 +40,9 @@ if TYPE_CHECKING:
 
     from ble_agent.clock import Scheduler
     from ble_agent.doors import Follower
+    from ble_agent.doors.prompts import Prompt
     from ble_agent.errors import StateError
-    from ble_agent.hardware.port import Hardware
+    from ble_agent.hardware.port import Hardware, Thermometer
     from ble_agent.journal import Line, Record
     from ble_agent.policy.world import Compartment
     from ble_agent.store import Moment
@@ -277,7 +278,8 @@ class Surroundings:
     """What a running locker takes from outside itself.
 
     `machine_start` names this start of the machine, under which uptimes compare. `show_presence`
-    is told of each new presence code; `on_failure` of a store that can serve no more.
+    is told of each new presence code, `show_prompt` of what a person at a door is asked to do
+    (None: nothing any more); `on_failure` of a store that can serve no more.
     """
 
     hardware: Hardware
@@ -287,6 +289,8 @@ class Surroundings:
     measure_uptime_s: Callable[[], float]
     show_presence: Callable[[int], None]
     on_failure: Callable[[StateError], None]
+    show_prompt: Callable[[int, Prompt | None], None]
+    thermometer: Thermometer | None = None
 
 
 def apply_offline(
@@ -326,6 +330,8 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         scheduler=around.scheduler,
         overdue_s=lambda: statements.trust().close_overdue_s,
         on_failure=around.on_failure,
+        show_prompt=around.show_prompt,
+        thermometer=around.thermometer,
     )
     _record_boot(journal, boot, was_interrupted=was_interrupted)
     doors.start()

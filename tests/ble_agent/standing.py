@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ble_agent.errors import HardwareFailed
 from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
+from ble_agent.policy.world import OPEN_DETECT_S
 from ble_agent.radio.loopback import LoopbackRadio
 from ble_agent.session.desk import Desk
 from ble_agent.session.locker import Surroundings, open_store, start_locker, stop_locker
@@ -43,6 +44,7 @@ from tests.fakes.scheduler import ManualScheduler
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ble_agent.doors.prompts import Prompt
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Visitor as Person
     from ble_agent.session.locker import Locker
@@ -107,6 +109,7 @@ class Standing:
     scheduler: ManualScheduler = field(default_factory=ManualScheduler)
     failures: list[StateError] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
+    prompts: list[tuple[int, Prompt | None]] = field(default_factory=list)
     randomness: Randomness = field(default_factory=lambda: Randomness("locker"))
     machine_start: str = "start 1"
     is_up: bool = False
@@ -168,6 +171,8 @@ class Standing:
                 measure_uptime_s=self.scheduler.time,
                 show_presence=self.shown.append,
                 on_failure=self.failures.append,
+                show_prompt=lambda comp, prompt: self.prompts.append((comp, prompt)),
+                thermometer=self.hardware,
             ),
         )
 
@@ -249,6 +254,11 @@ class Standing:
         for _ in range(20):
             await asyncio.sleep(0)
             self.scheduler.advance(0)
+
+    async def spend_pulses(self) -> None:
+        """Let a whole plan pass at a door that stays shut, and the time after its last pulse."""
+        for seconds in (1, 2, OPEN_DETECT_S):
+            await self.pass_time(seconds)
 
     def journal(self) -> list[tuple[Kind, list[Value]]]:
         """Kind and body of every line."""

@@ -108,6 +108,7 @@ def make_locker(case: dict[str, Any], folder: Path) -> Locker:
             measure_uptime_s=scheduler.time,
             show_presence=lambda code: None,
             on_failure=lambda error: None,
+            show_prompt=lambda comp, prompt: None,
         ),
     )
     apply_state(locker, presence=case["presence_code"] is not None)

@@ -170,10 +170,11 @@ class Story:
             await self._shut(2)
 
     async def _be_stuck(self) -> None:
-        self.standing.hardware.set_faults(4, Faults(stuck_pulses=1))
+        self.standing.hardware.set_faults(4, Faults(stuck_pulses=3))
         token = self.standing.token(Operation.INSPECT, comps=(4,), role=Role.HUB)
         await self.standing.ask(Operation.INSPECT, 4, token=token)
-        await self.standing.pass_time(10)
+        await self.standing.spend_pulses()
+        assert self.standing.hardware.door(4) is not Door.OPEN
 
     async def _flap(self) -> None:
         self.standing.hardware.swing_open(3)

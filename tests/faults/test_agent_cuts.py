@@ -30,6 +30,7 @@ LABELS = (
     "prune",
     "statement",
     "accept",
+    "pulse",
     "opened",
     "concluded",
     "reopen",

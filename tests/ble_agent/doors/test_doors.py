@@ -129,12 +129,13 @@ async def test_the_configuration_says_when_a_door_is_overdue(by_hand: Standing) 
 
 
 async def test_a_pulse_without_an_opening_gives_the_use_back(by_hand: Standing) -> None:
-    by_hand.hardware.set_faults(2, Faults(stuck_pulses=1))
+    by_hand.hardware.set_faults(2, Faults(stuck_pulses=3))
     token = by_hand.token(Operation.INSPECT, comps=(2,))
     visitor, report = await by_hand.come(Operation.INSPECT, 2, token=token)
     assert report.code == Code.OK
-    await by_hand.pass_time(9.9)
-    assert await visitor.events() == []
+    for seconds in (1, 2, 9.9):
+        await by_hand.pass_time(seconds)
+        assert await visitor.events() == []
     await by_hand.pass_time(0.1)
     assert await visitor.events() == [DoorEvent.OPEN_NOT_DETECTED]
     assert by_hand.journal()[-1] == (Kind.OPEN_NOT_DETECTED, [2])
@@ -146,9 +147,9 @@ async def test_a_pulse_without_an_opening_gives_the_use_back(by_hand: Standing) 
 
 async def test_a_late_opening_is_unexpected_and_moves_no_stay(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
-    by_hand.hardware.set_faults(1, Faults(stuck_pulses=1))
+    by_hand.hardware.set_faults(1, Faults(stuck_pulses=3))
     await by_hand.ask(Operation.OPEN, stay=STAY)
-    await by_hand.pass_time(10)
+    await by_hand.spend_pulses()
     by_hand.hardware.swing_open(1)
     await by_hand.shut(1, occupied=False)
     assert by_hand.journal()[-2:] == [(Kind.UNEXPECTED_OPEN, [1]), (Kind.DOOR_CLOSED, [1, False])]
@@ -161,18 +162,25 @@ async def test_a_late_opening_is_unexpected_and_moves_no_stay(by_hand: Standing)
 async def test_twenty_pulses_are_spent_and_then_it_is_a_fault(by_hand: Standing) -> None:
     await by_hand.deposit_by_hand(STAY, 1)
     by_hand.hardware.set_faults(1, Faults(stuck_pulses=100))
-    for _ in range(MAX_PULSES):
+    before = len(by_hand.journal())
+    for _ in range(7):
         assert (await by_hand.ask(Operation.OPEN, stay=STAY)).code == Code.OK
-        await by_hand.pass_time(10)
+        await by_hand.spend_pulses()
     assert (await by_hand.ask(Operation.OPEN, stay=STAY)).code == Code.COMPARTMENT_FAULT
+    kinds = by_hand.kinds(before)
+    assert kinds.count(Kind.PULSED) == MAX_PULSES  # three each, and two for the last
+    assert kinds.count(Kind.OPEN_NOT_DETECTED) == 7
+    assert by_hand.stay(1) == STAY
 
 
 async def test_pulses_count_anew_once_the_stay_is_stored(by_hand: Standing) -> None:
     by_hand.hardware.set_faults(1, Faults(stuck_pulses=MAX_PULSES - 1))
     token = by_hand.token(Operation.DEPOSIT, stay=STAY)
-    for _ in range(MAX_PULSES):
+    for _ in range(6):
         assert (await by_hand.ask(Operation.DEPOSIT, 1, token=token)).code == Code.OK
-        await by_hand.pass_time(10)
+        await by_hand.spend_pulses()
+    assert (await by_hand.ask(Operation.DEPOSIT, 1, token=token)).code == Code.OK
+    await by_hand.pass_time(1)
     await by_hand.shut(1, occupied=True)
     assert by_hand.stay(1) == STAY
     assert (await by_hand.ask(Operation.OPEN, stay=STAY)).code == Code.OK
@@ -184,9 +192,9 @@ async def test_a_deposit_whose_door_is_stuck_ends_in_a_fault_at_every_compartmen
     token = by_hand.token(Operation.DEPOSIT, stay=STAY)
     for comp in range(1, 5):
         by_hand.hardware.set_faults(comp, Faults(stuck_pulses=100))
-    for _ in range(MAX_PULSES):
+    for _ in range(7):
         assert (await by_hand.ask(Operation.DEPOSIT, token=token)).comp == 1
-        await by_hand.pass_time(10)
+        await by_hand.spend_pulses()
     assert (await by_hand.ask(Operation.DEPOSIT, token=token)).code == Code.COMPARTMENT_FAULT
 
 
@@ -262,6 +270,6 @@ async def test_a_bolt_that_cannot_be_driven_is_an_opening_that_never_was(folder:
     await standing.set_up()
     visitor, report = await standing.come(Operation.DEPOSIT, stay=STAY)
     assert report.code == Code.OK
-    await standing.pass_time(10)
+    await standing.spend_pulses()
     assert await visitor.events() == [DoorEvent.OPEN_NOT_DETECTED]
     await standing.stop()

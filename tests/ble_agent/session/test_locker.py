@@ -55,6 +55,7 @@ async def test_nobody_starts_a_locker_that_was_not_commissioned(standing: Standi
         measure_uptime_s=standing.scheduler.time,
         show_presence=standing.shown.append,
         on_failure=standing.failures.append,
+        show_prompt=lambda comp, prompt: None,
     )
     with pytest.raises(StateMissing):
         start_locker(store, around)
@@ -147,7 +148,7 @@ class TestInterleaved:
         self, by_hand: Standing
     ) -> None:
         await by_hand.deposit_by_hand(STAY, 1)
-        by_hand.hardware.set_faults(1, Faults(stuck_pulses=1))
+        by_hand.hardware.set_faults(1, Faults(stuck_pulses=3))
         token = by_hand.token(Operation.OPEN, stay=STAY)
         first, _ = await by_hand.come(Operation.OPEN, token=token)
         await by_hand.pass_time(5)
@@ -252,6 +253,21 @@ class TestFullStore:
         await small.pass_time(3600)
         denied = [body for kind, body in small.journal() if kind is Kind.DENIED]
         assert len(denied) == 1
+
+    async def test_a_plan_of_pulses_ends_there_and_the_use_is_given_back_later(
+        self, small: Standing
+    ) -> None:
+        small.hardware.set_faults(1, Faults(stuck_pulses=100))
+        await small.ask(Operation.DEPOSIT, 1, stay=STAY)
+        await small.pass_time()
+        await fill(small, 0)
+        known = small.kinds()
+        for _ in range(10):
+            await small.pass_time(1)
+        assert small.kinds() == known  # neither another pulse nor the word on the first
+        assert await acknowledge(small) == Code.OK
+        await small.pass_time(60)
+        assert small.kinds()[-1] is Kind.OPEN_NOT_DETECTED
 
     async def test_it_starts_over_a_full_store_and_can_be_cured(self, small: Standing) -> None:
         await fill(small, 0.0)
