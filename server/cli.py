@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import getpass
 import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from server.app import House
 
 ROOT = Path(__file__).resolve().parent.parent
 SDL = ROOT / "schema" / "api.graphql"
@@ -32,12 +36,18 @@ class Verb:
     """One word after `./restante`: what it does, and which extras (or the group `test`) it needs.
 
     A verb that `explains_itself` answers `--help` from here; the others hand it to their process.
+    `words` names what its second word needs besides.
     """
 
     summary: str
     needs: tuple[str, ...]
     run: Callable[[list[str]], int]
     explains_itself: bool = True
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def needs_of(self, argv: Sequence[str]) -> set[str]:
+        """Extras and groups for these words after the verb."""
+        return {*self.needs, *self.words.get(argv[0] if argv else "", ())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,24 +170,92 @@ def _operator(argv: list[str]) -> int:
 
 
 async def _add_operator(email: str) -> None:
-    from server.app import build_house
-    from server.kit.errors import DatabaseError, SettingsError
-    from server.kit.settings import Settings
+    from server.kit.errors import SettingsError
     from server.people.rules import ContactKind, read_contact
     from server.people.service.accounts import add_operator
-    from server.tables import TABLES
 
     contact = read_contact(email)
     if contact is None or contact.kind is not ContactKind.EMAIL:
         raise SettingsError(f"{email} is no e-mail address")
-    house = build_house(Settings.from_environ(os.environ))
-    database = house.database
-    if not await database.is_reachable() or await database.missing_tables(TABLES):
-        raise DatabaseError("no database of this version: ./restante serve --migrate makes it")
-    async with database.write() as session:
+    async with _house() as house, house.database.write() as session:
         await add_operator(session, contact, ids=house.ids, now=house.clock.now())
-    await database.close()
     print(f"{contact.address} is an operator and may sign in")
+
+
+@asynccontextmanager
+async def _house() -> AsyncIterator[House]:
+    """What the web process has, for a moment; DatabaseError without a database of this version."""
+    from server.app import build_house
+    from server.kit.errors import DatabaseError
+    from server.kit.settings import Settings
+    from server.tables import TABLES
+
+    house = build_house(Settings.from_environ(os.environ))
+    try:
+        if not await house.database.is_reachable() or await house.database.missing_tables(TABLES):
+            raise DatabaseError("no database of this version: ./restante serve --migrate makes it")
+        yield house
+    finally:
+        await house.database.close()
+
+
+def _keys(argv: list[str]) -> int:
+    """All but `draft` and `add` work without a network, a database and the server's packages."""
+    from server.kit.ceremony.desk import Desk, Terminal, add_arguments
+    from server.kit.ceremony.keyfiles import MODERATE
+    from server.kit.clock import SystemClock
+    from server.kit.ids import SystemRandomness
+
+    parser = _parser("keys", "A passphrase is typed or read from a file, and no argument.")
+    add_arguments(parser)
+    options = parser.parse_args(argv)
+    if options.verb == "draft":
+        return _told(lambda: asyncio.run(_draft_key_set(options.out, options.locker)))
+    if options.verb == "add":
+        return _told(lambda: asyncio.run(_add_key_set(Path(options.file))))
+    terminal = Terminal(
+        tell=print,
+        confirm=lambda question: input(f"{question} [yes/no] ").strip() == "yes",
+        read_passphrase=getpass.getpass,
+    )
+    desk = Desk(terminal, SystemClock(), SystemRandomness(), MODERATE)
+    outcomes: list[int] = []
+    return _told(lambda: outcomes.append(desk.run(options))) or outcomes[0]
+
+
+async def _draft_key_set(out: str, locker: str | None) -> None:
+    from schema.ids import EVERY_LOCKER, parse_locker_text
+    from server.kit.ceremony.keyfiles import armour, write_new
+    from server.kit.errors import SettingsError
+    from server.lockers.service.keysets import draft_key_set, payload_of
+
+    try:
+        lid = EVERY_LOCKER if locker is None else parse_locker_text(locker)
+    except ValueError as error:
+        raise SettingsError(f"--locker: {error}") from error
+    async with _house() as house, house.database.read() as session:
+        body = await draft_key_set(session, keyring=house.keyring, lid=lid, now=house.clock.now())
+    write_new(Path(out), armour(payload_of(body)))
+    print(f"wrote {out}: key set {body.seq}, to be signed where the root key is")
+
+
+async def _add_key_set(file: Path) -> None:
+    from server.kit.ceremony.keyfiles import read_armoured
+    from server.kit.errors import KeyringError, Refusal
+    from server.lockers.service.keysets import add_key_set, roots_of
+
+    statement = read_armoured(file)
+    async with _house() as house, house.database.write() as session:
+        added = await add_key_set(
+            session,
+            statement,
+            roots=roots_of(house.settings.root_keys),
+            ids=house.ids,
+            now=house.clock.now(),
+        )
+    if isinstance(added, Refusal):
+        raise KeyringError(added.message or f"another key set has this number ({added.code})")
+    print(f"key set {added.seq} is published")
 
 
 def _demo(argv: list[str]) -> int:
@@ -256,6 +334,13 @@ VERBS = {
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
+    "keys": Verb(
+        "make root, service and hub keys offline, and sign with them",
+        (),
+        _keys,
+        explains_itself=False,
+        words={"draft": SERVER, "add": SERVER},
+    ),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),

@@ -191,6 +191,17 @@ async def find_newest_key_set(session: Session, lid: LockerId) -> SignedKeySet |
     return (await session.exec(statement)).first()
 
 
+async def find_newest_key_set_for(session: Session, audience: LockerId) -> SignedKeySet | None:
+    """The key set with the highest number among those for exactly this audience."""
+    statement = (
+        select(SignedKeySet)
+        .where(SignedKeySet.audience == audience)
+        .order_by(col(SignedKeySet.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
 async def find_last_key_set_seq(session: Session) -> int:
     """The highest number of any key set, 0 without one: all audiences draw from one counter."""
     return (await session.exec(select(func.max(col(SignedKeySet.seq))))).one() or 0

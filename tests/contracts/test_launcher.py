@@ -24,6 +24,7 @@ SMALL_CLI = """
 class Verb:
     explains_itself = True
     def __init__(self, *needs): self.needs = needs
+    def needs_of(self, argv): return {*self.needs, *argv[:1]} & {"agent", "server", "test", "extra"}
 VERBS = {"agent": Verb("agent"), "test": Verb("server", "test")}
 def main(argv):
     print("ran", *argv)
@@ -100,6 +101,11 @@ def test_another_verb_adds_and_takes_nothing_away(checkout: Checkout) -> None:
     assert checkout.installed()[-1] == "--extra agent --extra server --group test"
     checkout.run("test")
     assert len(checkout.installed()) == 2
+
+
+def test_second_word_may_need_more(checkout: Checkout) -> None:
+    checkout.run("agent", "extra")
+    assert checkout.installed() == ["--extra agent --extra extra"]
 
 
 def test_a_changed_lock_is_installed_anew(checkout: Checkout) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import select
 
+from server.lockers.tables import SignedKeySet
 from server.people.tables import Membership
 from tests.contracts.tree import ROOT
 
@@ -66,3 +67,38 @@ def test_unknown_setting_stops_the_server_with_a_sentence() -> None:
     refused = run("serve", RESTANTE_LISTEN_PROT="1")
     assert refused.returncode == 1
     assert "RESTANTE_LISTEN_PROT is no setting" in refused.stderr
+
+
+async def test_key_set_is_drafted_signed_offline_and_published(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    words = tmp_path / "words"
+    words.write_text("correct horse battery")
+    secret = ("--passphrase-file", str(words))
+    made = run("keys", "new-root", str(tmp_path / "root"), *secret)
+    root = made.stdout.splitlines()[-1]
+    settings = {
+        "RESTANTE_DATABASE_URL": database_url,
+        "RESTANTE_STATE_DIR": str(tmp_path / "state"),
+        "RESTANTE_ROOT_KEYS": root,
+    }
+    draft, signed = str(tmp_path / "draft"), str(tmp_path / "signed")
+    assert run("keys", "draft", draft, **settings).returncode == 0
+    # As on a machine that has no server: no setting is read here.
+    offline = ("sign", draft, "--root", str(tmp_path / "root"), "--out", signed, "--yes")
+    assert run("keys", *offline, *secret, RESTANTE_LISTEN_PORT="door").returncode == 0
+    for _ in range(2):
+        added = run("keys", "add", signed, **settings)
+        assert (added.stdout, added.stderr) == ("key set 1 is published\n", "")
+    async with database.read() as session:
+        assert len((await session.exec(select(SignedKeySet))).all()) == 1
+    others = run("keys", "add", signed, **settings | {"RESTANTE_ROOT_KEYS": ""})
+    assert others.stderr == "restante: No root that this server knows has signed this key set.\n"
+
+
+def test_words_of_keys_that_cannot_be_done_end_in_a_sentence(tmp_path: Path) -> None:
+    for words in (("show", str(tmp_path / "none")), ("add", str(tmp_path / "none"))):
+        refused = run("keys", *words)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr == f"restante: {tmp_path / 'none'} cannot be read\n"
+    assert "--locker" in run("keys", "draft", "x", "--locker", "nowhere").stderr

@@ -8,9 +8,8 @@ import strawberry
 from strawberry.scalars import Base64
 from strawberry.types import Info
 
-from schema.codec import encode
 from schema.codes import ProblemCode
-from schema.ids import LockerId, parse_locker_text
+from schema.ids import EVERY_LOCKER, LockerId, parse_locker_text
 from server.access.graph.types import SignedStatement, as_statement
 from server.access.service.statements import find_signer, list_statements
 from server.kit.auth import Permission, Scope, deny
@@ -23,6 +22,10 @@ from server.lockers.service.enrolment import EnrolmentClaim
 
 ENROLMENTS = Rate("enrolments per source", 20, 3_600)
 """A code has 100 bits; this only keeps the noise down."""
+
+_NO_LOCKER_ID = Refusal(
+    ProblemCode.INPUT_INVALID, "lockerId: must be 11 characters of base64url.", "lockerId"
+)
 
 
 @strawberry.type(description="The locker is part of the network.")
@@ -41,7 +44,7 @@ class KeySetDraft:
     """Made of the keys that are alive at this moment."""
 
     payload: Base64 = strawberry.field(
-        description="Payload of the COSE_Sign1 (SLK1, section 2: `SLK1-key`), for every locker."
+        description="Payload of the COSE_Sign1 (SLK1, section 2: `SLK1-key`)."
     )
 
 
@@ -60,19 +63,32 @@ class KeyQuery:
     """Joined into the root query."""
 
     @strawberry.field(
-        description="The next key set for every locker, unsigned, for an operator to take to where "
-        "the root key is."
+        description="The next key set, unsigned, for an operator to take to where the root key is. "
+        "Service and hub keys of the former one stay in while they live."
     )
-    async def key_set_draft(self, info: Info[Context, None]) -> KeySetDraftResult:
+    async def key_set_draft(
+        self,
+        info: Info[Context, None],
+        locker_id: Annotated[
+            str | None,
+            strawberry.argument(
+                description="The one locker that it is for, by its id in the protocol: a hub's own "
+                "key stands only there. Left out: every locker."
+            ),
+        ] = None,
+    ) -> KeySetDraftResult:
         """Drafts cost nothing; the number is taken by the one that is stored first."""
         context = context_of(info)
         if not _may_publish(context):
             return as_problem(deny(context.actor))
+        lid = EVERY_LOCKER if locker_id is None else _read_lid(locker_id)
+        if lid is None:
+            return as_problem(_NO_LOCKER_ID)
         async with context.database.read() as session:
-            seq = await keysets.next_key_set_seq(session)
-        body = keysets.compose_key_set(context.keyring, seq=seq, now=context.clock.now())
-        keys = [key.as_value() for key in body.keys]
-        return KeySetDraft(payload=Base64(encode([body.lid, body.seq, body.iat, keys])))
+            body = await keysets.draft_key_set(
+                session, keyring=context.keyring, lid=lid, now=context.clock.now()
+            )
+        return KeySetDraft(payload=Base64(keysets.payload_of(body)))
 
 
 @strawberry.type
@@ -114,8 +130,7 @@ class KeyMutation:
             return as_problem(Refusal(ProblemCode.SLOW_DOWN, retry_after_s=wait_s))
         lid = _read_lid(locker_id)
         if lid is None:
-            sentence = "lockerId: must be 11 characters of base64url."
-            return as_problem(Refusal(ProblemCode.INPUT_INVALID, sentence, "lockerId"))
+            return as_problem(_NO_LOCKER_ID)
         claim = EnrolmentClaim(code, lid, noise_public, sign_public, pin_secret, proof)
         now = context.clock.now()
         async with context.database.write() as session:

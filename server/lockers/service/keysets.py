@@ -5,10 +5,11 @@ The roots' private keys are never here; what they sign is brought in and verifie
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from schema.codec import Malformed
+from schema.codec import Malformed, encode
 from schema.codes import ProblemCode
 from schema.ids import EVERY_LOCKER, KeyId, LockerId
 from schema.keys import MAX_KEYS, KeyEntry, KeySet, Operation, Roots
@@ -21,7 +22,7 @@ from server.lockers import queries
 from server.lockers.tables import SignedKeySet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from server.kit.db import Session
@@ -39,19 +40,45 @@ def roots_of(root_keys: Iterable[bytes]) -> Roots:
     return Roots(tuple((KeyId(key[:2]), key[2:]) for key in root_keys))
 
 
-def compose_key_set(keyring: Keyring, *, seq: int, now: datetime) -> KeySetStatement:
-    """What a root should sign for every locker: all issuer keys alive, then the sealing key.
+async def draft_key_set(
+    session: Session, *, keyring: Keyring, lid: LockerId = EVERY_LOCKER, now: datetime
+) -> KeySetStatement:
+    """The next key set for one locker or all of them, unsigned; drafts take no number.
+
+    Service and hub keys of the former set stay in while they live. A locker that had none of its
+    own begins with those of everybody's.
+    """
+    seq = await next_key_set_seq(session)
+    row = await queries.find_newest_key_set_for(session, lid) or await queries.find_newest_key_set(
+        session, lid
+    )
+    former = KeySet() if row is None else keys_of(row)
+    body = compose_key_set(keyring, seq=seq, now=now, former=former)
+    return replace(body, lid=lid)
+
+
+def compose_key_set(
+    keyring: Keyring, *, seq: int, now: datetime, former: KeySet | None = None
+) -> KeySetStatement:
+    """What a root should sign for every locker: all issuer keys alive, then what other keys of the
+    former set still live, then the sealing key.
 
     An issuer key that was replaced stays in as long as it lives, so tokens that it signed do too.
     BrokenPromise when there are more than a key set holds.
     """
     issuers = keyring.list_keys(Purpose.ISSUER)
-    if len(issuers) >= MAX_KEYS:
-        message = f"{len(issuers)} issuer keys are alive, a key set holds {MAX_KEYS - 1}"
+    others = _kept(former or KeySet(), {key.kid for key in issuers}, now=int(now.timestamp()))
+    if len(issuers) + len(others) >= MAX_KEYS:
+        message = f"{len(issuers)} issuer keys and {len(others)} others live, more than a set holds"
         raise BrokenPromise(message)
     seal = keyring.list_keys(Purpose.SEAL)[0]
-    entries = (*(_issuer_entry(key) for key in issuers), _sealing_entry(seal))
+    entries = (*(_issuer_entry(key) for key in issuers), *others, _sealing_entry(seal))
     return KeySetStatement(EVERY_LOCKER, seq, int(now.timestamp()), entries)
+
+
+def payload_of(body: KeySetStatement) -> bytes:
+    """What a root signs, as it stands in the statement."""
+    return encode([body.lid, body.seq, body.iat, [key.as_value() for key in body.keys]])
 
 
 async def hand_in_key_set(
@@ -127,6 +154,18 @@ def keys_of(row: SignedKeySet) -> KeySet:
         message = f"a kept key set was parsed as {type(body).__name__}"
         raise BrokenPromise(message)
     return KeySet(body.keys)
+
+
+def _kept(former: KeySet, ours: Collection[KeyId], *, now: int) -> list[KeyEntry]:
+    """Living keys that are not the server's: only those may make no statement."""
+    return [
+        key
+        for key in former.entries
+        if key.actions
+        and not key.actions & Operation.SYNC
+        and key.kid not in ours
+        and now <= key.exp
+    ]
 
 
 def _issuer_entry(key: PrivateKey) -> KeyEntry:

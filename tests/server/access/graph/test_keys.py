@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from schema.codec import decode
 from schema.cose import Aad, SigningKey, sign_object
 from schema.ids import locker_text
 from schema.keys import enrolment_message
@@ -40,7 +41,10 @@ mutation ($code: String!, $id: String!, $noise: Base64!, $sign: Base64!, $pin: B
     ... on Problem { code message field }
 } }"""
 DRAFT = """
-{ outcome: keySetDraft { ... on KeySetDraft { payload } ... on Problem { code } } }"""
+query ($locker: String) { outcome: keySetDraft(lockerId: $locker) {
+  ... on KeySetDraft { payload }
+  ... on Problem { code }
+} }"""
 ADD = """
 mutation ($statement: Base64!) { outcome: addKeySet(statement: $statement) {
   ... on AddKeySetPayload { seq }
@@ -147,6 +151,16 @@ async def test_draft_holds_the_living_keys_and_a_root_signs_it(
     assert [key.kid for key in body.keys] == [*kids, keyring.list_keys(Purpose.SEAL)[0].kid]
     for _ in range(2):
         assert (await operator.ask(ADD, statement=b64(signed)))["outcome"] == {"seq": "2"}
+
+
+async def test_draft_may_be_for_one_locker(square: Square) -> None:
+    operator = await square.phone("operator", Role.OPERATOR)
+    lid = square.town.machine.lid
+    got = (await operator.ask(DRAFT, locker=locker_text(lid)))["outcome"]
+    fields = decode(base64.b64decode(got["payload"]))
+    assert isinstance(fields, list)
+    assert fields[:2] == [lid, 2]
+    assert (await operator.ask(DRAFT, locker="nowhere"))["outcome"]["code"] == "INPUT_INVALID"
 
 
 async def test_draft_is_for_operators(square: Square) -> None:

@@ -10,7 +10,7 @@ import pytest
 from schema.codes import ProblemCode
 from schema.cose import SigningKey
 from schema.ids import EVERY_LOCKER, KeyId, LockerId
-from schema.keys import Operation
+from schema.keys import KeyEntry, Operation
 from schema.statements import KeySetStatement, Time, sign_statement
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Purpose
@@ -143,9 +143,62 @@ async def test_more_issuer_keys_than_a_key_set_holds_are_our_mistake(
 ) -> None:
     for _ in range(8):
         keyring.rotate(Purpose.ISSUER)
-    with pytest.raises(BrokenPromise, match="a key set holds 7"):
+    with pytest.raises(BrokenPromise, match="8 issuer keys"):
         keysets.compose_key_set(keyring, seq=1, now=clock.now())
 
 
 def test_roots_are_read_as_the_settings_name_them() -> None:
     assert keysets.roots_of([ROOT_KEY]) == ROOTS
+
+
+def a_key(kid: bytes, actions: int, *, days: int) -> KeyEntry:
+    now = int(START.timestamp())
+    return KeyEntry(KeyId(kid), kid * 16, actions, 3600, now, now + days * 86_400)
+
+
+SERVICE = a_key(b"se", Operation.SERVICE | Operation.OPEN_ALL, days=365)
+HUB = a_key(b"hu", Operation.DEPOSIT | Operation.OPEN, days=365)
+
+
+async def publish(database: Database, ids: CountedIds, lid: LockerId, *keys: KeyEntry) -> None:
+    """A root signed a key set with these keys beside those of the newest draft."""
+    async with database.read() as session:
+        seq = await keysets.next_key_set_seq(session)
+    body = KeySetStatement(lid, seq, int(START.timestamp()), keys)
+    assert isinstance(await add(database, sign_statement(ROOT, ROOT_KID, body), ids), SignedKeySet)
+
+
+async def kids_of_draft(
+    database: Database, keyring: DerivedKeyring, clock: MovableClock, lid: LockerId = EVERY_LOCKER
+) -> list[bytes]:
+    """The keys that the next draft names besides the server's own."""
+    async with database.read() as session:
+        body = await keysets.draft_key_set(session, keyring=keyring, lid=lid, now=clock.now())
+    assert body.lid == lid
+    ours = {key.kid for purpose in Purpose for key in keyring.list_keys(purpose)}
+    assert body.keys[0].kid in ours
+    assert body.keys[-1].actions == 0
+    return [key.kid for key in body.keys if key.kid not in ours]
+
+
+async def test_service_key_stays_in_the_drafts_until_it_dies(
+    database: Database, keyring: DerivedKeyring, ids: CountedIds, clock: MovableClock
+) -> None:
+    lost_issuer = a_key(b"is", Operation.OPEN | Operation.SYNC, days=365)
+    lost_seal = KeyEntry(KeyId(b"sl"), b"sl" * 16, 0, 0, 0, 0)
+    await publish(database, ids, EVERY_LOCKER, lost_issuer, SERVICE, lost_seal)
+    assert await kids_of_draft(database, keyring, clock) == [SERVICE.kid]
+    clock.move(days=366)
+    assert await kids_of_draft(database, keyring, clock) == []
+
+
+async def test_hubs_key_stays_in_the_drafts_of_its_locker_alone(
+    database: Database, keyring: DerivedKeyring, ids: CountedIds, clock: MovableClock
+) -> None:
+    await publish(database, ids, EVERY_LOCKER, SERVICE)
+    assert await kids_of_draft(database, keyring, clock, LID) == [SERVICE.kid]
+    await publish(database, ids, LID, SERVICE, HUB)
+    await publish(database, ids, EVERY_LOCKER, SERVICE)
+    assert await kids_of_draft(database, keyring, clock, LID) == [SERVICE.kid, HUB.kid]
+    assert await kids_of_draft(database, keyring, clock, OTHER) == [SERVICE.kid]
+    assert await kids_of_draft(database, keyring, clock) == [SERVICE.kid]
