@@ -18,7 +18,6 @@ from tests.makers import make_house
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
     from server.kit.guard import GuardedSchema
 
@@ -36,21 +35,32 @@ def postgres_template() -> Iterator[PostgresTemplate]:
         yield PostgresTemplate(cluster)
 
 
+@pytest.fixture(scope="session")
+def databases() -> dict[str, Database]:
+    """By address: an engine remembers how statements are compiled, which takes longer than they."""
+    return {}
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a database with all tables and no rows."""
     if request.param == "sqlite":
         sqlite: SqliteTemplate = request.getfixturevalue("sqlite_template")
-        return sqlite.copy(tmp_path)
+        return sqlite.renew()
     postgres: PostgresTemplate = request.getfixturevalue("postgres_template")
     return postgres.url
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """A database with all tables and no rows: each test runs on SQLite and on PostgreSQL."""
-    # PostgreSQL of the tests writes nothing through either (`fsync=off`).
-    database = Database(database_url, durable=False)
+async def database(database_url: str, databases: dict[str, Database]) -> AsyncIterator[Database]:
+    """A database with all tables and no rows: each test runs on SQLite and on PostgreSQL.
+
+    Its connections end with the test, whose event loop they belong to.
+    """
+    if database_url not in databases:
+        # PostgreSQL of the tests writes nothing through either (`fsync=off`).
+        databases[database_url] = Database(database_url, durable=False)
+    database = databases[database_url]
     if not database.is_sqlite:
         await empty(database)
     yield database

@@ -20,11 +20,18 @@ class SqliteTemplate:
     """A file with all tables and no rows, copied for each test."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._file = folder / "template.db"
         asyncio.run(_create_tables(Database(f"sqlite+aiosqlite:///{self._file}")))
 
+    def renew(self) -> str:
+        """The address of the one copy that tests use in turn, fresh again."""
+        for leftover in self._folder.glob("test.db*"):
+            leftover.unlink()
+        return self.copy(self._folder)
+
     def copy(self, folder: Path) -> str:
-        """The address of a fresh copy."""
+        """The address of a fresh copy in a folder of the caller's own."""
         shutil.copy(self._file, folder / "test.db")
         return f"sqlite+aiosqlite:///{folder / 'test.db'}"
 
