@@ -6,6 +6,7 @@ come from every vertical that has something for the signed-in person.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated
@@ -15,17 +16,12 @@ from strawberry.types import Info
 
 from server.access import graph as access
 from server.hubs import graph as hubs
-from server.kit.graph import Context, Node, NodeLoader, context_of, split_id
+from server.kit.graph import Context, Node, NodeLoader, context_of, global_id, split_id
 from server.kit.guard import GuardedSchema, make_schema
 from server.lockers import graph as lockers
 from server.parcels import graph as parcels
 from server.people import graph as people
 from server.uplink import graph as uplink
-
-NODES: Mapping[str, NodeLoader] = MappingProxyType(
-    {**people.NODES, **hubs.NODES, **lockers.NODES, **parcels.NODES, **access.NODES}
-)
-"""How an object is found by its global id: kind -> loader."""
 
 NODE_TYPES: tuple[type, ...] = (
     *people.NODE_TYPES,
@@ -42,14 +38,34 @@ class Me(people.Me, parcels.Me):
     """Joined from the verticals; it has no data of its own."""
 
 
+async def _load_me(context: Context, key: uuid.UUID) -> Me | None:
+    """Nobody else is found: people see no other account."""
+    return Me(id=global_id("Person", key)) if key == context.actor.person_id else None
+
+
+NODES: Mapping[str, NodeLoader] = MappingProxyType(
+    {
+        "Person": _load_me,
+        **people.NODES,
+        **hubs.NODES,
+        **lockers.NODES,
+        **parcels.NODES,
+        **access.NODES,
+    }
+)
+"""How an object is found by its global id: kind -> loader."""
+
+
 @strawberry.type(description="What can be read.")
 class Query(hubs.Query, lockers.Query, parcels.Query, access.Query):
     """Joined from the verticals."""
 
     @strawberry.field(description="The signed-in person; null for everybody else.")
-    def me(self, info: Info[Context, None]) -> Me | None:
+    async def me(self, info: Info[Context, None]) -> Me | None:
         """Its fields ask the context who it is."""
-        return Me() if context_of(info).actor.person_id is not None else None
+        context = context_of(info)
+        person_id = context.actor.person_id
+        return None if person_id is None else await _load_me(context, person_id)
 
     @strawberry.field(description="An object by its global id; null if you may not see it.")
     async def node(

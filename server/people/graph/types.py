@@ -89,13 +89,8 @@ class Carrier(Node):
 
 
 @strawberry.type(description="The signed-in person.")
-class Me:
+class Me(Node):
     """The part that is about the account; other verticals add what it has (see `kit.graph`)."""
-
-    @strawberry.field(description="Global id of the account.")
-    def id(self, info: Info[Context, None]) -> strawberry.ID:
-        """The account's id."""
-        return global_id("Person", _me(info))
 
     @strawberry.field(description="E-mail addresses and phone numbers of the account.")
     async def addresses(self, info: Info[Context, None]) -> list[str]:
