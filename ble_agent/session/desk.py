@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,7 @@ from ble_agent.session import Session
 from schema.gatt import MAX_ATTRIBUTE, AttError, Reassembler, capacity, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from ble_agent.clock import Cancellable, Scheduler
     from ble_agent.radio.port import Link, Radio
@@ -33,8 +34,11 @@ IDLE_S = 30
 UNPROVEN_S = 20
 """A connection none of whose requests was answered 0 ends after this."""
 
-MAX_QUEUED = 256
-"""Messages waiting for the radio; a visit makes a dozen."""
+MAX_WAITING = 520
+"""Messages that wait for one phone: an opening and a close of each of 255 doors, and a few."""
+
+STALL_S = 5
+"""A phone whose messages the radio cannot get rid of for this long holds up the others."""
 
 
 @dataclass(slots=True)
@@ -46,6 +50,9 @@ class _Place:
     heard_s: float
     reassembler: Reassembler = field(default_factory=Reassembler)
     timer: Cancellable | None = None
+    waiting: deque[bytes] = field(default_factory=deque)
+    has_turn: bool = False
+    sending: asyncio.Task[None] | None = None
 
 
 class Desk:
@@ -70,23 +77,48 @@ class Desk:
         self._take_random = take_random
         self._on_failure = on_failure
         self._places: dict[Link, _Place] = {}
-        self._queue: asyncio.Queue[tuple[Link, bytes]] = asyncio.Queue(MAX_QUEUED)
+        self._turns: asyncio.Queue[Link] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_found = True
 
     async def send_messages(self) -> None:
-        """Send what sessions have to say, one whole message after the other, until cancelled."""
+        """Send what sessions have to say until cancelled: one whole message a phone, in turn.
+
+        However much one phone makes the locker say, another one waits for a single message of
+        it; and a phone that takes none is sent away.
+        """
         while True:
-            link, message = await self._queue.get()
+            link = await self._turns.get()
             place = self._places.get(link)
             if place is None:
                 continue
-            size = min(place.reassembler.longest, MAX_ATTRIBUTE)
-            if len(message) > capacity(size):
-                continue  # too long for this phone's fragments: it can still read the result
-            for fragment in split(message, size):
-                await self._radio.reply(link, fragment)
+            await self._send(link, place, place.waiting.popleft())
+            place.has_turn = bool(place.waiting)
+            if place.has_turn:
+                self._turns.put_nowait(link)
+
+    async def _send(self, link: Link, place: _Place, message: bytes) -> None:
+        size = min(place.reassembler.longest, MAX_ATTRIBUTE)
+        if len(message) > capacity(size):
+            return  # too long for this phone's fragments: it can still read the result
+        sending = asyncio.get_running_loop().create_task(self._reply(link, split(message, size)))
+        place.sending = sending
+        stall = self._scheduler.call_later(STALL_S, sending.cancel)
+        try:
+            await asyncio.wait([sending])
+        finally:
+            stall.cancel()
+            sending.cancel()
+            place.sending = None
+        if not sending.cancelled():
+            sending.result()
             place.heard_s = self._scheduler.time()
+        elif link in self._places:
+            self._send_away(link)
+
+    async def _reply(self, link: Link, fragments: Iterable[bytes]) -> None:
+        for fragment in fragments:
+            await self._radio.reply(link, fragment)
 
     def connected(self, link: Link) -> None:
         """Give the phone a place, at the cost of an unproven one if need be."""
@@ -111,6 +143,8 @@ class Desk:
             return
         if place.timer is not None:
             place.timer.cancel()
+        if place.sending is not None:
+            place.sending.cancel()
         place.session.end()
         self._update_advertising()
 
@@ -146,11 +180,17 @@ class Desk:
         return place
 
     def _enqueue(self, link: Link, message: bytes) -> None:
-        try:
-            self._queue.put_nowait((link, message))
-        except asyncio.QueueFull:
-            # The radio has stopped taking messages: this phone learns the outcome from the next.
+        place = self._places.get(link)
+        if place is None:
+            return
+        if len(place.waiting) >= MAX_WAITING:
+            # It makes us talk and does not listen; what becomes of its doors the next phone hears.
             self._send_away(link)
+            return
+        place.waiting.append(message)
+        if not place.has_turn:
+            place.has_turn = True
+            self._turns.put_nowait(link)
 
     def _find_oldest_unproven(self) -> Link | None:
         unproven = [

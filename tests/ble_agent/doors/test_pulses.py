@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ble_agent.doors.prompts import Prompt
 from ble_agent.doors.pulses import FROZEN, USUAL, Plan, choose_plan
@@ -14,7 +17,7 @@ from schema.codes import Code, DoorEvent
 from schema.ids import StayId
 from schema.journal import Kind
 from schema.keys import Operation, Role
-from tests.ble_agent.standing import Standing
+from tests.ble_agent.standing import Standing, quick_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -203,6 +206,7 @@ async def test_an_orderly_end_within_a_plan_is_the_end_of_it(folder: Path) -> No
     standing.hardware.set_faults(1, Faults(stuck_pulses=100))
     await standing.ask(Operation.DEPOSIT, 1, stay=STAY)
     await standing.stop()
+    await standing.pass_time()
     assert standing.scheduler.pending() == 0
     await standing.start()
     assert pulses(standing) == [[1, 1]]
@@ -253,3 +257,45 @@ class TestOpenDoors:
         by_hand.prompts.clear()
         await by_hand.restart(open_doors={1})
         assert by_hand.prompts == [(1, Prompt.SHUT)]
+
+
+@given(
+    stuck=st.lists(st.integers(0, 6), min_size=1, max_size=6),
+    frost=st.booleans(),
+    cut_after=st.sampled_from([None, 0, 1, 3]),
+)
+@settings(max_examples=40, deadline=None)
+def test_however_stuck_a_door_is_no_use_is_lost_and_no_pulse_uncounted(
+    stuck: list[int], *, frost: bool, cut_after: int | None
+) -> None:
+    asyncio.run(_visit_stuck_door(stuck, frost=frost, cut_after=cut_after))
+
+
+async def _visit_stuck_door(stuck: list[int], *, frost: bool, cut_after: int | None) -> None:
+    """One recipient comes again and again, until the door has opened once or for ever not."""
+    with quick_folder() as folder:
+        standing = await Standing(folder / "state", door_seconds=None).start()
+        await standing.set_up()
+        await standing.deposit_by_hand(STAY, 1)
+        token = standing.token(Operation.OPEN, stay=STAY)
+        before, spent, has_opened = len(standing.journal()), 0, False
+        for stuck_pulses in stuck:
+            standing.hardware.set_temperature(-12.0 if frost else None)
+            standing.hardware.set_faults(1, Faults(stuck_pulses=stuck_pulses))
+            report = await standing.ask(Operation.OPEN, token=token)
+            assert report.code == (Code.OK if spent < MAX_PULSES else Code.COMPARTMENT_FAULT)
+            for second in range(20):
+                await standing.pass_time(1)
+                if second == cut_after:
+                    await standing.lose_power()
+            spent = len(pulses(standing, before))
+            assert spent == standing.locker.redemptions.pulses([STAY]).get(STAY, 0) <= MAX_PULSES
+            has_opened = standing.kinds(before).count(Kind.DOOR_OPENED) == 1
+            if has_opened:
+                await standing.shut(1, occupied=False)
+                break
+        kinds = standing.kinds(before)
+        given_back = kinds.count(Kind.OPEN_NOT_DETECTED)
+        assert given_back + has_opened == kinds.count(Kind.ACCEPTED)
+        assert (standing.stay(1) is None) == has_opened
+        await standing.stop()

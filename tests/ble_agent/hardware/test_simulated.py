@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ble_agent.hardware.port import Door, Hardware, Visitor
+from ble_agent.hardware.port import Door, Hardware, Thermometer, Visitor
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
 from tests.fakes.scheduler import ManualScheduler
 
@@ -300,3 +300,13 @@ def test_every_fault_has_a_harmless_default() -> None:
     bench.pulse(Visitor.PUTS)
     bench.scheduler.advance(2)
     assert bench.sensed() == (Door.CLOSED, True)
+
+
+def test_it_is_as_cold_as_it_was_told_at_every_door() -> None:
+    hardware = Bench().hardware
+    assert isinstance(hardware, Thermometer)
+    assert hardware.temperature_c(COMP) is None
+    hardware.set_temperature(-12.5)
+    assert [hardware.temperature_c(comp) for comp in (1, 2, 3)] == [-12.5] * 3
+    with pytest.raises(KeyError):
+        hardware.temperature_c(4)
