@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
+from server.access.tables import (
+    Grant,
+    IssuedToken,
+    RegisteredToken,
+    SignedStatement,
+    StatementCounter,
+)
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
@@ -57,6 +63,7 @@ TABLES = (
     ParcelFact,
     Grant,
     IssuedToken,
+    RegisteredToken,
     SignedStatement,
     StatementCounter,
     Notice,

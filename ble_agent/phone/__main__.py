@@ -25,13 +25,16 @@ from ble_agent.phone.bundles import (
     read_pass,
 )
 from ble_agent.phone.door import replay, visit_door
+from ble_agent.phone.staff import join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
 from schema.codec import Malformed
+from schema.ids import locker_text
 from schema.statements import time_nonce
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ble_agent.phone.bundles import Pass
     from ble_agent.phone.errand import TimeSource
 
 FIND_S = 20.0
@@ -125,6 +128,44 @@ async def open_door(phone: Phone, options: argparse.Namespace) -> dict[str, Any]
         )
 
 
+async def show_key(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Tell the public key of this phone, which staff tokens are made for."""
+    del options
+    return {"device": phone.wallet.key.public.hex()}
+
+
+async def open_as_staff(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Open a compartment by a token that a service or hub key signed."""
+    found = read_staff_pass(options.file, key_set=options.key_set)
+    return await _visit_as_staff(phone, found, comp=options.compartment)
+
+
+async def open_all(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Open every compartment by two tokens of two keys."""
+    first = read_staff_pass(options.file, key_set=options.key_set)
+    return await _visit_as_staff(phone, join(first, read_staff_pass(options.second)), comp=None)
+
+
+async def _visit_as_staff(phone: Phone, found: Pass, *, comp: int | None) -> dict[str, Any]:
+    find_time = phone.time_source(locker_text(found.keys.lid))
+    async with reach(found.keys.lid, phone.radio, timeout_s=FIND_S) as link:
+        return await visit_door(
+            link,
+            found,
+            phone.wallet,
+            comp=comp,
+            find_time=find_time,
+            follow_s=DOOR_S,
+        )
+
+
+async def register_tokens(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Vouch at the server for tokens before they are used, in an operator's name."""
+    account = phone.account()
+    ends = [await register(account, read_staff_pass(file)) for file in options.file]
+    return {"expire": ends}
+
+
 async def replay_request(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Send a recorded request again, as an attacker would."""
     found = read_pass(phone.wallet.get_bundle(options.parcel))
@@ -195,6 +236,10 @@ _VERBS: dict[str, _Verb] = {
     "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
     "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),
     "open": ("use a kept bundle at the door: collect, or deposit", open_door),
+    "key": ("print this phone's public key", show_key),
+    "service": ("open a compartment by a token of a service or hub key", open_as_staff),
+    "open-all": ("open every compartment by two tokens of two keys", open_all),
+    "register-token": ("make staff tokens known to the server", register_tokens),
     "replay": ("send a recorded request again, to see it refused", replay_request),
     "deliver": ("hand over the envelopes carried for lockers", deliver_envelopes),
     "export": ("print a kept bundle", export),
@@ -226,6 +271,12 @@ def _parser() -> argparse.ArgumentParser:
         parts[name].add_argument("parcel", help="id of the parcel")
     parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")
+    for name in ("service", "open-all"):
+        parts[name].add_argument("file", type=Path, help="what ./restante keys issue wrote")
+        parts[name].add_argument("--key-set", type=Path, help="signed key set to bring along")
+    parts["service"].add_argument("--compartment", type=int, help="which door of those allowed")
+    parts["open-all"].add_argument("second", type=Path, help="the same by another key")
+    parts["register-token"].add_argument("file", type=Path, nargs="+", help="as for service")
     for name in ("replay", "import"):
         parts[name].add_argument("file", help="file written before")
     return parser

@@ -59,6 +59,8 @@ class Pass:
     comp: int | None
     words: str
     statements: tuple[Carried, ...]
+    more: tuple[bytes, ...] = ()
+    """What follows the token in the chain: for OPEN_ALL the second token."""
 
 
 async def fetch_unlock(account: Account, parcel: str) -> dict[str, Any]:

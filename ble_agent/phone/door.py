@@ -32,7 +32,7 @@ async def visit_door(
     comp: int | None,
     find_time: TimeSource | None,
     follow_s: float,
-    record: Callable[[bytes], object] | None,
+    record: Callable[[bytes], object] | None = None,
 ) -> dict[str, Any]:
     """Ask for what the pass allows and see it through; returns what happened, code first.
 
@@ -42,7 +42,7 @@ async def visit_door(
     asked = comp if found.operation is Operation.OPEN else comp or found.comp
     request = OpenRequest(found.operation, asked)
     outcome = await errand.request(
-        (found.token,), request, found.statements, find_time=find_time, record=record
+        (found.token, *found.more), request, found.statements, find_time=find_time, record=record
     )
     _keep(wallet, found, outcome.result)
     if outcome.result.code == Code.OK:

@@ -54,6 +54,17 @@ def upgrade() -> None:
         batch_op.create_index("ix_journal_entries_stay", ["stay"], unique=False)
 
     op.create_table(
+        "registered_tokens",
+        sa.Column("cti", sa.LargeBinary(), nullable=False),
+        sa.Column("lid", sa.LargeBinary(), nullable=False),
+        sa.Column("kid", sa.LargeBinary(), nullable=False),
+        sa.Column("exp", sa.BigInteger(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("registered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("registered_by", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("cti", name=op.f("pk_registered_tokens")),
+    )
+    op.create_table(
         "key_sets",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
@@ -861,6 +872,7 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_table("locker_readings")
     op.drop_table("key_sets")
+    op.drop_table("registered_tokens")
     with op.batch_alter_table("journal_entries", schema=None) as batch_op:
         batch_op.drop_index("ix_journal_entries_stay")
         batch_op.drop_index("ix_journal_entries_lid_comp_seq")

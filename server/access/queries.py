@@ -8,7 +8,13 @@ from sqlmodel import col, select, update
 
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
-from server.access.tables import Grant, IssuedToken, SignedStatement, StatementCounter
+from server.access.tables import (
+    Grant,
+    IssuedToken,
+    RegisteredToken,
+    SignedStatement,
+    StatementCounter,
+)
 from server.kit.db import held, insert_new
 
 if TYPE_CHECKING:
@@ -171,6 +177,21 @@ async def list_revoked(
         )
         .order_by(col(IssuedToken.exp).desc(), col(IssuedToken.cti))
         .limit(limit)
+    )
+    return (await session.exec(query)).all()
+
+
+async def insert_registered_token(session: AsyncSession, token: RegisteredToken) -> bool:
+    """Adds a token of a service or hub key; False when one of its name is there already."""
+    return await insert_new(session, RegisteredToken, **token.model_dump())
+
+
+async def list_registered_tokens(
+    session: AsyncSession, lid: LockerId, names: Sequence[bytes]
+) -> Sequence[RegisteredToken]:
+    """Those of these tokens that were registered for the locker."""
+    query = select(RegisteredToken).where(
+        col(RegisteredToken.cti).in_(names), RegisteredToken.lid == lid
     )
     return (await session.exec(query)).all()
 

@@ -84,6 +84,20 @@ class IssuedToken(SQLModel, table=True):
     revoked_at: datetime | None = None
 
 
+class RegisteredToken(SQLModel, table=True):
+    """A token that a service or hub key signed offline, and that somebody vouched for here."""
+
+    __tablename__ = "registered_tokens"
+
+    cti: bytes = Field(primary_key=True)
+    lid: bytes
+    kid: bytes
+    exp: int = Field(sa_type=BigInteger)
+    raw: bytes
+    registered_at: datetime
+    registered_by: uuid.UUID | None = None
+
+
 class SignedStatement(SQLModel, table=True):
     """A list of revocations or a configuration; the highest `seq` for a locker counts."""
 

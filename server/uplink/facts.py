@@ -16,7 +16,7 @@ from schema.keys import Operation
 from schema.statements import StatementType
 from server.access.rules import Action
 from server.access.service import facts as access
-from server.access.service import grants
+from server.access.service import grants, staff
 from server.ledger import service as ledger
 from server.lockers.incidents import Fact, Finding, IncidentKind
 from server.lockers.service import facts as lockers
@@ -84,7 +84,10 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
     accepted = parse_accepted(line.entry.body)
     admission = await _admission(desk, line.entry, accepted)
     if accepted.cti is not None and admission is None:
-        await report(desk, IncidentKind.UNKNOWN_TOKEN, line.seq, f"token {accepted.cti.hex()}")
+        unknown = await staff.list_unknown_tokens(desk.session, desk.lid, accepted)
+        if unknown:
+            detail = f"token {' and '.join(unknown)}"
+            await report(desk, IncidentKind.UNKNOWN_TOKEN, line.seq, detail)
         return
     is_collecting = admission is None or admission.grant.action is Action.OPEN
     if accepted.op != Operation.OPEN or accepted.comp is None or not is_collecting:

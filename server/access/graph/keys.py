@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -11,8 +12,10 @@ from strawberry.types import Info
 from schema.codes import ProblemCode
 from schema.ids import EVERY_LOCKER, LockerId, parse_locker_text
 from server.access.graph.types import SignedStatement, as_statement
+from server.access.service import staff
 from server.access.service.statements import find_signer, list_statements
 from server.kit.auth import Permission, Scope, deny
+from server.kit.clock import instant_of
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of
 from server.kit.rates import Rate
@@ -39,6 +42,13 @@ class EnrolLockerPayload:
     )
 
 
+@strawberry.type(description="The token is known: its use opens no incident.")
+class RegisterTokenPayload:
+    """Whether it was registered now or before."""
+
+    expires_at: datetime = strawberry.field(description="When it ends.")
+
+
 @strawberry.type(description="What a root is asked to sign.")
 class KeySetDraft:
     """Made of the keys that are alive at this moment."""
@@ -55,6 +65,10 @@ EnrolLockerResult = Annotated[
 KeySetDraftResult = Annotated[
     KeySetDraft | Problem,
     strawberry.union("KeySetDraftResult", description="Outcome of `keySetDraft`."),
+]
+RegisterTokenResult = Annotated[
+    RegisterTokenPayload | Problem,
+    strawberry.union("RegisterTokenResult", description="Outcome of `registerToken`."),
 ]
 
 
@@ -149,6 +163,26 @@ class KeyMutation:
             locker=as_locker(locker),
             statements=[as_statement(one) for one in carried],
         )
+
+    @strawberry.mutation(
+        description="Vouches for a token that a service or hub key signed offline, for operators, "
+        "before it is used: a locker that reports a token nobody knows opens a critical incident. "
+        "Idempotent."
+    )
+    async def register_token(
+        self,
+        info: Info[Context, None],
+        token: Annotated[Base64, strawberry.argument(description="The token, as it was signed.")],
+    ) -> RegisterTokenResult:
+        """The locker's newest key set must hold the key."""
+        context = context_of(info)
+        async with context.database.write() as session:
+            outcome = await staff.register_token(
+                session, context.actor, token, now=context.clock.now()
+            )
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return RegisterTokenPayload(expires_at=instant_of(outcome.exp))
 
 
 def _may_publish(context: Context) -> bool:

@@ -10,20 +10,24 @@ import pytest
 from schema.codec import decode
 from schema.cose import Aad, SigningKey, sign_object
 from schema.ids import locker_text
-from schema.keys import enrolment_message
-from schema.statements import KeySetStatement, StatementType, parse_statement
+from schema.keys import Operation, enrolment_message
+from schema.statements import KeySetStatement, StatementType, parse_statement, sign_statement
+from server.kit.ceremony.keyfiles import KeyKind, make_key
+from server.kit.ceremony.signing import StaffTerms, amend, issue_staff_token
 from server.kit.graph import global_id
 from server.kit.keyring import Purpose
 from server.kit.settings import Settings
+from server.lockers.service import keysets
 from server.people.roles import Role
 from tests.fakes.journals import JournalingLocker
-from tests.fakes.town import ROOT_KEY, ROOT_KID, ROOT_SEED
+from tests.fakes.sources import START, SeededRandomness
+from tests.fakes.town import ROOT_KEY, ROOT_KID, ROOT_SEED, ROOTS
 from tests.makers import make_house
 
 if TYPE_CHECKING:
     from server.app import House
     from server.kit.db import Database
-    from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock, SeededRandomness
+    from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
     from tests.server.access.graph.conftest import Square
 
 CREATE = """
@@ -167,3 +171,38 @@ async def test_draft_is_for_operators(square: Square) -> None:
     phone = await square.phone("somebody", Role.HUB_MANAGER)
     assert (await phone.ask(DRAFT))["outcome"]["code"] == "NOT_PERMITTED"
     assert (await square.ask_as_nobody(DRAFT))["outcome"]["code"] == "SIGNED_OUT"
+
+
+REGISTER = """
+mutation ($token: Base64!) { outcome: registerToken(token: $token) {
+  ... on RegisterTokenPayload { expiresAt }
+  ... on Problem { code field }
+} }"""
+
+
+async def test_staff_token_is_registered_by_operators(
+    square: Square, database: Database, ids: CountedIds, keyring: DerivedKeyring
+) -> None:
+    now = int(START.timestamp())
+    key = make_key(KeyKind.SERVICE, SeededRandomness("key"), nbf=now, exp=now + 86_400)
+    async with database.write() as session:
+        draft = await keysets.draft_key_set(session, keyring=keyring, now=START)
+        body = amend(draft, include=[key.half.as_entry()], without=[])
+        raw = sign_statement(SigningKey(ROOT_SEED), ROOT_KID, body)
+        await keysets.add_key_set(session, raw, roots=ROOTS, ids=ids, now=START)
+    terms = StaffTerms(
+        lid=square.town.machine.lid,
+        operation=Operation.SERVICE,
+        holder=bytes(32),
+        start=now,
+        life_s=3600,
+        comps=(1,),
+    )
+    token = b64(issue_staff_token(key, terms, SeededRandomness("token")))
+    operator = await square.phone("operator", Role.OPERATOR)
+    assert (await operator.ask(REGISTER, token=token))["outcome"] == {
+        "expiresAt": "2026-05-04T10:30:00+00:00"
+    }
+    got = (await operator.ask(REGISTER, token=b64(b"no token")))["outcome"]
+    assert got == {"code": "INPUT_INVALID", "field": "token"}
+    assert (await square.ask_as_nobody(REGISTER, token=token))["outcome"]["code"] == "SIGNED_OUT"

@@ -1,0 +1,100 @@
+"""Tokens that service and hub keys signed offline: registered, so that their use alarms nobody.
+
+Whoever registers one vouches for it; the signature alone is no reason to believe that the key is
+still in the right hands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schema.codec import Malformed
+from schema.codes import ProblemCode
+from schema.cose import Aad
+from schema.ids import parse_locker_text
+from schema.keys import Operation
+from schema.tokens import parse_token
+from server.access import queries
+from server.access.tables import RegisteredToken
+from server.kit.auth import Actor, Permission, Scope, deny
+from server.kit.errors import BrokenPromise, Refusal
+from server.lockers.service.keysets import find_key_set, keys_of
+from server.lockers.service.reading import find_locker_by_lid
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from schema.ids import LockerId
+    from schema.journal import Accepted
+    from schema.tokens import Token
+    from server.kit.db import Session
+
+_NO_TOKEN = Refusal(
+    ProblemCode.INPUT_INVALID, "This is no token that a service or hub key signed.", "token"
+)
+
+
+async def register_token(
+    session: Session, actor: Actor, raw: bytes, *, now: datetime
+) -> RegisteredToken | Refusal:
+    """Keeps a token of a key that the locker's newest key set holds beside the server's own.
+
+    For whoever provisions lockers in the whole network. Repeating changes nothing.
+    """
+    if (Permission.LOCKER_PROVISION, Scope.NETWORK, None) not in actor.grants:
+        return deny(actor)
+    try:
+        token = parse_token(raw)
+        lid = parse_locker_text(token.claims.aud)
+    except (Malformed, ValueError):
+        return _NO_TOKEN
+    if await find_locker_by_lid(session, lid) is None:
+        return Refusal(ProblemCode.NOT_FOUND, "The token is for no locker of ours.", "token")
+    if not await _is_of_staff_key(session, lid, token):
+        return _NO_TOKEN
+    claims = token.claims
+    row = RegisteredToken(
+        cti=claims.cti,
+        lid=lid,
+        kid=token.signed.kid or b"",
+        exp=claims.exp,
+        raw=raw,
+        registered_at=now,
+        registered_by=actor.person_id,
+    )
+    await queries.insert_registered_token(session, row)
+    kept = await queries.list_registered_tokens(session, lid, [claims.cti])
+    if not kept:
+        raise BrokenPromise(f"token {claims.cti.hex()} is registered for another locker")
+    return kept[0] if kept[0].raw == raw else _NO_TOKEN
+
+
+async def list_unknown_tokens(session: Session, lid: LockerId, accepted: Accepted) -> list[str]:
+    """The tokens of an acceptance, by name, that nobody registered; two were shown for OPEN_ALL.
+
+    Ask for an acceptance whose token the server did not issue.
+    """
+    shown = [accepted.cti or b""]
+    if accepted.op == Operation.OPEN_ALL:
+        shown += [_name_of(raw) for raw in accepted.rest]
+    known = {one.cti for one in await queries.list_registered_tokens(session, lid, shown)}
+    return [cti.hex() or "of no form" for cti in shown if cti not in known]
+
+
+async def _is_of_staff_key(session: Session, lid: LockerId, token: Token) -> bool:
+    row = await find_key_set(session, lid)
+    key = None if row is None else keys_of(row).find_signer(token.signed.kid)
+    claims = token.claims
+    return (
+        key is not None
+        and not key.actions & Operation.SYNC
+        and key.allows(actions=claims.actions, nbf=claims.nbf, exp=claims.exp)
+        and token.signed.is_signed_by(key.public, Aad.TOKEN)
+    )
+
+
+def _name_of(raw: bytes) -> bytes:
+    try:
+        return parse_token(raw).claims.cti
+    except Malformed:
+        return b""

@@ -1,0 +1,100 @@
+"""Doors that staff opened by tokens of offline keys: known ones alarm nobody."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schema.keys import Operation
+from schema.tokens import parse_token
+from server.access.service import staff
+from server.access.tables import RegisteredToken
+from server.kit.ceremony.keyfiles import KeyKind, make_key
+from server.kit.ceremony.signing import StaffTerms, amend, issue_staff_token, sign_key_set
+from server.lockers.service import keysets
+from tests.fakes.sources import START, SeededRandomness
+from tests.fakes.town import ROOT_KID, ROOT_SEED, ROOTS, phone_key
+
+if TYPE_CHECKING:
+    from tests.server.uplink.conftest import Story
+
+NOW = int(START.timestamp())
+KEYS = [
+    make_key(KeyKind.SERVICE, SeededRandomness(name), nbf=NOW, exp=NOW + 86_400)
+    for name in ("one", "two")
+]
+
+
+def tokens(story: Story, operation: Operation, *comps: int) -> list[bytes]:
+    """One token of each key."""
+    terms = StaffTerms(
+        lid=story.machine.lid,
+        operation=operation,
+        holder=phone_key("operator").public,
+        start=NOW,
+        life_s=3600,
+        comps=comps,
+    )
+    return [issue_staff_token(key, terms, SeededRandomness(key.kid.hex())) for key in KEYS]
+
+
+async def publish(story: Story) -> None:
+    """A root signed a key set with both keys."""
+    root = type(KEYS[0])(KeyKind.ROOT, ROOT_KID, ROOT_SEED, 0, 0)
+    async with story.database.write() as session:
+        draft = await keysets.draft_key_set(session, keyring=story.keyring, now=START)
+        body = amend(draft, include=[key.half.as_entry() for key in KEYS], without=[])
+        raw = sign_key_set(root, body)
+        await keysets.add_key_set(session, raw, roots=ROOTS, ids=story.ids, now=START)
+
+
+async def register(story: Story, *raws: bytes) -> None:
+    async with story.database.write() as session:
+        for raw in raws:
+            row = await staff.register_token(session, story.town.operator, raw, now=START)
+            assert isinstance(row, RegisteredToken)
+
+
+def accept_all(story: Story, pair: list[bytes]) -> None:
+    """The locker let both in."""
+    cti = parse_token(pair[0]).claims.cti
+    story.machine.accept(Operation.OPEN_ALL, 0, cti, chain=tuple(pair))
+
+
+async def test_registered_service_token_opens_no_incident(story: Story) -> None:
+    await publish(story)
+    one, _ = tokens(story, Operation.SERVICE, 2)
+    await register(story, one)
+    story.machine.admit(one, 2, phone_key("operator"))
+    await story.bring_all()
+    assert await story.incidents() == []
+
+
+async def test_unregistered_service_token_opens_one(story: Story) -> None:
+    await publish(story)
+    one, _ = tokens(story, Operation.SERVICE, 2)
+    story.machine.admit(one, 2, phone_key("operator"))
+    await story.bring_all()
+    assert await story.incidents() == ["UNKNOWN_TOKEN"]
+
+
+@pytest.mark.parametrize(("known", "incidents"), [(2, []), (1, ["UNKNOWN_TOKEN"])])
+async def test_both_tokens_that_open_every_door_must_be_known(
+    story: Story, known: int, incidents: list[str]
+) -> None:
+    await publish(story)
+    pair = tokens(story, Operation.OPEN_ALL)
+    await register(story, *pair[:known])
+    accept_all(story, pair)
+    await story.bring_all()
+    assert await story.incidents() == incidents
+
+
+async def test_second_token_that_is_none_is_reported(story: Story) -> None:
+    await publish(story)
+    pair = tokens(story, Operation.OPEN_ALL)
+    await register(story, pair[0])
+    accept_all(story, [pair[0], b"\x80"])
+    await story.bring_all()
+    assert await story.incidents() == ["UNKNOWN_TOKEN"]
