@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -17,6 +18,8 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
     NullValueNode,
@@ -24,6 +27,10 @@ from graphql import (
     OperationType,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
 )
 from strawberry.extensions import SchemaExtension
 
@@ -65,6 +72,11 @@ INTROSPECTION_ENTRIES = {
     "directives": 8,
 }
 """Rough lengths of lists in introspection: the usual query passes, a walk in circles does not."""
+
+LIST_ENTRIES = 10
+"""What a list without pages counts as: few are longer, and each says in its description how long
+it can be.
+"""
 
 WRAPPING = "ofType"
 """Unwraps a type in introspection: no depth of its own, and half of them lead nowhere."""
@@ -126,14 +138,30 @@ class DocumentLimits(SchemaExtension):
         yield
         document = self.execution_context.graphql_document
         if document is not None and self.execution_context.pre_execution_errors is None:
-            reason = refuse_document(document, self.execution_context.variables or {})
+            lists = list_fields(self.execution_context.schema._schema)
+            reason = refuse_document(document, self.execution_context.variables or {}, lists=lists)
             if reason:
                 error = GraphQLError(reason, extensions={"code": ProblemCode.TOO_COSTLY.value})
                 self.execution_context.pre_execution_errors = [error]
 
 
-def refuse_document(document: DocumentNode, variables: Mapping[str, Any]) -> str | None:
-    """Why the document asks for too much, or None."""
+@lru_cache(maxsize=4)
+def list_fields(schema: GraphQLSchema) -> frozenset[str]:
+    """Names of fields that give lists of objects without pages."""
+    return frozenset(
+        name
+        for kind in schema.type_map.values()
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__")
+        for name, field in kind.fields.items()
+        if name != "edges" and is_list_type(get_nullable_type(field.type))
+        if is_composite_type(get_named_type(field.type))
+    )
+
+
+def refuse_document(
+    document: DocumentNode, variables: Mapping[str, Any], *, lists: frozenset[str] = frozenset()
+) -> str | None:
+    """Why the document asks for too much, or None; `lists` are names of fields without pages."""
     operations = [
         node for node in document.definitions if isinstance(node, OperationDefinitionNode)
     ]
@@ -147,7 +175,7 @@ def refuse_document(document: DocumentNode, variables: Mapping[str, Any]) -> str
             and len(operation.selection_set.selections) > MAX_MUTATIONS
         ):
             return f"A mutation has more than {MAX_MUTATIONS} fields."
-    return _Measure(document, variables).refuse(operations)
+    return _Measure(document, variables, lists).refuse(operations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +199,10 @@ class _Size:
 class _Measure:
     """Sizes of one document's selections."""
 
-    def __init__(self, document: DocumentNode, variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self, document: DocumentNode, variables: Mapping[str, Any], lists: frozenset[str]
+    ) -> None:
+        self._lists = lists
         self._variables = {**_widest_defaults(document), **variables}
         self._fragments = {
             node.name.value: node
@@ -207,7 +238,8 @@ class _Measure:
     def _of_field(self, node: FieldNode) -> _Size:
         inner = self._of(node.selection_set)
         name = node.name.value
-        entries = DEFAULT_PAGE if inner.has_edges else INTROSPECTION_ENTRIES.get(name, 1)
+        usual = INTROSPECTION_ENTRIES.get(name, LIST_ENTRIES if name in self._lists else 1)
+        entries = DEFAULT_PAGE if inner.has_edges else usual
         for argument in node.arguments or ():
             if argument.name.value == "first":
                 entries = self._first(argument.value)

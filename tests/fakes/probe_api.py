@@ -27,6 +27,10 @@ class Thing(Node):
         return self
 
     @strawberry.field
+    def parts(self) -> list[Thing]:
+        return [self]
+
+    @strawberry.field
     def things(self, first: int | None = None, after: str | None = None) -> Connection[Thing]:
         return _things(first, after)
 

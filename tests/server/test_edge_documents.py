@@ -182,6 +182,14 @@ def test_what_clients_ask_for_is_not_too_much(query: str) -> None:
     assert refuse_document(parse(query), {}) is None
 
 
+async def test_lists_without_pages_count_too() -> None:
+    heavy = "{ things(first: 100) { edges { node { parts { parts { name id } } } } } }"
+    result = await SCHEMA.execute(heavy)
+    assert [error.extensions for error in result.errors or ()] == [{"code": "TOO_COSTLY"}]
+    usual = "{ things(first: 100) { edges { node { parts { name id } } } } }"
+    assert (await SCHEMA.execute(usual)).errors is None
+
+
 async def test_the_usual_introspection_is_answered() -> None:
     result = await SCHEMA.execute(get_introspection_query())
     assert result.errors is None
