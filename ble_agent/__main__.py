@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import secrets
 import signal
 import sys
@@ -19,6 +20,7 @@ from ble_agent.doors.prompts import Prompt
 from ble_agent.errors import AgentError, SettingsRefused, StateError
 from ble_agent.hardware.port import Thermometer
 from ble_agent.hardware.simulated import SimulatedHardware
+from ble_agent.hardware.watchdog import READY, STOPPING, ServiceManager
 from ble_agent.radio.port import RadioLost
 from ble_agent.redemptions import Redemptions
 from ble_agent.session.desk import Desk
@@ -42,6 +44,8 @@ from ble_agent.uplink.enrolment import register
 from schema.ids import locker_text
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
     from ble_agent.clock import Scheduler
     from ble_agent.hardware.port import Hardware
     from ble_agent.radio.port import Radio
@@ -142,6 +146,7 @@ async def serve(settings: AgentSettings) -> int:
 
 async def _serve(settings: AgentSettings, store: Store) -> int:
     loop = asyncio.get_running_loop()
+    manager = ServiceManager.from_environ(os.environ, pid=os.getpid())
     ending = asyncio.Event()
     failures: list[StateError] = []
 
@@ -170,7 +175,15 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
     desk = Desk(
         locker, radio, scheduler=loop, take_random=secrets.token_bytes, on_failure=on_failure
     )
-    await _run_until(ending, locker, radio, desk, uplink=settings.uplink)
+    work = [desk.send_messages(), _keep_radio(locker, radio, desk, manager), manager.keep_alive()]
+    if settings.uplink is not None:
+        work.append(_make_uplink(locker, settings.uplink).run())
+    manager.tell(READY)
+    try:
+        await _run_until(ending, *work)
+    finally:
+        manager.tell(STOPPING)
+        await radio.stop()
     await hardware.close()
     for failure in failures:
         print(f"restante: {failure}", file=sys.stderr)
@@ -180,34 +193,29 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
     return 0
 
 
-async def _run_until(
-    ending: asyncio.Event, locker: Locker, radio: Radio, desk: Desk, *, uplink: str | None
-) -> None:
-    work = [
-        asyncio.create_task(desk.send_messages()),
-        asyncio.create_task(_keep_radio(locker, radio, desk)),
-    ]
-    if uplink is not None:
-        work.append(asyncio.create_task(_make_uplink(locker, uplink).run()))
+async def _run_until(ending: asyncio.Event, *work: Coroutine[None, None, None]) -> None:
+    """Work until told to end; work that ends by itself has failed, and its error is raised."""
+    tasks = [asyncio.create_task(one) for one in work]
     end = asyncio.create_task(ending.wait())
-    done, _ = await asyncio.wait([end, *work], return_when=asyncio.FIRST_COMPLETED)
-    for task in (end, *work):
+    done, _ = await asyncio.wait([end, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in (end, *tasks):
         task.cancel()
-    await asyncio.gather(end, *work, return_exceptions=True)
-    await radio.stop()
+    await asyncio.gather(end, *tasks, return_exceptions=True)
     for task in done - {end}:
         task.result()
 
 
-async def _keep_radio(locker: Locker, radio: Radio, desk: Desk) -> None:
+async def _keep_radio(locker: Locker, radio: Radio, desk: Desk, manager: ServiceManager) -> None:
     """Keep the radio up; without a controller try again, for doors are watched meanwhile."""
     lid = locker.identity.lid
     while True:
         with suppress(RadioLost):
             await radio.start(lid, desk)
             print(f"locker {locker_text(lid)}: ready for phones", flush=True)
+            manager.tell_status("ready for phones")
             await radio.watch()
         logger.warning("the radio is gone; trying again")
+        manager.tell_status("no radio; doors are watched")
         await asyncio.sleep(_RADIO_RETRY_S)
 
 
@@ -236,11 +244,21 @@ async def _open_hardware(settings: AgentSettings, store: Store, scheduler: Sched
         from ble_agent.hardware.boardmap import read_board_map
         from ble_agent.hardware.modbus import open_modbus
 
-        return await open_modbus(read_board_map(Path(wiring)), scheduler=scheduler)
+        board_map = read_board_map(Path(wiring))
+        _check_wired(compartments, (place.number for place in board_map.compartments), wiring)
+        return await open_modbus(board_map, scheduler=scheduler)
     from ble_agent.hardware.gpio import GpioHardware
     from ble_agent.hardware.pinmap import read_pin_map
 
-    return GpioHardware(read_pin_map(Path(wiring)), scheduler=scheduler)
+    pin_map = read_pin_map(Path(wiring))
+    _check_wired(compartments, (pins.number for pins in pin_map.compartments), wiring)
+    return GpioHardware(pin_map, scheduler=scheduler)
+
+
+def _check_wired(compartments: Iterable[int], wired: Iterable[int], wiring: str) -> None:
+    missing = sorted(set(compartments) - set(wired))
+    if missing:
+        raise SettingsRefused(f"{wiring} has no compartment {missing[0]}, which the locker has")
 
 
 def _make_radio(name: str) -> Radio:

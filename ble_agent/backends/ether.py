@@ -177,9 +177,10 @@ class _Socket:
 class Ether:
     """The open air: `ports` are the TCP ports of its controllers, numbered from 0."""
 
-    def __init__(self, sockets: list[_Socket], ports: list[int]) -> None:
-        self.ports = ports
+    def __init__(self, sockets: list[_Socket], servers: list[asyncio.Server]) -> None:
+        self.ports: list[int] = [server.sockets[0].getsockname()[1] for server in servers]
         self._sockets = sockets
+        self._servers = servers
 
     def is_advertising(self, number: int) -> bool:
         """Whether this controller can be found now; also no when nobody is plugged in."""
@@ -189,6 +190,22 @@ class Ether:
         """Take this controller away from its host, as a pulled dongle; it can be taken anew."""
         self._sockets[number].close()
 
+    def pull(self, number: int) -> None:
+        """Take this controller away for good: nobody is let in where it was, until `plug`."""
+        self._servers[number].close()
+        self.oust(number)
+
+    async def plug(self, number: int) -> None:
+        """Put a controller where one was pulled."""
+        self._servers[number] = await asyncio.get_running_loop().create_server(
+            self._sockets[number].wire, _LOOPBACK, self.ports[number]
+        )
+
+    def close(self) -> None:
+        """Let nobody in any more, and oust all who are there."""
+        for number in range(len(self.ports)):
+            self.pull(number)
+
 
 @asynccontextmanager
 async def open_ether(controllers: int) -> AsyncIterator[Ether]:
@@ -197,13 +214,11 @@ async def open_ether(controllers: int) -> AsyncIterator[Ether]:
     sockets = [_Socket(air, number) for number in range(controllers)]
     loop = asyncio.get_running_loop()
     servers = [await loop.create_server(socket.wire, _LOOPBACK, 0) for socket in sockets]
+    ether = Ether(sockets, servers)
     try:
-        yield Ether(sockets, [server.sockets[0].getsockname()[1] for server in servers])
+        yield ether
     finally:
-        for server in servers:
-            server.close()
-        for socket in sockets:
-            socket.close()
+        ether.close()
         await asyncio.sleep(0)  # lets the aborted connections end within this loop
 
 

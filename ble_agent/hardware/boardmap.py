@@ -55,8 +55,7 @@ POLL_MS, MIN_POLL_MS, MAX_POLL_MS = 100, 10, 1000
 """A visitor needs about a second to open and shut a door; ten looks in it leave a margin."""
 
 TIMEOUT_MS, MIN_TIMEOUT_MS, MAX_TIMEOUT_MS = 100, 10, 400
-"""At 19200 baud a request and its answer take some 15 ms. Our highest figure keeps a bolt whose
-board does not answer below MAX_PULSE_MS: the order to let go follows two timeouts later."""
+"""At 19200 baud a request and its answer take some 15 ms."""
 
 FIRST_UNIT, LAST_UNIT = 1, 247
 """Addresses of single boards, Modbus over serial line 1.02, 2.2; 0 would speak to all at once."""
@@ -104,6 +103,14 @@ def parse_board_map(text: str) -> BoardMap:
     rows = take_compartments(table, Places.__slots__)
     compartments = tuple(map(_parse_compartment, rows))
     _check_unique(compartments)
+    pulse_ms = take_int(table, "pulse_ms", MIN_PULSE_MS, MAX_PULSE_MS, default=PULSE_MS)
+    timeout_ms = take_int(table, "timeout_ms", MIN_TIMEOUT_MS, MAX_TIMEOUT_MS, default=TIMEOUT_MS)
+    # An answer that is missing in a pulse delays its end by the wait and by the quiet after it.
+    if pulse_ms + 2 * timeout_ms > MAX_PULSE_MS:
+        raise SettingsRefused(
+            f"pulse_ms and twice timeout_ms may be {MAX_PULSE_MS} together, got {pulse_ms} and"
+            f" {timeout_ms}: a bolt may not stay energised for longer"
+        )
     has_register = "pulse_register" in table
     return BoardMap(
         port=_port(table),
@@ -111,10 +118,8 @@ def parse_board_map(text: str) -> BoardMap:
         parity=_parity(table),
         stop_bits=take_int(table, "stop_bits", 1, 2, default=1),
         poll_ms=take_int(table, "poll_ms", MIN_POLL_MS, MAX_POLL_MS, default=POLL_MS),
-        timeout_ms=take_int(
-            table, "timeout_ms", MIN_TIMEOUT_MS, MAX_TIMEOUT_MS, default=TIMEOUT_MS
-        ),
-        pulse_ms=take_int(table, "pulse_ms", MIN_PULSE_MS, MAX_PULSE_MS, default=PULSE_MS),
+        timeout_ms=timeout_ms,
+        pulse_ms=pulse_ms,
         pulse_register=take_int(table, "pulse_register", 0, LAST_ADDRESS) if has_register else None,
         door_closed=_is_on(table, "door_closed"),
         parcel_present=_is_on(table, "parcel_present"),

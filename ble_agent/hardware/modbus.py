@@ -73,8 +73,8 @@ class ModbusHardware:
 
     One task owns the line and asks one thing at a time. Every `poll_ms` it reads the inputs of
     all boards; a door change is observed once two rounds agree on it, and parcels are as old as
-    the last round. While a bolt is energised nothing else is asked, so that nothing can delay
-    its end: no pulse is longer than the map says while the board answers. A board that is lost
+    the last round. While a bolt is energised only its own board is asked. A pulse is as long as
+    the map says; if an answer is missing in it, up to two timeouts longer. A board that is lost
     makes its doors UNKNOWN and its parcels None, and pulses on it fail. It is asked again every
     `RETRY_S`; when it answers all its bolts are let go, and what its doors did meanwhile goes
     unseen. Not promised: that a coil of a lost board is without current while others are pulsed.
@@ -191,12 +191,26 @@ class ModbusHardware:
         self._hot = place
         try:
             await self._line.write_coil(place.unit, place.bolt, on=True)
-            await asyncio.sleep(self._map.pulse_ms / 1000)
+            await self._look_on(self._boards[place.unit])
         except BoardRefuses:
             self._hot = None
             raise
         finally:
             await self._let_go(OFF_TRIES)
+
+    async def _look_on(self, board: _Board) -> None:
+        """Watch the doors of this board until the pulse is over: one may open and shut in it."""
+        loop, poll_s = asyncio.get_running_loop(), self._map.poll_ms / 1000
+        end_s = loop.time() + self._map.pulse_ms / 1000
+        look_at_s = loop.time() + poll_s
+        while look_at_s < end_s:
+            await asyncio.sleep(look_at_s - loop.time())
+            try:
+                self._on_inputs(board, await self._read(board))
+            except HardwareFailed:
+                break  # a second missing answer would hold up the end
+            look_at_s += poll_s
+        await asyncio.sleep(end_s - loop.time())
 
     async def _let_go(self, tries: int) -> None:
         """End the pulse that may be on; after a failure it stays the first thing to do."""

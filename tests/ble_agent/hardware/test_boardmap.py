@@ -53,6 +53,7 @@ def test_everything_can_be_said() -> None:
         (f"{PORT}poll_ms = 9\n{ROW}", "poll_ms must be a whole number from 10 to 1000"),
         (f"{PORT}poll_ms = 1001\n{ROW}", "poll_ms must be"),
         (f"{PORT}timeout_ms = 9\n{ROW}", "timeout_ms must be a whole number from 10 to 400"),
+        (f"{PORT}timeout_ms = 201\n{ROW}", "may be 900 together, got 500 and 201"),
         (f"{PORT}timeout_ms = 401\n{ROW}", "timeout_ms must be"),
         (f"{PORT}pulse_ms = 901\n{ROW}", "pulse_ms must be a whole number from 20 to 900"),
         (f"{PORT}pulse_register = 65536\n{ROW}", "pulse_register must be"),

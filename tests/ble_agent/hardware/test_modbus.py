@@ -78,6 +78,29 @@ async def test_pulse_is_an_order_and_its_end(line: Line) -> None:
     assert line.ear.told == [(2, Door.OPEN)]
 
 
+async def test_door_that_opens_and_shuts_within_a_pulse_is_told(tmp_path: Path) -> None:
+    async with open_boards(tmp_path, LockBoard(NEAR), pulse_ms=600) as line:
+        pulse = asyncio.create_task(line.hardware.pulse(1, Visitor.LOOKS))
+        await line.ear.count(1)
+        line.near.shut(0, occupied=True)
+        await line.ear.count(2)
+        assert line.near.coils == {0}
+        await pulse
+        assert line.ear.told == [(1, Door.OPEN), (1, Door.CLOSED)]
+        assert line.near.coils == set()
+
+
+async def test_board_that_goes_silent_in_a_pulse_is_still_told_its_end(tmp_path: Path) -> None:
+    async with open_boards(tmp_path, LockBoard(NEAR), pulse_ms=100) as line:
+        begun = asyncio.Event()
+        line.near.on_order = lambda _coil, _on: begun.set()
+        pulse = asyncio.create_task(line.hardware.pulse(1, Visitor.LOOKS))
+        await begun.wait()
+        line.near.deaf_for = 1
+        await pulse
+        assert line.near.orders[-2:] == [(0, True), (0, False)]
+
+
 async def test_board_with_a_clock_of_its_own_is_told_the_time_first(tmp_path: Path) -> None:
     board = LockBoard(NEAR)
     async with open_boards(tmp_path, board, pulse_register=PULSE_REGISTER, pulse_ms=30) as line:
