@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.access.tables import (
     Grant,
     IssuedToken,
+    PassedOn,
     RegisteredToken,
     SignedStatement,
     StatementCounter,
@@ -63,6 +64,7 @@ TABLES = (
     ParcelFact,
     Grant,
     IssuedToken,
+    PassedOn,
     RegisteredToken,
     SignedStatement,
     StatementCounter,

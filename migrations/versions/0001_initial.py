@@ -727,9 +727,40 @@ def upgrade() -> None:
             sqlite_where=sa.text("revoked_at IS NOT NULL"),
         )
 
+    op.create_table(
+        "delegations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("grant_id", sa.Uuid(), nullable=False),
+        sa.Column("cti", sa.LargeBinary(), nullable=False),
+        sa.Column("parent", sa.LargeBinary(), nullable=True),
+        sa.Column("holder", sa.LargeBinary(), nullable=False),
+        sa.Column("exp", sa.BigInteger(), nullable=False),
+        sa.Column("registered_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("first_used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["cti"], ["issued_tokens.cti"], name=op.f("fk_delegations_cti_issued_tokens")
+        ),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grants.id"], name=op.f("fk_delegations_grant_id_grants")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delegations")),
+        sa.UniqueConstraint("name", name=op.f("uq_delegations_name")),
+    )
+    with op.batch_alter_table("delegations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_delegations_cti"), ["cti"], unique=False)
+        batch_op.create_index("ix_delegations_grant_id_id", ["grant_id", "id"], unique=False)
+
 
 def downgrade() -> None:
     """Back to the state before."""
+    with op.batch_alter_table("delegations", schema=None) as batch_op:
+        batch_op.drop_index("ix_delegations_grant_id_id")
+        batch_op.drop_index(batch_op.f("ix_delegations_cti"))
+
+    op.drop_table("delegations")
     with op.batch_alter_table("issued_tokens", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_issued_tokens_revoked",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlmodel import col, select, update
+from sqlmodel import col, func, or_, select, update
 
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import (
     Grant,
     IssuedToken,
+    PassedOn,
     RegisteredToken,
     SignedStatement,
     StatementCounter,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from schema.ids import LockerId
     from schema.statements import StatementType
+    from server.kit.graph import Page
 
 
 async def insert_grant(session: AsyncSession, grant: Grant) -> bool:
@@ -181,6 +183,87 @@ async def list_revoked(
     return (await session.exec(query)).all()
 
 
+async def insert_delegation(session: AsyncSession, passed: PassedOn) -> bool:
+    """Adds a delegation; False when one of its name is there already."""
+    return await insert_new(session, PassedOn, **passed.model_dump())
+
+
+async def find_delegation(
+    session: AsyncSession, delegation_id: uuid.UUID
+) -> tuple[PassedOn, IssuedToken, Grant] | None:
+    """The delegation of this id, with its token and grant."""
+    query = _delegations().where(PassedOn.id == delegation_id)
+    found: tuple[PassedOn, IssuedToken, Grant] | None
+    found = (await session.exec(query)).one_or_none()
+    return found
+
+
+async def get_delegation_by_name(session: AsyncSession, name: bytes) -> PassedOn:
+    """The delegation of this name, which is there, held."""
+    query = select(PassedOn).where(PassedOn.name == name)
+    return (await session.exec(held(query))).one()
+
+
+async def list_delegations_by_names(
+    session: AsyncSession, names: Sequence[bytes]
+) -> Sequence[PassedOn]:
+    """Those of the delegations that we know of."""
+    return (await session.exec(select(PassedOn).where(col(PassedOn.name).in_(names)))).all()
+
+
+async def list_delegations(
+    session: AsyncSession, page: Page, *, parcel_id: uuid.UUID, holder_id: uuid.UUID | None
+) -> Sequence[tuple[PassedOn, IssuedToken, Grant]]:
+    """One more than the page of a parcel's delegations, newest first; `holder_id` keeps to those
+    of one person's grants.
+    """
+    query = _delegations().where(Grant.parcel_id == parcel_id)
+    if holder_id is not None:
+        query = query.where(Grant.holder_id == holder_id)
+    if page.after is not None:
+        query = query.where(col(PassedOn.id) < page.after)
+    rows: Sequence[tuple[PassedOn, IssuedToken, Grant]]
+    rows = (await session.exec(query.order_by(col(PassedOn.id).desc()).limit(page.limit))).all()
+    return rows
+
+
+async def count_delegations(session: AsyncSession, grant_id: uuid.UUID) -> int:
+    """How many delegations of the grant we know of."""
+    query = select(func.count()).select_from(PassedOn).where(PassedOn.grant_id == grant_id)
+    return (await session.exec(query)).one()
+
+
+async def revoke_delegation(session: AsyncSession, name: bytes, *, now: datetime) -> None:
+    """Marks the delegation, and what we know was made from it, as revoked."""
+    which = or_(col(PassedOn.name) == name, col(PassedOn.parent) == name)
+    await session.exec(
+        update(PassedOn).where(which, col(PassedOn.revoked_at).is_(None)).values(revoked_at=now)
+    )
+
+
+async def list_revoked_delegations(
+    session: AsyncSession, lid: LockerId, *, issued_since: int, now_s: int, limit: int
+) -> Sequence[tuple[PassedOn, int]]:
+    """Revoked delegations that are not over and whose token is neither, with its time of issue.
+
+    Longest living first.
+    """
+    query = (
+        select(PassedOn, IssuedToken.iat)
+        .join(IssuedToken, col(IssuedToken.cti) == col(PassedOn.cti))
+        .where(
+            IssuedToken.lid == lid,
+            col(IssuedToken.revoked_at).is_(None),
+            IssuedToken.iat >= issued_since,
+            col(PassedOn.revoked_at).is_not(None),
+            PassedOn.exp >= now_s,
+        )
+        .order_by(col(PassedOn.exp).desc(), col(PassedOn.name))
+        .limit(limit)
+    )
+    return (await session.exec(query)).all()
+
+
 async def insert_registered_token(session: AsyncSession, token: RegisteredToken) -> bool:
     """Adds a token of a service or hub key; False when one of its name is there already."""
     return await insert_new(session, RegisteredToken, **token.model_dump())
@@ -239,3 +322,11 @@ async def _revoke(session: AsyncSession, which: Any, now: datetime, now_s: int) 
         .returning(col(IssuedToken.lid))
     )
     return sorted(set(revoked.scalars()))
+
+
+def _delegations() -> Any:
+    return (
+        select(PassedOn, IssuedToken, Grant)
+        .join(IssuedToken, col(IssuedToken.cti) == col(PassedOn.cti))
+        .join(Grant, col(Grant.id) == col(PassedOn.grant_id))
+    )

@@ -164,9 +164,36 @@ def was_valid(
     return not was_revoked and at.timestamp() <= exp + TOLERANCE_S
 
 
+MAX_DELEGATIONS_KNOWN = 20
+"""Delegations of one grant that are registered; a neighbour or two is what they are for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegationFate:
+    """What decides how a delegation stands. `is_outdated`: its token is older than the locker's
+    `min_iat`, so that both are refused there.
+    """
+
+    grant: GrantState
+    is_revoked: bool
+    is_outdated: bool
+    exp: int
+
+
+def delegation_state(fate: DelegationFate, *, now: int) -> GrantState:
+    """How it stands: never better than the grant that it was made from (DOMAIN 2.4)."""
+    if fate.is_revoked:
+        return GrantState.REVOKED
+    if fate.grant not in LIVING:
+        return fate.grant
+    if fate.exp < now:
+        return GrantState.EXPIRED
+    return GrantState.SUPERSEDED if fate.is_outdated else GrantState.ACTIVE
+
+
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """One token in a list of revocations: `exp` is when it would be over anyway."""
+    """One token or delegation in a list of revocations: `exp` is when it would be over anyway."""
 
     id: bytes
     iat: int

@@ -84,6 +84,33 @@ class IssuedToken(SQLModel, table=True):
     revoked_at: datetime | None = None
 
 
+class PassedOn(SQLModel, table=True):
+    """A delegation that we know of: its giver registered it, or a locker let somebody in by it.
+
+    `exp` is in Unix seconds, as the delegation itself says it.
+    """
+
+    __tablename__ = "delegations"
+    __table_args__ = (Index("ix_delegations_grant_id_id", "grant_id", "id"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    name: bytes = Field(unique=True)
+    """The 8 bytes by which lists of revocations name it."""
+    created_at: datetime
+    grant_id: uuid.UUID = Field(foreign_key="grants.id")
+    cti: bytes = Field(foreign_key="issued_tokens.cti", index=True)
+    parent: bytes | None = None
+    """Name of the delegation that it was made from; None where that is the token."""
+    holder: bytes
+    """Public key of the phone that it was made for."""
+    exp: int = Field(sa_type=BigInteger)
+    registered_at: datetime | None = None
+    """When its giver told us; None for one that we know from a journal alone."""
+    first_used_at: datetime | None = None
+    """The locker's time when it first let somebody in by it."""
+    revoked_at: datetime | None = None
+
+
 class RegisteredToken(SQLModel, table=True):
     """A token that a service or hub key signed offline, and that somebody vouched for here."""
 

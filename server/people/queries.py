@@ -58,6 +58,12 @@ async def find_device_by_key(session: AsyncSession, thumbprint: str) -> Device |
     return (await session.exec(held(query))).one_or_none()
 
 
+async def find_owner_of_key(session: AsyncSession, thumbprint: str) -> uuid.UUID | None:
+    """The person whose device was ever registered with this key."""
+    query = select(Device.person_id).where(Device.thumbprint == thumbprint)
+    return (await session.exec(query)).one_or_none()
+
+
 async def is_known_key(session: AsyncSession, thumbprint: str) -> bool:
     """Whether any device was ever registered with this key."""
     return (

@@ -15,8 +15,8 @@ from schema.journal import Accepted, Entry, Kind, parse_accepted
 from schema.keys import Operation
 from schema.statements import StatementType
 from server.access.rules import Action
+from server.access.service import delegations, grants, staff
 from server.access.service import facts as access
-from server.access.service import grants, staff
 from server.ledger import service as ledger
 from server.lockers.incidents import Fact, Finding, IncidentKind
 from server.lockers.service import facts as lockers
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from server.ledger.rules import Line
     from server.lockers.tables import Locker
 
+_BY_DELEGATE: Final = "Opened by a delegate: somebody the recipient shared the parcel with."
 _STATEMENTS: Final = {kind.aad.value: kind for kind in StatementType}
 
 
@@ -89,6 +90,10 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
             detail = f"token {' and '.join(unknown)}"
             await report(desk, IncidentKind.UNKNOWN_TOKEN, line.seq, detail)
         return
+    if admission is not None:
+        await delegations.on_delegate_admitted(
+            desk.session, admission, at=desk.at(line.entry), ids=desk.ids, now=desk.now
+        )
     is_collecting = admission is None or admission.grant.action is Action.OPEN
     if accepted.op != Operation.OPEN or accepted.comp is None or not is_collecting:
         return
@@ -98,7 +103,8 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
             desk.session,
             desk.fact(line, accepted.comp),
             stay=stay,
-            holder_id=None if admission is None else admission.grant.holder_id,
+            holder_id=None if admission is None else admission.holder_id,
+            reason=_BY_DELEGATE if admission is not None and admission.is_by_delegate else None,
             ids=desk.ids,
             now=desk.now,
         )
@@ -111,7 +117,7 @@ async def _on_deposited(desk: Desk, line: Line) -> None:
         desk.session,
         desk.fact(line, comp),
         stay=stay,
-        depositor_id=None if admission is None else admission.grant.holder_id,
+        depositor_id=None if admission is None else admission.holder_id,
         ids=desk.ids,
         now=desk.now,
     )
@@ -231,7 +237,7 @@ def _opening(admission: Admission | None) -> Opening:
     return Opening(
         is_token_valid=admission.is_token_valid,
         is_holder_proved=admission.is_holder_proved and admission.grant.action is Action.OPEN,
-        holder_id=admission.grant.holder_id,
+        holder_id=admission.holder_id,
         removal=admission.grant.removal,
     )
 

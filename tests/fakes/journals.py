@@ -87,16 +87,16 @@ class JournalingLocker:
         comp: int,
         cti: bytes | None,
         *,
-        token: bytes = b"",
+        chain: tuple[bytes, ...] = (b"",),
         holder: SigningKey | None = None,
     ) -> int:
         """Lets the holder of a token (without cti: of a PIN) at a compartment.
 
-        With token and key the entry holds the proof that the holder really asked.
+        With a chain and a key the entry holds the proof that the holder really asked.
         """
         asked, h = OpenRequest(operation), seed("handshake", len(self.entries))
-        chain_hash = hashlib.sha256(token).digest()
-        pop = bytes(64) if holder is None else holder.sign(proof_message(h, (token,), asked))
+        chain_hash = hashlib.sha256(b"".join(chain)).digest()
+        pop = bytes(64) if holder is None else holder.sign(proof_message(h, chain, asked))
         accepted = Accepted(
             op=int(operation),
             asked_comp=None,
@@ -106,15 +106,18 @@ class JournalingLocker:
             h=None if cti is None else h,
             pop=None if cti is None else pop,
             chain_hash=None if cti is None else chain_hash,
-            rest=(),
+            rest=chain[1:],
         )
         return self.write(Kind.ACCEPTED, *accepted.as_body())
 
-    def admit(self, token: bytes, comp: int, holder: SigningKey) -> int:
-        """Lets the holder of this token in, with proof; its operation and `cti` say the rest."""
+    def admit(self, token: bytes, comp: int, holder: SigningKey, *delegations: bytes) -> int:
+        """Lets the holder of this token in, with proof; its operation and `cti` say the rest.
+
+        With delegations the last one's holder comes.
+        """
         claims = parse_token(token).claims
-        operation = Operation(claims.actions)
-        return self.accept(operation, comp, claims.cti, token=token, holder=holder)
+        chain = (token, *delegations)
+        return self.accept(Operation(claims.actions), comp, claims.cti, chain=chain, holder=holder)
 
     def move_door(self, comp: int, *, before: bool | None, after: bool | None) -> int:
         """The bolt is pulsed, the door opens and closes; what is sensed before and after."""

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from graphql import GraphQLObjectType, get_named_type, get_nullable_type, is_list_type
 
+from server.access.rules import Action
+from server.access.service.grants import GrantTerms, issue_grant
+from server.access.tables import IssuedToken, PassedOn
 from server.hubs.tables import Hub, HubClosure, HubOpening
 from server.kit.graph import global_id, read_id
 from server.kit.keyring import Purpose
 from server.lockers.incidents import Finding, IncidentKind
 from server.lockers.service.facts import open_incident
 from server.lockers.tables import Compartment, Locker
+from server.parcels.tables import Parcel
 from server.people.roles import Role
 from server.people.rules import ContactKind
 from server.people.tables import ContactAddress, Device, Membership
 from tests.fakes.counting import counted_statements
+from tests.fakes.journals import stay_of
 from tests.fakes.phone import Phone
 from tests.fakes.sources import START
 from tests.fakes.town import Town, build_town, key_of, publish_key_set
@@ -43,6 +48,8 @@ LISTS = {
     "{ compartment { number } locker { serial } } } } } }",
     "Query.unknownStatuses": "{ unknownStatuses { sourceCode reports } }",
     "Query.journal": "{ journal(lockerId: $locker, first: 100) { edges { node { kind } } } }",
+    "Query.delegations": "{ delegations(parcelId: $parcel, first: 100) { edges { node { id state "
+    "expiresAt } } } }",
     "Me.parcels": "{ me { parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } } history { edges { node { row } } } } } } } }",
     "Me.devices": "{ me { devices { name } } }",
@@ -168,7 +175,46 @@ class Village:
         await open_incident(session, finding, ids=ids, now=START)
         parcel = await town.add_parcel(session, str(new))
         parcel.recipient_id = self.person_id
+        await self._share(session, new)
         return parcel.id
+
+    async def _share(self, session: Session, new: uuid.UUID) -> None:
+        """One more delegation of the one parcel that is shared."""
+        if await session.get(Parcel, key_of("shared parcel")) is None:
+            await self.town.add_parcel(session, "shared parcel")
+        terms = GrantTerms(
+            action=Action.OPEN,
+            parcel_id=key_of("shared parcel"),
+            locker_id=self.town.locker_id,
+            stay=stay_of(1),
+            compartment=None,
+            holder_id=self.person_id,
+        )
+        grant = await issue_grant(session, terms, grant_id=new, now=START)
+        token = IssuedToken(
+            cti=new.bytes[-8:],
+            grant_id=grant.id,
+            device_id=new,
+            lid=self.town.machine.lid,
+            kid=b"\x00\x01",
+            iat=0,
+            exp=0,
+            comps=[],
+            raw=b"",
+        )
+        session.add(token)
+        await session.flush()
+        session.add(
+            PassedOn(
+                id=new,
+                name=new.bytes[-8:],
+                created_at=START,
+                grant_id=grant.id,
+                cti=token.cti,
+                holder=new.bytes * 2,
+                exp=0,
+            )
+        )
 
     async def _add_locker(self, session: Session, new: uuid.UUID) -> None:
         first = await session.get_one(Locker, self.town.locker_id)
@@ -224,6 +270,7 @@ async def test_no_list_costs_more_the_longer_it_is(village: Village) -> None:
     variables = {
         "hub": global_id("Hub", village.town.hub_id),
         "locker": global_id("Locker", village.town.locker_id),
+        "parcel": global_id("Parcel", key_of("shared parcel")),
     }
 
     async def measure_all() -> dict[str, tuple[int, int]]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import strawberry
 
+from server.access.graph import sharing, types
 from server.access.graph.bundles import BundleMutation
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.keys import KeyMutation, KeyQuery
+from server.access.graph.sharing import SharingMutation, SharingQuery
 from server.access.graph.statements import StatementMutation
-from server.access.graph.types import NODE_TYPES, NODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.kit.graph import NodeLoader
 
 
 @strawberry.type
-class Query(EvidenceQuery, KeyQuery):
+class Query(EvidenceQuery, KeyQuery, SharingQuery):
     """Joined into the root query."""
 
 
 @strawberry.type
-class Mutation(BundleMutation, StatementMutation, KeyMutation):
+class Mutation(BundleMutation, StatementMutation, KeyMutation, SharingMutation):
     """Joined into the root mutation."""
 
+
+NODE_TYPES: tuple[type, ...] = (*types.NODE_TYPES, *sharing.NODE_TYPES)
+NODES: Mapping[str, NodeLoader] = {**types.NODES, **sharing.NODES}
 
 __all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]

@@ -10,11 +10,14 @@ from schema.codec import Malformed
 from schema.cose import verify
 from schema.handshake import OpenRequest, proof_message
 from schema.keys import Operation
-from schema.tokens import parse_delegation, parse_token
+from schema.tokens.chains import Chain, find_fault, parse_chain
 from server.access import queries
 from server.access.rules import was_valid
+from server.kit.proofs import key_thumbprint
+from server.people import queries as people
 
 if TYPE_CHECKING:
+    import uuid
     from datetime import datetime
 
     from schema.ids import LockerId
@@ -27,13 +30,22 @@ if TYPE_CHECKING:
 class Admission:
     """A grant under which a locker let somebody in.
 
+    `holder_id` is the person on whose phone it was used; None where we do not know the phone.
+    `chain` is what that phone showed; None where what the journal says of it does not hold.
     `is_holder_proved`: the journal shows the holder's own signature over this very request.
-    `is_token_valid`: by what we knew, the token was good at that moment.
+    `is_token_valid`: by what we knew, token and delegations were good at that moment.
     """
 
     grant: Grant
+    holder_id: uuid.UUID | None
+    chain: Chain | None
     is_holder_proved: bool
     is_token_valid: bool
+
+    @property
+    def is_by_delegate(self) -> bool:
+        """Whether somebody came whom the holder of the grant shared with."""
+        return self.chain is not None and bool(self.chain.delegations)
 
 
 async def find_admission(
@@ -47,27 +59,48 @@ async def find_admission(
     if found is None:
         return None
     token, grant = found
+    chain = _chain_of(token.raw, accepted)
+    ends = [token.revoked_at]
+    if chain is not None and chain.delegations:
+        names = [part.id for part in chain.delegations]
+        known = await queries.list_delegations_by_names(session, names)
+        ends += [one.revoked_at for one in known]
     return Admission(
         grant,
-        is_holder_proved=_is_proved(token.raw, accepted),
+        holder_id=await _find_holder(session, grant, chain),
+        chain=chain,
+        is_holder_proved=chain is not None and _is_proved(chain, accepted),
         is_token_valid=was_valid(
-            at, exp=token.exp, revoked_at=token.revoked_at, is_time_trusted=is_time_trusted
+            at,
+            exp=token.exp if chain is None else chain.exp,
+            revoked_at=min((end for end in ends if end is not None), default=None),
+            is_time_trusted=is_time_trusted,
         ),
     )
 
 
-def _is_proved(token: bytes, accepted: Accepted) -> bool:
+def _chain_of(token: bytes, accepted: Accepted) -> Chain | None:
+    """The chain that the locker wrote down, if every giver in it signed."""
+    try:
+        chain = parse_chain((token, *accepted.rest))
+    except Malformed:
+        return None
+    is_whole = hashlib.sha256(b"".join(chain.raw)).digest() == accepted.chain_hash
+    return chain if is_whole and find_fault(chain) is None else None
+
+
+async def _find_holder(session: Session, grant: Grant, chain: Chain | None) -> uuid.UUID | None:
+    if chain is None or not chain.delegations:
+        return grant.holder_id
+    return await people.find_owner_of_key(session, key_thumbprint(chain.holder))
+
+
+def _is_proved(chain: Chain, accepted: Accepted) -> bool:
     """Whether the last holder of this chain signed exactly what the locker wrote down."""
-    chain = (token, *accepted.rest)
     if accepted.h is None or accepted.pop is None:
         return False
-    if hashlib.sha256(b"".join(chain)).digest() != accepted.chain_hash:
-        return False
     try:
-        holder = parse_token(token).claims.holder
-        for raw in accepted.rest:
-            holder = parse_delegation(raw).holder
         asked = OpenRequest(Operation(accepted.op), accepted.asked_comp, accepted.code)
     except (Malformed, ValueError):
         return False
-    return verify(holder, proof_message(accepted.h, chain, asked), accepted.pop)
+    return verify(chain.holder, proof_message(accepted.h, chain.raw, asked), accepted.pop)

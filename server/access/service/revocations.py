@@ -46,7 +46,7 @@ async def revoke_grant(
     operator any. To others it is NOT_FOUND. Repeating gives the newest list again.
     """
     grant = await queries.find_grant(session, grant_id, is_held=True)
-    if grant is None or not await _may_revoke(session, actor, grant):
+    if grant is None or not await may_revoke(session, actor, grant):
         return not_found(actor, "grantId")
     was_living = await end_grant(
         session, grant, Turn.REVOKE, now=now, by=actor.person_id or actor.carrier_id
@@ -58,13 +58,13 @@ async def revoke_grant(
         raise BrokenPromise(f"grant {grant.id} is for no locker")
     lid = LockerId(locker.lid)
     await queries.revoke_grant_tokens(session, grant.id, now=now, now_s=signing.unix_s(now))
-    return Withdrawn(grant, await _tell(session, lid, keyring=keyring, now=now))
+    return Withdrawn(grant, await tell(session, lid, keyring=keyring, now=now))
 
 
 async def find_grant(session: Session, actor: Actor, grant_id: uuid.UUID) -> Grant | None:
     """The grant, for whoever may revoke it; None for others."""
     grant = await queries.find_grant(session, grant_id)
-    may = grant is not None and await _may_revoke(session, actor, grant)
+    may = grant is not None and await may_revoke(session, actor, grant)
     return grant if may else None
 
 
@@ -78,11 +78,11 @@ async def revoke_device(
         session, device_id, now=now, now_s=signing.unix_s(now)
     )
     for lid in map(LockerId, lids):
-        await _tell(session, lid, keyring=keyring, now=now)
+        await tell(session, lid, keyring=keyring, now=now)
     return len(lids)
 
 
-async def _tell(
+async def tell(
     session: Session, lid: LockerId, *, keyring: Keyring, now: datetime
 ) -> Carried | None:
     """The list as it is now. Without a living key of ours it waits for the next bundle."""
@@ -92,7 +92,8 @@ async def _tell(
     return await ensure_revocations(session, signer, now=now)
 
 
-async def _may_revoke(session: Session, actor: Actor, grant: Grant) -> bool:
+async def may_revoke(session: Session, actor: Actor, grant: Grant) -> bool:
+    """Whether the actor may end the grant, or what was passed on of it."""
     may = Permission.GRANT_REVOKE
     if (may, Scope.NETWORK, None) in actor.grants:
         return True

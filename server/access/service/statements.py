@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from server.lockers.tables import Locker
 
 REVOKED_AT_ONCE = 200
-"""Revoked tokens looked at for one list; beyond 40 the oldest issue is raised anyway."""
+"""Revoked tokens, and as many delegations, looked at for one list; beyond 40 the oldest issue is
+raised anyway.
+"""
 
 DEFAULT_CONFIGURATION: dict[int, Value] = {
     CFG_PRESENCE_CODE: False,
@@ -245,19 +247,22 @@ async def _find_valid(session: Session, signer: Signer, kind: StatementType) -> 
 async def _list_revoked(
     session: Session, lid: LockerId, former: Revocations | None, *, now: datetime
 ) -> list[Revoked]:
-    """Revoked tokens that the former list's `min_iat` does not cover anyway."""
-    rows = await queries.list_revoked(
-        session,
-        lid,
-        issued_since=0 if former is None else former.min_iat,
-        now_s=signing.unix_s(now),
-        limit=REVOKED_AT_ONCE,
+    """Revoked tokens and delegations that the former list's `min_iat` does not cover anyway."""
+    since, now_s = 0 if former is None else former.min_iat, signing.unix_s(now)
+    tokens = await queries.list_revoked(
+        session, lid, issued_since=since, now_s=now_s, limit=REVOKED_AT_ONCE
     )
-    return [Revoked(one.cti, one.iat, one.exp) for one in rows]
+    delegations = await queries.list_revoked_delegations(
+        session, lid, issued_since=since, now_s=now_s, limit=REVOKED_AT_ONCE
+    )
+    return [
+        *(Revoked(one.cti, one.iat, one.exp) for one in tokens),
+        *(Revoked(one.name, iat, one.exp) for one, iat in delegations),
+    ]
 
 
 def _says_too_little(listed: Revocations, revoked: list[Revoked]) -> bool:
-    """Whether a token was revoked that the list does not hold."""
+    """Whether something was revoked that the list does not hold."""
     listed_ids = {entry for entry, _ in listed.entries}
     return any(one.id not in listed_ids for one in revoked)
 

@@ -6,6 +6,7 @@ again changes nothing. A fact is judged at its own time, however late it came.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schema.compartments import DoorState
@@ -66,15 +67,19 @@ async def on_open_accepted(
     *,
     stay: bytes,
     holder_id: uuid.UUID | None,
+    reason: str | None = None,
     ids: Ids,
     now: datetime,
 ) -> None:
-    """ACCEPTED for an OPEN under the stay by its holder, not under a REMOVE grant (P15)."""
+    """ACCEPTED for an OPEN under the stay by its holder, not under a REMOVE grant (P15).
+
+    `reason` goes into the history of the parcels that move.
+    """
     scene = await enter(session, fact, Trigger.OPEN_ACCEPTED, stay, ids=ids, now=now)
     if scene is None or scene.stay is None:
         return
     for parcel in await queries.lock_parcels_of_stay(session, scene.stay.id):
-        happened = occurrence(scene, Trigger.OPEN_ACCEPTED, holder_id)
+        happened = replace(occurrence(scene, Trigger.OPEN_ACCEPTED, holder_id), reason=reason)
         await try_move(scene, parcel, happened, Situation())
 
 
