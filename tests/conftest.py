@@ -102,6 +102,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="how often the agent's process is killed in the middle of a visit; CI: 40",
     )
+    parser.addoption(
+        "--visits",
+        type=int,
+        default=40,
+        metavar="N",
+        help="how often phones that lose things come to a locker without a network; CI: 200",
+    )
 
 
 @pytest.fixture

@@ -43,6 +43,11 @@ ANSWER_S = 10.0
 MAX_SYNCS = 64
 """Envelopes fetched in one visit: a bound on our own patience, not the locker's."""
 
+CARRY_BYTES = 8 * 1024
+"""What a phone carries for others in one visit, statements and envelopes together: next to
+nothing of its memory or of anybody's patience, and a month of an ordinary locker in a few visits.
+"""
+
 T = TypeVar("T")
 
 Carried = tuple[StatementType, bytes]
@@ -74,6 +79,8 @@ class Outcome:
     events: list[Report] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
     pending: int = 0
+    carried: int = 0
+    """Bytes carried for others so far: statements brought, envelopes taken."""
 
 
 class Errand:
@@ -122,7 +129,8 @@ class Errand:
         await self._link.send(message)
         result = await self._next(visit.read_result)
         self._check(result)
-        return Outcome(visit.hello, result, visit.handshake_hash)
+        carried = sum(len(raw) for _, raw in brought)
+        return Outcome(visit.hello, result, visit.handshake_hash, carried=carried)
 
     async def watch(self, outcome: Outcome, *, timeout_s: float) -> None:
         """Collect door events until the door has closed or did not open; Silent after the time."""
@@ -138,15 +146,23 @@ class Errand:
         await self._link.send(self._session().write_reopen(comp))
         return await self._report()
 
-    async def sync(self, outcome: Outcome, statements: tuple[Carried, ...] = ()) -> Report | None:
-        """Bring statements, then take envelopes until none is left.
+    async def sync(
+        self,
+        outcome: Outcome,
+        statements: tuple[Carried, ...] = (),
+        *,
+        carry: int = CARRY_BYTES,
+    ) -> Report | None:
+        """Bring statements, then take envelopes until none is left or the phone carries enough.
 
         Returns the refusal, if the locker refused a statement. Door events that come meanwhile
         are kept in `outcome`.
         """
         brought = newer_than(outcome.hello, statements)[:MAX_STATEMENTS]
         for _ in range(MAX_SYNCS):
-            await self._link.send(self._session().write_sync(brought, MAX_ENVELOPE))
+            outcome.carried += sum(len(raw) for _, raw in brought)
+            room = max(0, min(MAX_ENVELOPE, carry - outcome.carried))
+            await self._link.send(self._session().write_sync(brought, room))
             brought = ()
             answer = await self._envelope(outcome)
             if isinstance(answer, Report):
@@ -155,6 +171,7 @@ class Errand:
             if answer.envelope is None:
                 return None
             outcome.envelopes.append(answer.envelope)
+            outcome.carried += len(answer.envelope)
             if answer.pending == 0:
                 return None
         return None
