@@ -38,6 +38,7 @@ CALL_TIMEOUT_S: Final = 10.0
 class _Phone:
     link: Link
     path: str
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     writing: bool = False
 
@@ -62,6 +63,7 @@ class Station:
         self._registered = self._advertised = False
         self._settling = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._outliving: set[asyncio.Task[Refused | None]] = set()
         self._phones: dict[str, _Phone] = {}
         self._count = 0
         self._result = make_result()
@@ -105,6 +107,7 @@ class Station:
         phone = self._find(link)
         if phone is None:
             return
+        phone.leaving.set()
         with suppress(DBusError):  # it may be leaving by itself: `gone` tells
             await self._daemon.disconnect(phone.path)
         try:
@@ -194,10 +197,27 @@ class Station:
         if phone.writing:
             raise Refused(AttError.BUSY)
         phone.writing = True
+        work = asyncio.ensure_future(self._take(phone, fragment))
+        leaving = asyncio.ensure_future(phone.leaving.wait())
+        await asyncio.wait((work, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not work.done():
+            # bluetoothd 5.66 crashes over a write that is unanswered when we end its connection.
+            self._outliving.add(work)
+            work.add_done_callback(self._outliving.discard)
+            raise Refused(AttError.BUSY)
+        refusal = work.result()
+        if refusal is not None:
+            raise refusal
+
+    async def _take(self, phone: _Phone, fragment: bytes) -> Refused | None:
         try:
             await self._listener.write_command(phone.link, fragment)
+        except Refused as refusal:
+            return refusal
         finally:
             phone.writing = False
+        return None
 
     def _meet(self, path: str) -> _Phone:
         # A phone that was connected before us makes itself known by its first request.

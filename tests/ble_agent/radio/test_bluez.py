@@ -214,6 +214,21 @@ async def test_second_write_during_the_first_is_refused_as_busy(
     await first
 
 
+async def test_write_in_progress_is_answered_when_its_phone_is_dropped(
+    bluez: MockBluez, radio: BluezRadio, listener: RecordingListener
+) -> None:
+    listener.hold = asyncio.Event()
+    await radio.start(LID, listener)
+    writing = asyncio.create_task(bluez.connect_phone(517).write(b"\x80x"))
+    await listener.until(lambda: len(listener.written) == 1)
+    await radio.drop(listener.links[0])
+    with pytest.raises(Refused) as answered:
+        await writing
+    assert (answered.value.att_error, listener.finished) == (AttError.BUSY, 0)
+    listener.hold.set()
+    await listener.until(lambda: listener.finished == 1)
+
+
 async def test_reply_reaches_every_phone_for_bluez_knows_no_other_way(
     bluez: MockBluez, radio: BluezRadio, listener: RecordingListener
 ) -> None:
