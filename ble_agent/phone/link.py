@@ -20,7 +20,6 @@ from schema.gatt import (
     COMMAND_UUID,
     COMPANY_ID,
     HELLO_UUID,
-    MAX_ATTRIBUTE,
     RESULT_UUID,
     SERVICE_UUID,
     UNKNOWN_MTU_FRAGMENT,
@@ -43,6 +42,8 @@ _ATTEMPTS: Final = 3
 """Two phones that answer the same advertisement collide, and one of them has to try again."""
 _MOST_UNREAD: Final = 256
 """Fragments kept for a caller who does not receive; what exceeds them is dropped."""
+LONGEST_WRITE: Final = 510
+"""An attribute may have 512 bytes, but BlueZ 5.66 counts the two bytes of its handle among them."""
 _SMALLEST_FRAGMENT: Final = 20
 """At the smallest MTU, 23."""
 
@@ -262,7 +263,7 @@ def choose_fragment_size(size: int, *, trusted: bool) -> int:
     """
     if size <= _SMALLEST_FRAGMENT and not trusted:
         return UNKNOWN_MTU_FRAGMENT
-    return min(size, MAX_ATTRIBUTE)
+    return min(size, LONGEST_WRITE)
 
 
 @asynccontextmanager

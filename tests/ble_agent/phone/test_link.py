@@ -144,7 +144,7 @@ async def test_end_of_the_connection_ends_the_wait_but_not_what_was_heard() -> N
 
 @pytest.mark.parametrize(
     ("size", "trusted", "chosen"),
-    [(20, True, 20), (20, False, 180), (182, False, 182), (514, False, 512), (514, True, 512)],
+    [(20, True, 20), (20, False, 180), (182, False, 182), (514, False, 510), (514, True, 510)],
 )
 def test_fragment_size_is_what_the_system_says_unless_it_knows_nothing(
     size: int, trusted: bool, chosen: int
