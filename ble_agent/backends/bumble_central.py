@@ -81,7 +81,7 @@ class BumbleCentral:
     """One phone's Bluetooth; `scanner` and `client` go into bleak's `backend=`.
 
     Several scans and several connections at once are fine. `mtu` is what its connections ask
-    for; 23 asks for nothing.
+    for, and what they grant a locker that asks; 23 asks for nothing.
     """
 
     def __init__(self, device: _CentralDevice, mtu: int) -> None:
@@ -162,6 +162,7 @@ async def open_central(
             await device.power_on()
         except BaseBumbleError as error:
             raise BleakError(f"the controller at {transport_name} fails: {error}") from error
+        device.gatt_server.max_mtu = mtu  # BlueZ asks every phone by itself
         yield BumbleCentral(device, mtu)
 
 
