@@ -1,4 +1,7 @@
-"""What the port `Radio` promises, held by every radio."""
+"""What the port `Radio` promises, held by every radio.
+
+Which radios there are says who gives the fixture `air`: `conftest.py`, and `tests/bluez`.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ble_agent.phone.link import LONGEST_WRITE
 from ble_agent.radio.port import Link, RadioLost, Refused
-from schema.gatt import MAX_ATTRIBUTE, AttError, split
-from tests.fakes.bluez import DBUS_DAEMON, open_bluez_air
-from tests.fakes.radios import (
-    PATIENCE_S,
-    Air,
-    LoopbackAir,
-    Phone,
-    RecordingListener,
-    open_bumble_air,
-)
+from schema.gatt import AttError, split
+from tests.fakes.radios import PATIENCE_S, RecordingListener
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from tests.fakes.radios import Air, Phone
 
 LID = bytes.fromhex("4dbe53e4c9f2d2e9")
 OTHER_LID = bytes.fromhex("0001020304050607")
-
-
-@pytest.fixture(params=["loopback", "bumble", "bluez"])
-async def air(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Air]:
-    """An air with a radio that is not started yet."""
-    if request.param == "loopback":
-        yield LoopbackAir()
-        return
-    if request.param == "bluez" and DBUS_DAEMON is None:
-        pytest.skip("there is no dbus-daemon on this machine (package dbus)")
-    opened = open_bumble_air() if request.param == "bumble" else open_bluez_air(tmp_path)
-    async with opened as air:
-        yield air
 
 
 @pytest.fixture
@@ -122,8 +104,9 @@ async def test_fragments_travel_whole_both_ways(
 ) -> None:
     await air.radio.start(LID, listener)
     phone, link = await _meet(air, listener, mtu=mtu)
-    assert phone.fragment_size == min(mtu - 3, MAX_ATTRIBUTE)
-    fragments = split(bytes(range(200)) + bytes(348), phone.fragment_size)
+    size = min(mtu - 3, LONGEST_WRITE)
+    assert phone.fragment_size >= size
+    fragments = split(bytes(range(200)) + bytes(348), size)
     for fragment in fragments:
         await phone.write(fragment)
     assert listener.written[link] == fragments
@@ -220,14 +203,14 @@ async def test_advertisement_goes_off_and_on_and_connections_stay(
     air: Air, listener: RecordingListener
 ) -> None:
     await air.radio.start(LID, listener)
-    assert air.is_advertised()
+    await air.until_advertised(True)
     phone = await air.phone()
     await air.radio.advertise(False)
     await air.radio.advertise(False)
-    assert not air.is_advertised()
+    await air.until_advertised(False)
     await phone.read_hello()
     await air.radio.advertise(True)
-    assert air.is_advertised()
+    await air.until_advertised(True)
     await (await air.phone()).read_hello()
 
 
@@ -242,7 +225,7 @@ async def test_stopped_radio_is_gone_and_can_start_again(
     await asyncio.wait_for(watching, PATIENCE_S)
     assert listener.lost_links == [link]
     await asyncio.wait_for(phone.gone.wait(), PATIENCE_S)
-    assert not air.is_advertised()
+    await air.until_advertised(False)
     again = RecordingListener()
     await air.radio.start(OTHER_LID, again)
     await (await air.phone()).read_hello()

@@ -339,11 +339,11 @@ class BluezAir:
         self.radio = BluezRadio(bus_address=address, return_s=0.0)
 
     async def phone(self, mtu: int = 517) -> MockPhone:
-        assert self.is_advertised()
+        await self.until_advertised(True)
         return self.bluez.connect_phone(mtu)
 
-    def is_advertised(self) -> bool:
-        return self.bluez.advertisement is not None
+    async def until_advertised(self, on: bool) -> None:
+        assert (self.bluez.advertisement is not None) is on
 
     async def take_away(self) -> None:
         self.bluez.pull_adapter()

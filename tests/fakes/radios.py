@@ -102,7 +102,7 @@ class Air(Protocol):
     @property
     def radio(self) -> Radio: ...
     async def phone(self, mtu: int = 517) -> Phone: ...
-    def is_advertised(self) -> bool: ...
+    async def until_advertised(self, on: bool) -> None: ...
     async def take_away(self) -> None: ...
     async def bring_back(self) -> None: ...
 
@@ -116,8 +116,8 @@ class LoopbackAir:
     async def phone(self, mtu: int = 517) -> LoopbackPhone:
         return await self.radio.connect(mtu)
 
-    def is_advertised(self) -> bool:
-        return self.radio.advertising
+    async def until_advertised(self, on: bool) -> None:
+        assert self.radio.advertising is on
 
     async def take_away(self) -> None:
         await self.radio.vanish()
@@ -179,29 +179,34 @@ class BumbleAir:
 
     async def phone(self, mtu: int = 517) -> BleakPhone:
         self._phones += 1
-        name = f"tcp-client:127.0.0.1:{self._ether.ports[self._phones]}"
-        central = await self._stack.enter_async_context(open_central(name, mtu=mtu))
-        device = await BleakScanner.find_device_by_filter(
-            lambda _, heard: SERVICE_UUID in heard.service_uuids,
-            timeout=PATIENCE_S,
-            backend=central.scanner,
-        )
-        assert device is not None
-        gone = asyncio.Event()
-        client = BleakClient(device, lambda _: gone.set(), backend=central.client)
-        await self._stack.enter_async_context(client)
-        phone = BleakPhone(client, gone)
-        await phone.subscribe()
-        return phone
+        return await come(self._ether.ports[self._phones], self._stack, mtu=mtu)
 
-    def is_advertised(self) -> bool:
-        return self._ether.is_advertising(0)
+    async def until_advertised(self, on: bool) -> None:
+        assert self._ether.is_advertising(0) is on
 
     async def take_away(self) -> None:
         self._ether.oust(0)
 
     async def bring_back(self) -> None:
         """The port accepts a new host at any time."""
+
+
+async def come(port: int, stack: AsyncExitStack, *, mtu: int) -> BleakPhone:
+    """A phone on the controller behind `port` comes to the one locker; it goes with the stack."""
+    name = f"tcp-client:127.0.0.1:{port}"
+    central = await stack.enter_async_context(open_central(name, mtu=mtu))
+    device = await BleakScanner.find_device_by_filter(
+        lambda _, heard: SERVICE_UUID in heard.service_uuids,
+        timeout=PATIENCE_S,
+        backend=central.scanner,
+    )
+    assert device is not None
+    gone = asyncio.Event()
+    client = BleakClient(device, lambda _: gone.set(), backend=central.client)
+    await stack.enter_async_context(client)
+    phone = BleakPhone(client, gone)
+    await phone.subscribe()
+    return phone
 
 
 @asynccontextmanager
