@@ -307,6 +307,10 @@ def _bench(argv: list[str]) -> int:
     _become("tests.bench", *argv)
 
 
+def _bluez(argv: list[str]) -> int:
+    _become("tests.bluez", *argv)
+
+
 def _sdl(argv: list[str]) -> int:
     parser = _parser("sdl")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
@@ -345,6 +349,12 @@ VERBS = {
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),
     "bench": Verb("measure what is promised", EVERYTHING, _bench, explains_itself=False),
+    "bluez": Verb(
+        "test the radio on the real BlueZ, in a virtual machine",
+        (*AGENT, "test"),
+        _bluez,
+        explains_itself=False,
+    ),
 }
 
 if __name__ == "__main__":
