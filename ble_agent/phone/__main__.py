@@ -10,11 +10,13 @@ import asyncio
 import json
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import ServiceError, deliver
 from ble_agent.errors import AgentError
+from ble_agent.phone import sharing
 from ble_agent.phone.account import Account
 from ble_agent.phone.bluetooth import reach
 from ble_agent.phone.bundles import (
@@ -166,6 +168,46 @@ async def register_tokens(phone: Phone, options: argparse.Namespace) -> dict[str
     return {"expire": ends}
 
 
+async def show_invite(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Tell the text by which another phone shares a parcel with this one."""
+    del options
+    return {"invite": sharing.write_invite(phone.wallet.key.public)}
+
+
+async def share_parcel(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Sign for another phone; the server, where one is named, is told, and need not be."""
+    now = datetime.now().astimezone()
+    until_s = sharing.read_until(options.until, now=now)
+    shared = sharing.share(
+        phone.wallet.get_bundle(options.parcel),
+        phone.wallet.key,
+        holder=sharing.read_invite(options.invite),
+        until_s=until_s,
+        now_s=int(now.timestamp()),
+    )
+    answer: dict[str, Any] = {"parcel": options.parcel, "until": until_s}
+    if phone.url is not None:
+        try:
+            answer["delegation"] = await sharing.register(phone.account(), shared)
+        except ServiceError as error:
+            answer["unregistered"] = str(error)
+    text = sharing.write_share(shared)
+    if options.file is None:
+        return {**answer, "share": text}
+    _write(options.file, text)
+    return {**answer, "file": str(options.file)}
+
+
+async def accept_parcel(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what was shared with this phone, as a bundle like those that it fetched itself."""
+    bundle = _parse(options.file, _read(options.file))
+    parcel = sharing.take(bundle, phone.wallet.key)
+    if phone.wallet.has_own(parcel):
+        raise AgentError("this phone has a pass of its own for that parcel")
+    phone.wallet.put_bundle(parcel, bundle)
+    return {"parcel": parcel, "words": bundle["words"]}
+
+
 async def replay_request(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Send a recorded request again, as an attacker would."""
     found = read_pass(phone.wallet.get_bundle(options.parcel))
@@ -216,6 +258,14 @@ def _read(path: str) -> bytes:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def _write(path: Path, text: str) -> None:
+    """A file that a person named; AgentError where it cannot be written."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise AgentError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def _parse(name: str, text: str | bytes) -> dict[str, Any]:
     """A JSON object that a person gave; AgentError for anything else."""
     try:
@@ -236,6 +286,9 @@ _VERBS: dict[str, _Verb] = {
     "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
     "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),
     "open": ("use a kept bundle at the door: collect, or deposit", open_door),
+    "invite": ("print what another phone needs to share a parcel with this one", show_invite),
+    "delegate": ("share a kept bundle with the phone of an invitation", share_parcel),
+    "accept": ("keep what another phone has shared with this one", accept_parcel),
     "key": ("print this phone's public key", show_key),
     "service": ("open a compartment by a token of a service or hub key", open_as_staff),
     "open-all": ("open every compartment by two tokens of two keys", open_all),
@@ -267,7 +320,7 @@ def _parser() -> argparse.ArgumentParser:
     parts["ask"].add_argument("--variables", default="{}", metavar="JSON", help="its variables")
     parts["fetch-route"].add_argument("parcel", nargs="+", help="ids of the parcels")
     parts["fetch-route"].add_argument("--route", action="store_true", help="for a whole tour")
-    for name in ("fetch", "open", "replay", "export"):
+    for name in ("fetch", "open", "delegate", "replay", "export"):
         parts[name].add_argument("parcel", help="id of the parcel")
     parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")
@@ -277,7 +330,14 @@ def _parser() -> argparse.ArgumentParser:
     parts["service"].add_argument("--compartment", type=int, help="which door of those allowed")
     parts["open-all"].add_argument("second", type=Path, help="the same by another key")
     parts["register-token"].add_argument("file", type=Path, nargs="+", help="as for service")
-    for name in ("replay", "import"):
+    parts["delegate"].add_argument("invite", help="what the other phone's invite printed")
+    parts["delegate"].add_argument(
+        "--until", required=True, metavar="TIME", help="18:00, or a date"
+    )
+    parts["delegate"].add_argument(
+        "--file", type=Path, help="where to write it; else it is printed"
+    )
+    for name in ("accept", "replay", "import"):
         parts[name].add_argument("file", help="file written before")
     return parser
 

@@ -60,7 +60,7 @@ class Pass:
     words: str
     statements: tuple[Carried, ...]
     more: tuple[bytes, ...] = ()
-    """What follows the token in the chain: for OPEN_ALL the second token."""
+    """What follows the token in the chain: delegations, or for OPEN_ALL the second token."""
 
 
 async def fetch_unlock(account: Account, parcel: str) -> dict[str, Any]:
@@ -120,6 +120,7 @@ def read_pass(bundle: Mapping[str, Any]) -> Pass:
                 (StatementType[row["type"]], base64.b64decode(row["bytes"]))
                 for row in bundle["statements"]
             ),
+            more=tuple(base64.b64decode(each) for each in bundle.get("delegations", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise WalletBroken("a bundle of the wallet cannot be read: fetch it again") from error

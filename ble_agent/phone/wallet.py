@@ -68,6 +68,11 @@ class Wallet:
             raise BundleMissing(f"nothing is cached for parcel {parcel}: fetch it while online")
         return self._read(path)
 
+    def has_own(self, parcel: str) -> bool:
+        """Whether there is a bundle for the parcel that nobody else shared."""
+        path = self._bundle_path(parcel)
+        return path.exists() and not self._read(path).get("delegations")
+
     def list_bundles(self) -> list[dict[str, Any]]:
         """All bundles, by file name."""
         return [self._read(path) for path in sorted((self._folder / "bundles").glob("*.json"))]
