@@ -63,6 +63,7 @@ INSIDE = {"Hub.openingHours", "Hub.closures", "Locker.compartments", "Parcel.his
 
 OF_ONE_THING = {
     "ParcelProof.entries",
+    "Query.lockerStatements",
     "UnlockBundle.statements",
     "EnrolLockerPayload.statements",
     "CourierStop.statements",

@@ -11,7 +11,7 @@ from server.access.graph.bundles import BundleMutation
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.sharing import SharingMutation, SharingQuery
-from server.access.graph.statements import StatementMutation
+from server.access.graph.statements import StatementMutation, StatementQuery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @strawberry.type
-class Query(EvidenceQuery, KeyQuery, SharingQuery):
+class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery):
     """Joined into the root query."""
 
 

@@ -9,9 +9,10 @@ from strawberry.scalars import Base64
 from strawberry.types import Info
 
 from schema.ids import LockerId, parse_locker_text
+from schema.statements import StatementType
 from server.access.graph.bundles import check_rate
 from server.access.graph.types import Grant, SignedStatement, as_grant, as_statement
-from server.access.service import revocations, statements
+from server.access.service import progress, revocations, statements
 from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
@@ -46,6 +47,46 @@ RevokeGrantResult = Annotated[
     RevokeGrantPayload | Problem,
     strawberry.union("RevokeGrantResult", description="Outcome of `revokeGrant`."),
 ]
+
+
+@strawberry.type(description="How far a locker is with one kind of statement.")
+class StatementProgress:
+    """By what its journal has told so far."""
+
+    type: StatementType = strawberry.field(description="The kind.")
+    applied: str = strawberry.field(
+        description="Number of the newest that the locker wrote that it applied; 0 for none."
+    )
+    newest: str = strawberry.field(
+        description="Number of the newest that was signed for it; 0 for none."
+    )
+    is_behind: bool = strawberry.field(
+        description="Whether the next phone that goes there has something to bring."
+    )
+
+
+@strawberry.type
+class StatementQuery:
+    """Joined into the root query."""
+
+    @strawberry.field(
+        description="Key set, revocations and configuration of a locker: applied, and newest. For "
+        "the staff of its hub and the network's people; null for others."
+    )
+    async def locker_statements(
+        self,
+        info: Info[Context, None],
+        locker_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the locker.")
+        ],
+    ) -> list[StatementProgress] | None:
+        """A locker that nobody has heard of for long may be further than this says."""
+        context, key = context_of(info), read_id("Locker", locker_id)
+        if key is None:
+            return None
+        async with context.database.read() as session:
+            found = await progress.find_progress(session, context.actor, key)
+        return None if found is None else [_as_progress(one) for one in found]
 
 
 @strawberry.type
@@ -116,6 +157,15 @@ class StatementMutation:
             return as_problem(outcome)
         statement = None if outcome.statement is None else as_statement(outcome.statement)
         return RevokeGrantPayload(grant=as_grant(outcome.grant), statement=statement)
+
+
+def _as_progress(one: progress.Progress) -> StatementProgress:
+    return StatementProgress(
+        type=one.kind,
+        applied=str(one.applied),
+        newest=str(one.newest),
+        is_behind=one.is_behind,
+    )
 
 
 def _read_lid(text: str) -> LockerId | None:

@@ -10,6 +10,7 @@ from schema.statements import Revocations, StatementType, Time, parse_statement
 from server.access.graph.statements import SIGNED_TIMES
 from server.kit.graph import global_id
 from server.parcels.states import ParcelState
+from server.people.roles import Role
 from tests.fakes.sources import START
 from tests.fakes.town import key_of
 from tests.server.access.graph.conftest import LOCKER, PARCEL
@@ -28,6 +29,8 @@ mutation ($id: ID!) { outcome: revokeGrant(grantId: $id) {
   ... on RevokeGrantPayload { grant { id action state parcelId } statement { type bytes } }
   ... on Problem { code message field }
 } }"""
+PROGRESS = """
+query ($id: ID!) { lockerStatements(lockerId: $id) { type applied newest isBehind } }"""
 NODE = "query ($id: ID!) { node(id: $id) { __typename id ... on Grant { state } } }"
 
 NONCE = bytes(range(16))
@@ -105,3 +108,13 @@ async def test_grant_is_found_by_its_id_by_whoever_may_withdraw_it(square: Squar
     found = (await phone.ask(NODE, id=grant))["node"]
     assert found == {"__typename": "Grant", "id": grant, "state": "ACTIVE"}
     assert (await (await square.phone("other")).ask(NODE, id=grant))["node"] is None
+
+
+async def test_staff_see_how_far_a_locker_is(square: Square) -> None:
+    clerk = await square.phone("clerk", Role.HUB_CLERK)
+    told = (await clerk.ask(PROGRESS, id=LOCKER))["lockerStatements"]
+    assert told[0] == {"type": "KEY_SET", "applied": "0", "newest": "1", "isBehind": True}
+    assert [one["type"] for one in told] == ["KEY_SET", "REVOCATIONS", "CONFIGURATION"]
+    for asked in (PARCEL, "nonsense"):
+        assert (await clerk.ask(PROGRESS, id=asked))["lockerStatements"] is None
+    assert (await square.ask_as_nobody(PROGRESS, id=LOCKER))["lockerStatements"] is None
