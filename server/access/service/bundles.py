@@ -106,6 +106,8 @@ async def make_unlock_bundle(
     )
     if isinstance(signer, Refusal):
         return signer
+    # Before the token: a new list may refuse all that was issued so far.
+    statements = await list_statements(session, signer, now=tools.now)
     token = await issue_token(
         session,
         grant,
@@ -122,7 +124,6 @@ async def make_unlock_bundle(
     )
     if isinstance(token, Refusal):
         return token
-    statements = await list_statements(session, signer, now=tools.now)
     return UnlockBundle(parcel, grant, token, place, statements)
 
 

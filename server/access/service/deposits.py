@@ -159,6 +159,8 @@ async def _make_stop(session: Session, wanted: Sequence[_Wanted], order: _Order)
     signer = await find_signer(session, lid, keyring=order.tools.keyring, now=now)
     if isinstance(signer, Refusal):
         return signer
+    # Before the tokens: a new list may refuse all that was issued so far.
+    statements = await list_statements(session, signer, now=now)
     doors = await lockers.list_compartments(session, [locker.id])
     deposits: list[Deposit] = []
     for one in wanted:
@@ -174,7 +176,6 @@ async def _make_stop(session: Session, wanted: Sequence[_Wanted], order: _Order)
         if isinstance(deposit, Refusal):
             return deposit
         deposits.append(deposit)
-    statements = await list_statements(session, signer, now=now)
     return Stop(deposits[0].place, statements, deposits)
 
 
