@@ -22,7 +22,7 @@ from ble_agent.hardware.port import Thermometer
 from ble_agent.hardware.simulated import SimulatedHardware
 from ble_agent.hardware.watchdog import READY, STOPPING, ServiceManager
 from ble_agent.radio.port import RadioLost
-from ble_agent.redemptions import Redemptions
+from ble_agent.redemptions import Redemptions, restore_stays
 from ble_agent.session.desk import Desk
 from ble_agent.session.locker import (
     Surroundings,
@@ -116,15 +116,22 @@ def enrol(settings: EnrolSettings) -> int:
     store = open_store(settings.state)
     try:
         identity = get_identity(store)
-        answered = asyncio.run(register(settings.url, settings.code, identity))
-        refused = apply_offline(store, identity, answered, take_random=secrets.token_bytes)
+        joined = asyncio.run(register(settings.url, settings.code, identity))
+        if joined.stays and not settings.is_replacement:
+            raise SettingsRefused("parcels lie in this locker: use --replace to take them over")
+        restore_stays(store, joined.stays)
+        # If we crash here, the same command again restores the same and goes on.
+        refused = apply_offline(store, identity, joined.statements, take_random=secrets.token_bytes)
         if refused is not None:
             raise SettingsRefused(
                 f"this server is not under the roots of the locker: {refused.detail}"
             )
     finally:
         store.close()
-    print(f"locker {locker_text(identity.lid)} is enrolled; {len(answered)} statements applied")
+    print(
+        f"locker {locker_text(identity.lid)} is enrolled; {len(joined.statements)} statements "
+        f"applied, {len(joined.stays)} stays taken over"
+    )
     return 0
 
 

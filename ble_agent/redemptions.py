@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from ble_agent.errors import SettingsRefused
+from ble_agent.journal import get_number
 from ble_agent.policy.lockout import Lockout
 from ble_agent.policy.world import Bearer, Compartment, Opening, Phase
-from schema.ids import StayId
+from schema.ids import ID_SIZE, StayId
 from schema.keys import Operation
 from schema.tokens.passes import QR_STEP_S
 
@@ -51,6 +53,24 @@ _OPENING_COLUMNS = (
     "comp, op, holder, token, cti, second_cti, stay, exp, phase, accepted_seq,"
     " occupied_before, first_opened_s, first_closed_s, is_overdue, machine_start"
 )
+
+
+def restore_stays(store: Store, stays: Mapping[int, StayId]) -> None:
+    """Commissioning of a new board: what the server says lies behind the doors, in one commit.
+
+    SettingsRefused, and nothing done, once the locker has started, or for stays or compartments
+    that cannot be its own. Repeating changes nothing.
+    """
+    with store.transaction("restore") as connection:
+        known = {number for (number,) in connection.execute("SELECT number FROM compartments")}
+        if not stays.keys() <= known or any(len(stay) != ID_SIZE for stay in stays.values()):
+            raise SettingsRefused("the server names stays that this locker cannot hold")
+        if stays and get_number(connection, "boot"):
+            raise SettingsRefused("only a board that never started takes over what lies inside")
+        connection.executemany(
+            "UPDATE compartments SET stay = ? WHERE number = ?",
+            [(stay, number) for number, stay in stays.items()],
+        )
 
 
 class Redemptions:

@@ -41,6 +41,8 @@ class EnrolSettings:
     state: Path
     code: str
     url: str
+    is_replacement: bool
+    """Whether the compartments may hold parcels already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ def _add_enrol(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", type=Path, required=True, help="folder made by `locker init`")
     parser.add_argument("--code", required=True, help="one-time code from the operator")
     parser.add_argument("--url", type=_url, required=True, help="the server, as https://host")
+    parser.add_argument(
+        "--replace",
+        action="store_true",
+        help="take over a locker that stands: a new board, told by the server what lies inside",
+    )
 
 
 def _as_settings(found: argparse.Namespace) -> Settings:
@@ -131,7 +138,7 @@ def _as_settings(found: argparse.Namespace) -> Settings:
             verbose=found.verbose,
         )
     if found.act == "enrol":
-        return EnrolSettings(found.state, found.code, found.url)
+        return EnrolSettings(found.state, found.code, found.url, found.replace)
     return InitSettings(
         found.state, found.compartments, Roots(tuple(found.root[:MAX_ROOTS])), found.json
     )

@@ -353,10 +353,15 @@ def upgrade() -> None:
         sa.Column("revocation_seq", sa.BigInteger(), nullable=False),
         sa.Column("key_set_seq", sa.BigInteger(), nullable=False),
         sa.Column("configuration_seq", sa.BigInteger(), nullable=False),
+        sa.Column("replaced_by", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_lockers_hub_id_hubs")),
+        sa.ForeignKeyConstraint(
+            ["replaced_by"], ["lockers.id"], name=op.f("fk_lockers_replaced_by_lockers")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lockers")),
         sa.UniqueConstraint("lid", name=op.f("uq_lockers_lid")),
         sa.UniqueConstraint("noise_public", name=op.f("uq_lockers_noise_public")),
+        sa.UniqueConstraint("replaced_by", name=op.f("uq_lockers_replaced_by")),
         sa.UniqueConstraint("serial", name=op.f("uq_lockers_serial")),
         sa.UniqueConstraint("sign_public", name=op.f("uq_lockers_sign_public")),
     )
@@ -400,10 +405,14 @@ def upgrade() -> None:
         sa.Column("code_hash", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("layout", sa.JSON(), nullable=False),
+        sa.Column("replaces", sa.Uuid(), nullable=True),
         sa.Column("locker_id", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_enrolments_hub_id_hubs")),
         sa.ForeignKeyConstraint(
             ["locker_id"], ["lockers.id"], name=op.f("fk_enrolments_locker_id_lockers")
+        ),
+        sa.ForeignKeyConstraint(
+            ["replaces"], ["lockers.id"], name=op.f("fk_enrolments_replaces_lockers")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_enrolments")),
         sa.UniqueConstraint("code_hash", name=op.f("uq_enrolments_code_hash")),

@@ -48,6 +48,15 @@ async def get_grant(session: AsyncSession, grant_id: uuid.UUID) -> Grant:
     return (await session.exec(select(Grant).where(Grant.id == grant_id))).one()
 
 
+async def move_living_grants(session: AsyncSession, *, old: uuid.UUID, new: uuid.UUID) -> None:
+    """Grants for one locker that can still change are for the other from now on."""
+    await session.exec(
+        update(Grant)
+        .where(col(Grant.locker_id) == old, col(Grant.state).in_(LIVING))
+        .values(locker_id=new, version=Grant.version + 1)
+    )
+
+
 async def find_newest_grant(
     session: AsyncSession,
     *,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from schema.codes import ProblemCode
@@ -24,6 +25,9 @@ MAX_SILL_MM = 3000
 
 CODE_BYTES = 13
 """Randomness behind an enrolment code: 100 bits of it are used."""
+
+CODE_LIFE = timedelta(hours=24)
+"""A technician has a day to stand before the locker with the code."""
 
 _CODE_LENGTH = 20
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"

@@ -48,9 +48,9 @@ async def find_locker_by_lid(session: Session, lid: LockerId) -> Locker | None:
 
 
 async def find_twin(
-    session: Session, *, lid: LockerId, noise_public: bytes, sign_public: bytes, serial: str
+    session: Session, *, lid: LockerId, noise_public: bytes, sign_public: bytes, serial: str | None
 ) -> Locker | None:
-    """A locker that shares its id, a key or its serial with these."""
+    """A locker that shares its id, a key or, where one is given, its serial with these."""
     statement = select(Locker).where(
         or_(
             col(Locker.lid) == lid,
@@ -162,6 +162,18 @@ async def list_compartments_by_ids(
     """Compartments of these row ids, in no order."""
     statement = select(Compartment).where(col(Compartment.id).in_(compartment_ids))
     return (await session.exec(statement)).all()
+
+
+async def find_predecessor(session: Session, locker_id: uuid.UUID) -> Locker | None:
+    """The locker that this one took the place of."""
+    return (await session.exec(select(Locker).where(Locker.replaced_by == locker_id))).first()
+
+
+async def move_compartments(session: Session, *, old: uuid.UUID, new: uuid.UUID) -> None:
+    """Every compartment of one locker is the other's from now on."""
+    await session.exec(
+        update(Compartment).where(col(Compartment.locker_id) == old).values(locker_id=new)
+    )
 
 
 async def lock_enrolment(session: Session, code_hash: bytes) -> Enrolment | None:

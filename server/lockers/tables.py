@@ -40,6 +40,9 @@ class Locker(SQLModel, table=True):
     revocation_seq: int = Field(default=0, sa_type=BigInteger)
     key_set_seq: int = Field(default=0, sa_type=BigInteger)
     configuration_seq: int = Field(default=0, sa_type=BigInteger)
+    replaced_by: uuid.UUID | None = Field(default=None, foreign_key="lockers.id", unique=True)
+    """The locker that stands in its place with another controller: from then on this one is not
+    believed any more."""
 
 
 class Enrolment(SQLModel, table=True):
@@ -55,6 +58,8 @@ class Enrolment(SQLModel, table=True):
     code_hash: bytes = Field(unique=True)
     expires_at: datetime
     layout: list[dict[str, Any]] = Field(sa_type=JSON)
+    replaces: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    """The locker whose compartments it takes over, instead of a layout of its own."""
     locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id", unique=True)
     """The locker that used it."""
 

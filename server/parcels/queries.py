@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, false, func, or_, true
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new
 from server.lockers.tables import Compartment
@@ -198,6 +198,29 @@ async def find_running_stay_at(session: Session, locker_id: uuid.UUID, number: i
         )
     )
     return (await session.exec(statement)).first()
+
+
+async def list_running_stays(session: Session, locker_id: uuid.UUID) -> Sequence[tuple[int, bytes]]:
+    """What each compartment of a locker holds now: its number and the stay's name, in order."""
+    statement = (
+        select(Compartment.number, Stay.name)
+        .join(Stay, col(Stay.compartment_id) == col(Compartment.id))
+        .where(
+            Compartment.locker_id == locker_id,
+            col(Stay.begun_at).is_not(None),
+            col(Stay.ended_at).is_(None),
+        )
+        .order_by(col(Compartment.number))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def move_running_stays(session: Session, *, old: uuid.UUID, new: uuid.UUID) -> None:
+    """What one locker holds is held by the other from now on; what has ended stays where it was."""
+    running = (col(Stay.begun_at).is_not(None), col(Stay.ended_at).is_(None))
+    await session.exec(
+        update(Stay).where(col(Stay.locker_id) == old, *running).values(locker_id=new)
+    )
 
 
 async def find_unused_stay(

@@ -59,7 +59,8 @@ async def deliver_envelope(
     """Take one envelope in one transaction: entries, readings, what they mean, the answer.
 
     Bringing it again changes nothing and is answered alike. ENVELOPE_INVALID for anything that no
-    locker of ours signed, and for a locker that contradicts itself; the latter opens an incident.
+    locker of ours signed, for a controller that was replaced, and for a locker that contradicts
+    itself; the latter opens an incident.
     """
     try:
         outer = parse_outer(envelope)
@@ -68,7 +69,7 @@ async def deliver_envelope(
         return _INVALID
     async with database.read() as session:
         locker = await find_locker_by_lid(session, outer.lid)
-    if locker is None:
+    if locker is None or locker.replaced_by is not None:
         return _INVALID
     try:
         contents = open_envelope(outer, inner, find_locker_key=lambda _: locker.sign_public)

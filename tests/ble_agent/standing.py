@@ -227,6 +227,10 @@ class Standing:
         store.close()
         return numbers
 
+    def stays_in_now(self) -> set[int]:
+        """The same while it runs."""
+        return {n for n, known in self.locker.redemptions.stored().items() if known.stay}
+
     @property
     def lid(self) -> LockerId:
         return self.locker.identity.lid

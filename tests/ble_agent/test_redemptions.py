@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ble_agent.errors import SettingsRefused
 from ble_agent.hardware.simulated import Faults
-from ble_agent.redemptions import Redemptions
+from ble_agent.redemptions import Redemptions, restore_stays
+from ble_agent.session.locker import open_store
+from ble_agent.store.identity import commission
 from schema.codes import Code
 from schema.ids import StayId
-from schema.keys import Operation, Role
+from schema.keys import Operation, Role, Roots
 from tests.ble_agent.standing import DAY, NOW
+from tests.ble_agent.visitor import Randomness
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.ble_agent.standing import Standing
 
 STAY, NEXT = StayId(b"stay0001"), StayId(b"stay0002")
@@ -90,3 +96,32 @@ async def test_what_grows_is_bounded_by_compartments_and_living_tokens(standing:
             for table in ("openings", "compartments", "pulses", "uses")
         }
     assert counts == {"openings": 1, "compartments": 4, "pulses": 0, "uses": 30}
+
+
+async def test_new_board_is_told_once_what_lies_inside(folder: Path) -> None:
+    store = open_store(folder)
+    commission(store, compartments=3, roots=Roots(()), take_random=Randomness("board").take)
+    for _ in range(2):
+        restore_stays(store, {2: STAY, 3: NEXT})
+    kept = Redemptions(store, machine_start="").stored()
+    assert {number: one.stay for number, one in kept.items()} == {1: None, 2: STAY, 3: NEXT}
+    store.close()
+
+
+@pytest.mark.parametrize("stays", [{9: STAY}, {1: StayId(b"short")}])
+async def test_stays_that_cannot_lie_inside_are_refused(
+    folder: Path, stays: dict[int, StayId]
+) -> None:
+    store = open_store(folder)
+    commission(store, compartments=3, roots=Roots(()), take_random=Randomness("board").take)
+    with pytest.raises(SettingsRefused, match="cannot hold"):
+        restore_stays(store, stays)
+    assert not any(one.stay for one in Redemptions(store, machine_start="").stored().values())
+    store.close()
+
+
+async def test_board_that_has_started_takes_over_nothing(standing: Standing) -> None:
+    with pytest.raises(SettingsRefused, match="never started"):
+        restore_stays(standing.locker.store, {1: STAY})
+    restore_stays(standing.locker.store, {})
+    assert standing.stay(1) is None

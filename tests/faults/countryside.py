@@ -158,13 +158,22 @@ class Countryside:
             return False
         parcel = self.chance.choice(rows)
         phone = next(one for one in self.phones if one.actor.person_id == parcel.recipient_id)
-        bundle = await self._ask_unlock(phone, parcel)
+        bundle = await self.ask_unlock(phone, parcel)
         if self.chance.random() < 0.3:
             await self._withdraw(phone, bundle)
-            bundle = await self._ask_unlock(phone, parcel)
+            bundle = await self.ask_unlock(phone, parcel)
         self._take_along(phone, [(one.kind, one.raw) for one in bundle.statements])
         await self.visit(phone, bundle.token.raw, OpenRequest(Operation.OPEN))
         return True
+
+    async def ask_unlock(self, phone: Handset, parcel: Parcel) -> UnlockBundle:
+        """What the phone gets for a parcel of its owner's."""
+        async with self.database.write() as session:
+            got = await make_unlock_bundle(
+                session, phone.actor, parcel_id=parcel.id, tools=self.tools
+            )
+        assert isinstance(got, UnlockBundle), got
+        return got
 
     async def visit(self, phone: Handset, token: bytes, request: OpenRequest) -> Outcome:
         """To the door with what the phone carries; away with what fits into it."""
@@ -227,14 +236,6 @@ class Countryside:
         """What the server believes of the locker."""
         async with self.database.read() as session:
             return await session.get_one(Locker, self.town.locker_id)
-
-    async def _ask_unlock(self, phone: Handset, parcel: Parcel) -> UnlockBundle:
-        async with self.database.write() as session:
-            got = await make_unlock_bundle(
-                session, phone.actor, parcel_id=parcel.id, tools=self.tools
-            )
-        assert isinstance(got, UnlockBundle), got
-        return got
 
     async def _withdraw(self, phone: Handset, bundle: UnlockBundle) -> None:
         async with self.database.write() as session:

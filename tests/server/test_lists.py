@@ -63,9 +63,11 @@ INSIDE = {"Hub.openingHours", "Hub.closures", "Locker.compartments", "Parcel.his
 
 OF_ONE_THING = {
     "ParcelProof.entries",
+    "ParcelProof.formerSignPublic",
     "Query.lockerStatements",
     "UnlockBundle.statements",
     "EnrolLockerPayload.statements",
+    "EnrolLockerPayload.stays",
     "CourierStop.statements",
     "EnvelopeTaken.statements",
     "Deposit.compartments",

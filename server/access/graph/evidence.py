@@ -41,6 +41,10 @@ class ParcelProof:
     parcel_id: strawberry.ID = strawberry.field(description="Global id of the parcel.")
     locker: Locker = strawberry.field(description="The locker.")
     sign_public: Base64 = strawberry.field(description="The Ed25519 key that it signs with.")
+    former_sign_public: list[Base64] = strawberry.field(
+        description="The keys of controllers that the machine had before, oldest first: entries "
+        "that name another locker id are signed by these."
+    )
     stay: Base64 = strawberry.field(description="The 8 bytes of the stay.")
     entries: list[JournalEntry] = strawberry.field(
         description="From the acceptance of the deposit to the end of the stay, of this "
@@ -82,6 +86,7 @@ class EvidenceQuery:
             parcel_id=global_id("Parcel", key),
             locker=as_locker(outcome.locker),
             sign_public=Base64(outcome.locker.sign_public),
+            former_sign_public=[Base64(one.sign_public) for one in outcome.former],
             stay=Base64(outcome.stay.name),
             entries=[as_entry(row) for row in outcome.entries],
         )

@@ -12,7 +12,7 @@ from strawberry.types import Info
 from schema.codes import ProblemCode
 from schema.ids import EVERY_LOCKER, LockerId, parse_locker_text
 from server.access.graph.types import SignedStatement, as_statement
-from server.access.service import staff
+from server.access.service import staff, takeover
 from server.access.service.statements import find_signer, list_statements
 from server.kit.auth import Permission, Scope, deny
 from server.kit.clock import instant_of
@@ -31,6 +31,14 @@ _NO_LOCKER_ID = Refusal(
 )
 
 
+@strawberry.type(description="A stay in a compartment, for a new controller to remember.")
+class HeldStay:
+    """As the server knows it from the old controller's journal."""
+
+    compartment: int = strawberry.field(description="Number of the compartment.")
+    stay: Base64 = strawberry.field(description="The 8 bytes of the stay.")
+
+
 @strawberry.type(description="The locker is part of the network.")
 class EnrolLockerPayload:
     """Its doors are to be tested before it takes parcels."""
@@ -39,6 +47,9 @@ class EnrolLockerPayload:
     statements: list[SignedStatement] = strawberry.field(
         description="The first statements for it, in the order to apply; none while no key set "
         "is published."
+    )
+    stays: list[HeldStay] = strawberry.field(
+        description="What lies behind its doors, where it took the place of another controller."
     )
 
 
@@ -153,6 +164,7 @@ class KeyMutation:
             )
             if isinstance(locker, Refusal):
                 return as_problem(locker)
+            held = await takeover.move_in(session, locker)
             signer = await find_signer(session, lid, keyring=context.keyring, now=now)
             carried = (
                 []
@@ -162,6 +174,7 @@ class KeyMutation:
         return EnrolLockerPayload(
             locker=as_locker(locker),
             statements=[as_statement(one) for one in carried],
+            stays=[HeldStay(compartment=number, stay=Base64(name)) for number, name in held],
         )
 
     @strawberry.mutation(

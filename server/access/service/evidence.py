@@ -11,6 +11,7 @@ from server.kit.auth import Actor, Permission, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.ledger import service as ledger
 from server.lockers.service.reading import find_locker
+from server.lockers.service.replacement import list_controllers
 from server.parcels import queries as parcels
 from server.parcels.visibility import visibility_of
 
@@ -29,6 +30,8 @@ class Evidence:
     """What one locker wrote about one stay. Each entry's head is what the locker signs."""
 
     locker: Locker
+    former: Sequence[Locker]
+    """The same machine with the controllers that it had before, oldest first."""
     stay: Stay
     entries: Sequence[JournalEntry]
 
@@ -51,8 +54,13 @@ async def find_evidence(
     locker = await find_locker(session, stay.locker_id)
     if locker is None:
         raise BrokenPromise(f"stay {stay.id} is at no locker")
-    entries = await ledger.list_evidence(session, LockerId(locker.lid), stay.name)
-    return Evidence(locker, stay, entries)
+    line = await list_controllers(session, locker)
+    entries = [
+        entry
+        for one in line
+        for entry in await ledger.list_evidence(session, LockerId(one.lid), stay.name)
+    ]
+    return Evidence(locker, line[:-1], stay, entries)
 
 
 async def list_journal(

@@ -153,7 +153,9 @@ def _still_serves(
 ) -> bool:
     """Whether the locker still takes it, and it says what a new one would."""
     is_alive = revocations is None or former.iat >= revocations.min_iat
-    return is_alive and former.kid == signer.issuer.kid and former.comps == list(comps)
+    is_for_this_board = former.lid == signer.lid
+    is_same = former.kid == signer.issuer.kid and former.comps == list(comps)
+    return is_alive and is_for_this_board and is_same
 
 
 async def end_grant(

@@ -16,7 +16,7 @@ from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.lockers.graph.types import Locker, as_locker
 from server.lockers.layout import Door, EnrolmentDraft
-from server.lockers.service import enrolment, keysets
+from server.lockers.service import enrolment, keysets, replacement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,6 +105,38 @@ class Mutation:
                 session,
                 context.actor,
                 draft=EnrolmentDraft(hub_id, serial, doors),
+                randomness=context.randomness,
+                ids=context.ids,
+                now=context.clock.now(),
+            )
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return CreateEnrolmentPayload(
+            enrolment_code=outcome.code, expires_at=outcome.enrolment.expires_at
+        )
+
+    @strawberry.mutation(
+        description="A one-time code with which a new controller takes over a locker that stands "
+        "and holds parcels, for operators: `./restante locker enrol --replace`. Once it is used "
+        "nothing more is taken from the old controller; have its journal fetched before."
+    )
+    async def replace_controller(
+        self,
+        info: Info[Context, None],
+        locker: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the locker.")
+        ],
+    ) -> CreateEnrolmentResult:
+        """The new controller brings its own keys."""
+        context = context_of(info)
+        locker_id = read_id("Locker", locker)
+        if locker_id is None:
+            return as_problem(not_found(context.actor, "locker"))
+        async with context.database.write() as session:
+            outcome = await replacement.create_replacement(
+                session,
+                context.actor,
+                locker_id=locker_id,
                 randomness=context.randomness,
                 ids=context.ids,
                 now=context.clock.now(),

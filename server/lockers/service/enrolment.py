@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from nacl.public import PublicKey, SealedBox
@@ -20,6 +19,7 @@ from server.kit.keyring import Keyring, Purpose, current_key
 from server.lockers import queries
 from server.lockers.layout import (
     CODE_BYTES,
+    CODE_LIFE,
     Door,
     EnrolmentDraft,
     check_layout,
@@ -35,28 +35,19 @@ from server.lockers.rules import (
     find_locker_state,
     hash_code,
 )
+from server.lockers.service.replacement import IssuedEnrolment, take_over
 from server.lockers.tables import Compartment, Enrolment, Locker
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
+    from datetime import datetime
 
     from server.kit.db import Session
     from server.kit.ids import Ids, Randomness
 
-CODE_LIFE = timedelta(hours=24)
-"""A technician has a day to stand before the locker with the code."""
-
 PIN_SECRET_SIZE = 32
 """Bytes of K (PROTOCOL 9)."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedEnrolment:
-    """An enrolment with its code, which is shown once and kept nowhere."""
-
-    enrolment: Enrolment
-    code: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +108,24 @@ async def enrol(
     enrolment = await queries.lock_enrolment(session, hash_code(bare_code(claim.code)))
     if enrolment is None:
         return Refusal(ProblemCode.CODE_WRONG, field="code")
+    is_replacement = enrolment.replaces is not None
     twin = await queries.find_twin(
         session,
         lid=claim.lid,
         noise_public=claim.noise_public,
         sign_public=claim.sign_public,
-        serial=enrolment.serial,
+        # A replacement has the serial of the machine that it is put into.
+        serial=None if is_replacement else enrolment.serial,
     )
     if enrolment.locker_id is not None or now >= enrolment.expires_at:
         return _answer_again(enrolment, twin, claim)
+    if twin is not None:
+        return _TAKEN
     locker = _make_locker(enrolment, claim, keyring=keyring, ids=ids, now=now)
-    if twin is not None or not await queries.insert_locker(session, locker):
-        return _wrong("lockerId", "this id, serial or key is enrolled already")
+    if enrolment.replaces is not None:
+        return await take_over(session, enrolment, locker)
+    if not await queries.insert_locker(session, locker):
+        return _TAKEN
     enrolment.locker_id = locker.id
     doors = [Door.from_json(kept) for kept in enrolment.layout]
     session.add_all(
@@ -245,3 +242,6 @@ def _make_compartment(locker_id: uuid.UUID, number: int, door: Door, ids: Ids) -
 
 def _wrong(field_name: str, rule: str) -> Refusal:
     return Refusal(ProblemCode.INPUT_INVALID, f"{field_name}: {rule}.", field_name)
+
+
+_TAKEN = _wrong("lockerId", "this id, serial or key is enrolled already")

@@ -18,11 +18,13 @@ from server.kit.graph import global_id
 from server.kit.keyring import Purpose
 from server.kit.settings import Settings
 from server.lockers.service import keysets
+from server.parcels.states import ParcelState
 from server.people.roles import Role
-from tests.fakes.journals import JournalingLocker
+from tests.fakes.journals import JournalingLocker, stay_of
 from tests.fakes.sources import START, SeededRandomness
 from tests.fakes.town import ROOT_KEY, ROOT_KID, ROOT_SEED, ROOTS
 from tests.makers import make_house
+from tests.server.access.graph.conftest import LOCKER
 
 if TYPE_CHECKING:
     from server.app import House
@@ -41,7 +43,9 @@ mutation ($code: String!, $id: String!, $noise: Base64!, $sign: Base64!, $pin: B
     $proof: Base64!) {
   outcome: enrolLocker(code: $code, lockerId: $id, noisePublic: $noise, signPublic: $sign,
       pinSecret: $pin, proof: $proof) {
-    ... on EnrolLockerPayload { locker { id lockerId state } statements { type bytes } }
+    ... on EnrolLockerPayload {
+      locker { id lockerId state } statements { type bytes } stays { compartment stay }
+    }
     ... on Problem { code message field }
 } }"""
 DRAFT = """
@@ -139,6 +143,30 @@ async def test_guessing_codes_is_slowed_down(square: Square) -> None:
     claim = claim_of(JournalingLocker("second"), "ABCDE-ABCDE-ABCDE-ABCDE")
     codes = [(await square.ask_as_nobody(ENROL, **claim))["outcome"]["code"] for _ in range(21)]
     assert codes == ["CODE_WRONG"] * 20 + ["SLOW_DOWN"]
+
+
+REPLACE = """
+mutation ($locker: ID!) { outcome: replaceController(locker: $locker) {
+  ... on CreateEnrolmentPayload { enrolmentCode }
+  ... on Problem { code }
+} }"""
+
+
+async def test_new_controller_is_told_what_lies_inside(square: Square) -> None:
+    operator = await square.phone("operator", Role.OPERATOR)
+    await square.put_in(operator, ParcelState.DEPOSITED)
+    code = (await operator.ask(REPLACE, locker=LOCKER))["outcome"]["enrolmentCode"]
+    claim = claim_of(JournalingLocker("second"), code)
+    got = (await square.ask_as_nobody(ENROL, **claim))["outcome"]
+    assert got["stays"] == [{"compartment": 3, "stay": b64(stay_of(1))}]
+    assert (await square.ask_as_nobody(ENROL, **claim))["outcome"] == got
+
+
+async def test_controllers_are_replaced_by_operators_alone(square: Square) -> None:
+    manager = await square.phone("manager", Role.HUB_MANAGER)
+    assert (await manager.ask(REPLACE, locker=LOCKER))["outcome"]["code"] == "NOT_FOUND"
+    assert (await square.ask_as_nobody(REPLACE, locker=LOCKER))["outcome"]["code"] == "SIGNED_OUT"
+    assert (await manager.ask(REPLACE, locker="nothing"))["outcome"]["code"] == "NOT_FOUND"
 
 
 async def test_draft_holds_the_living_keys_and_a_root_signs_it(

@@ -23,11 +23,11 @@ from server.lockers.rules import ClimateState, LockerState
 from server.lockers.service import reading
 from server.lockers.service.enrolment import (
     EnrolmentClaim,
-    IssuedEnrolment,
     activate_locker,
     create_enrolment,
     enrol,
 )
+from server.lockers.service.replacement import IssuedEnrolment
 from server.lockers.tables import Locker
 from server.people.roles import Role
 from tests.fakes.journals import seed
