@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from server.access.tables import (
     Grant,
+    IssuedPass,
     IssuedToken,
     PassedOn,
     RegisteredToken,
@@ -63,6 +64,7 @@ TABLES = (
     ParcelEvent,
     ParcelFact,
     Grant,
+    IssuedPass,
     IssuedToken,
     PassedOn,
     RegisteredToken,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from server.access.jobs import GRANT_READY, AccessJobs
 from server.access.service.delegations import GRANT_DELEGATED
+from server.access.service.passes import PASS_ISSUED
 from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
 from server.kit.errors import DatabaseError, SettingsError
@@ -165,7 +166,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         return Done()
 
     return {
-        **dict.fromkeys([*EVENTS.values(), MOVED, GRANT_DELEGATED], _let_pass),
+        **dict.fromkeys([*EVENTS.values(), MOVED, GRANT_DELEGATED, PASS_ISSUED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
         SETTLING: settle_collection,

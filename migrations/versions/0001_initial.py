@@ -762,9 +762,26 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_delegations_cti"), ["cti"], unique=False)
         batch_op.create_index("ix_delegations_grant_id_id", ["grant_id", "id"], unique=False)
 
+    op.create_table(
+        "issued_passes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("grant_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grants.id"], name=op.f("fk_issued_passes_grant_id_grants")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_issued_passes")),
+        sa.UniqueConstraint(
+            "grant_id", "device_id", "day", name=op.f("uq_issued_passes_grant_id_device_id_day")
+        ),
+    )
+
 
 def downgrade() -> None:
     """Back to the state before."""
+    op.drop_table("issued_passes")
     with op.batch_alter_table("delegations", schema=None) as batch_op:
         batch_op.drop_index("ix_delegations_grant_id_id")
         batch_op.drop_index(batch_op.f("ix_delegations_cti"))

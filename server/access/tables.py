@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Index, text
+from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from server.access.rules import Action, GrantState
@@ -123,6 +123,19 @@ class RegisteredToken(SQLModel, table=True):
     raw: bytes
     registered_at: datetime
     registered_by: uuid.UUID | None = None
+
+
+class IssuedPass(SQLModel, table=True):
+    """That a phone was given a PIN; the digits are nowhere. `day` counts days of Unix time."""
+
+    __tablename__ = "issued_passes"
+    __table_args__ = (UniqueConstraint("grant_id", "device_id", "day"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    issued_at: datetime
+    grant_id: uuid.UUID = Field(foreign_key="grants.id")
+    device_id: uuid.UUID
+    day: int
 
 
 class SignedStatement(SQLModel, table=True):

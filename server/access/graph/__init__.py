@@ -10,6 +10,7 @@ from server.access.graph import sharing, types
 from server.access.graph.bundles import BundleMutation
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.keys import KeyMutation, KeyQuery
+from server.access.graph.passes import PassMutation
 from server.access.graph.sharing import SharingMutation, SharingQuery
 from server.access.graph.statements import StatementMutation, StatementQuery
 
@@ -25,7 +26,7 @@ class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery):
 
 
 @strawberry.type
-class Mutation(BundleMutation, StatementMutation, KeyMutation, SharingMutation):
+class Mutation(BundleMutation, StatementMutation, KeyMutation, SharingMutation, PassMutation):
     """Joined into the root mutation."""
 
 

@@ -84,19 +84,10 @@ async def make_unlock_bundle(
     for a parcel that is not the caller's, DEVICE_TOO_NEW for a device that has to wait for it,
     WRONG_STATE when there is nothing to open.
     """
-    device = await _find_device(session, actor)
-    if device is None:
-        return deny(actor)
-    visible = visibility_of(actor, Permission.PARCEL_OPEN)
-    parcel = await parcels.lock_visible(session, parcel_id, visible)
-    if parcel is None:
-        return Refusal(ProblemCode.NOT_FOUND, field="parcelId")
-    too_new = may_receive(device.trust, exists_since=parcel.created_at, now=tools.now)
-    if too_new is not None:
-        return too_new
-    stay = await find_open_stay(session, parcel, now=tools.now)
-    if stay is None:
-        return _not_waiting(parcel)
+    found = await find_to_open(session, actor, parcel_id=parcel_id, tools=tools)
+    if isinstance(found, Refusal):
+        return found
+    device, parcel, stay = found
     grant = await ensure_recipient_grant(session, parcel, stay, tools=tools)
     if grant is None:
         return Refusal(ProblemCode.WRONG_STATE, "The right to open this was withdrawn.")
@@ -125,6 +116,28 @@ async def make_unlock_bundle(
     if isinstance(token, Refusal):
         return token
     return UnlockBundle(parcel, grant, token, place, statements)
+
+
+async def find_to_open(
+    session: Session, actor: Actor, *, parcel_id: uuid.UUID, tools: Tools
+) -> tuple[Device, Parcel, Stay] | Refusal:
+    """The calling device, the parcel that it may open, with its row held, and the running stay.
+
+    NOT_FOUND for a parcel that is not the caller's, DEVICE_TOO_NEW for a device that has to wait
+    for it, WRONG_STATE when there is nothing to open.
+    """
+    device = await _find_device(session, actor)
+    if device is None:
+        return deny(actor)
+    visible = visibility_of(actor, Permission.PARCEL_OPEN)
+    parcel = await parcels.lock_visible(session, parcel_id, visible)
+    if parcel is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="parcelId")
+    too_new = may_receive(device.trust, exists_since=parcel.created_at, now=tools.now)
+    if too_new is not None:
+        return too_new
+    stay = await find_open_stay(session, parcel, now=tools.now)
+    return _not_waiting(parcel) if stay is None else (device, parcel, stay)
 
 
 async def ensure_recipient_grant(

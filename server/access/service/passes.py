@@ -1,0 +1,108 @@
+"""A way in without a phone: the PIN of a stay, worked out when its holder asks and never kept.
+
+It is worth what it is: whoever reads it opens the door. A collection by it is of assurance C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from schema.codec import Malformed
+from schema.codes import ProblemCode
+from schema.envelopes import unseal
+from schema.ids import KEY_ID_SIZE, StayId
+from schema.tokens.passes import PIN_WINDOW_S, pin
+from server.access import queries, signing
+from server.access.service.bundles import ensure_recipient_grant, find_place, find_to_open
+from server.access.tables import IssuedPass
+from server.kit import outbox
+from server.kit.clock import instant_of
+from server.kit.errors import Refusal
+from server.kit.keyring import Purpose
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from server.access.service.bundles import Place, Tools
+    from server.kit.auth import Actor
+    from server.kit.db import Session
+    from server.kit.keyring import Keyring
+    from server.lockers.tables import Locker
+
+PASS_ISSUED = "access.pass_issued"
+"""Outbox event: a PIN left the house; its subject is the parcel."""
+
+_NO_SECRET = Refusal(
+    ProblemCode.WRONG_STATE,
+    "No code can be made for this locker now.",
+    next="Use your phone, or ask at the hub.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What is typed at the keypad: the digits, after the number of the compartment."""
+
+    parcel_id: uuid.UUID
+    digits: str = field(repr=False)
+    place: Place
+    expires_at: datetime
+
+
+async def issue_pass(
+    session: Session, actor: Actor, *, parcel_id: uuid.UUID, tools: Tools
+) -> Pass | Refusal:
+    """Today's PIN for the caller's parcel; it is good today and tomorrow (UTC), once.
+
+    Asking again on the same day gives the same. Refused like an unlock bundle: NOT_FOUND,
+    DEVICE_TOO_NEW, WRONG_STATE. The digits are worked out anew each time; what is written down is
+    that this phone asked.
+    """
+    found = await find_to_open(session, actor, parcel_id=parcel_id, tools=tools)
+    if isinstance(found, Refusal):
+        return found
+    device, parcel, stay = found
+    grant = await ensure_recipient_grant(session, parcel, stay, tools=tools)
+    if grant is None:
+        return Refusal(ProblemCode.WRONG_STATE, "The right to open this was withdrawn.")
+    place = await find_place(session, stay)
+    secret = _open_secret(place.locker, tools.keyring)
+    if secret is None:
+        return _NO_SECRET
+    window = signing.unix_s(tools.now) // PIN_WINDOW_S
+    issued = IssuedPass(
+        id=tools.ids.new(),
+        issued_at=tools.now,
+        grant_id=grant.id,
+        device_id=device.id,
+        day=window,
+    )
+    if await queries.insert_pass(session, issued):
+        await outbox.append(
+            session,
+            id=issued.id,
+            kind=PASS_ISSUED,
+            subject=parcel.id,
+            facts={"grantId": str(grant.id), "deviceId": str(device.id)},
+            at=tools.now,
+        )
+    return Pass(
+        parcel.id,
+        pin(secret, StayId(stay.name), window),
+        place,
+        expires_at=instant_of((window + 2) * PIN_WINDOW_S),
+    )
+
+
+def _open_secret(locker: Locker, keyring: Keyring) -> bytes | None:
+    """The locker's secret behind its PINs; None once the key that it was sealed to is dead."""
+    kid, sealed = locker.sealed_pin_secret[:KEY_ID_SIZE], locker.sealed_pin_secret[KEY_ID_SIZE:]
+    for key in keyring.list_keys(Purpose.SEAL):
+        if key.kid == kid:
+            try:
+                return unseal(sealed, key.seed)
+            except Malformed:
+                return None
+    return None
