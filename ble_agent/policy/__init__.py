@@ -12,10 +12,10 @@ from ble_agent.policy.admission import admit
 from ble_agent.policy.credentials import Case
 from ble_agent.policy.verdicts import Permit, Refusal
 from schema.codes import Code
-from schema.cose import Aad, verify
+from schema.cose import verify
 from schema.handshake import proof_message
 from schema.keys import Operation, Role
-from schema.tokens import parent_hash
+from schema.tokens.chains import Chain, find_fault
 
 if TYPE_CHECKING:
     from ble_agent.policy.credentials import Check
@@ -45,17 +45,8 @@ def judge(request: Request, handshake_hash: bytes, world: World) -> Permit | Ref
 
 def _check_chain(case: Case) -> Refusal | None:
     """Each delegation must take away only, and be signed by its parent's holder."""
-    claims, parts = case.request.token.claims, case.request.delegations
-    if len(parts) > claims.depth:
-        return Refusal(Code.BAD_DELEGATION, "more delegations than the token allows")
-    raw, holder, actions, exp = case.request.token.raw, claims.holder, claims.actions, claims.exp
-    for part in parts:
-        if part.parent != parent_hash(raw) or part.actions & ~actions or part.exp > exp:
-            return Refusal(Code.BAD_DELEGATION, "a delegation of something else, or wider")
-        if not part.signed.is_signed_by(holder, Aad.DELEGATION):
-            return Refusal(Code.BAD_DELEGATION, "a delegation that its parent's holder never gave")
-        raw, holder, actions, exp = part.raw, part.holder, part.actions, part.exp
-    return None
+    fault = find_fault(Chain(case.request.token, case.request.delegations))
+    return None if fault is None else Refusal(Code.BAD_DELEGATION, fault)
 
 
 def _check_proof(case: Case) -> Refusal | None:

@@ -74,9 +74,11 @@ def find_fault(chain: Chain) -> Fault | None:
         return Fault.TOO_MANY
     raw, holder, actions, exp = chain.token.raw, claims.holder, claims.actions, claims.exp
     for part in chain.delegations:
-        if part.parent != parent_hash(raw) or not part.signed.is_signed_by(holder, Aad.DELEGATION):
+        if part.parent != parent_hash(raw):
             return Fault.FOREIGN
         if part.actions & ~actions or part.exp > exp:
             return Fault.TOO_WIDE
+        if not part.signed.is_signed_by(holder, Aad.DELEGATION):
+            return Fault.FOREIGN
         raw, holder, actions, exp = part.raw, part.holder, part.actions, part.exp
     return None
