@@ -69,7 +69,10 @@ def parse_arguments(argv: Sequence[str]) -> Settings:
     acts = locker.add_subparsers(dest="act", required=True, metavar="init|enrol")
     _add_init(acts.add_parser("init", help="make a state folder with keys of its own"))
     _add_enrol(acts.add_parser("enrol", help="make the locker known to a server"))
-    return _as_settings(parser.parse_args(argv))
+    found = parser.parse_args(argv)
+    if len(getattr(found, "root", None) or ()) > MAX_ROOTS:
+        parser.error(f"a locker has at most {MAX_ROOTS} roots")
+    return _as_settings(found)
 
 
 def _add_agent(parser: argparse.ArgumentParser) -> None:
@@ -139,9 +142,7 @@ def _as_settings(found: argparse.Namespace) -> Settings:
         )
     if found.act == "enrol":
         return EnrolSettings(found.state, found.code, found.url, found.replace)
-    return InitSettings(
-        found.state, found.compartments, Roots(tuple(found.root[:MAX_ROOTS])), found.json
-    )
+    return InitSettings(found.state, found.compartments, Roots(tuple(found.root)), found.json)
 
 
 def _root(text: str) -> tuple[KeyId, bytes]:

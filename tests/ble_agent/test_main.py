@@ -39,3 +39,11 @@ def test_hardware_that_there_is_not_is_a_usage_error(tmp_path: Path, hardware: s
     refused = run("agent", "--state", str(tmp_path), "--hardware", hardware)
     assert refused.returncode == 2
     assert "simulated, gpio:FILE or modbus:FILE" in refused.stderr
+
+
+def test_a_third_root_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    roots = [word for _ in range(3) for word in ("--root", ROOT_KEY)]
+    refused = run("locker", "init", "--state", str(tmp_path / "s"), "--compartments", "1", *roots)
+    assert refused.returncode == 2
+    assert "at most 2 roots" in refused.stderr
+    assert not (tmp_path / "s").exists()
