@@ -20,7 +20,7 @@ from tests.fakes.boards import OCCUPIED_FROM, PULSE_REGISTER, Cable, LockBoard, 
 from tests.fakes.cabinets import Ear
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
 NEAR, FAR = 1, 7
@@ -57,6 +57,11 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         yield line
 
 
+def distinct(orders: Sequence[tuple[int, bool]]) -> list[tuple[int, bool]]:
+    """The orders without repetitions: on a slow machine an unanswered one is given again."""
+    return [order for at, order in enumerate(orders) if at == 0 or orders[at - 1] != order]
+
+
 async def test_locker_is_known_when_it_is_opened_and_no_bolt_is_on(tmp_path: Path) -> None:
     board = LockBoard(NEAR, coils={5})
     board.open_by_key(5)
@@ -66,13 +71,13 @@ async def test_locker_is_known_when_it_is_opened_and_no_bolt_is_on(tmp_path: Pat
         assert list(hardware.compartments) == [1, 2, 40]
         assert [hardware.door(comp) for comp in COMPS] == [Door.CLOSED, Door.OPEN, Door.CLOSED]
         assert [hardware.occupied(comp) for comp in COMPS] == [True, False, False]
-        assert board.orders == [(0, False), (5, False)]
+        assert distinct(board.orders) == [(0, False), (5, False)]
 
 
 async def test_pulse_is_an_order_and_its_end(line: Line) -> None:
     line.near.orders.clear()
     await line.hardware.pulse(2, Visitor.TAKES)
-    assert line.near.orders == [(5, True), (5, False)]
+    assert distinct(line.near.orders) == [(5, True), (5, False)]
     assert line.energised() == 0
     await line.ear.count(1)
     assert line.ear.told == [(2, Door.OPEN)]
@@ -98,7 +103,7 @@ async def test_board_that_goes_silent_in_a_pulse_is_still_told_its_end(tmp_path:
         await begun.wait()
         line.near.deaf_for = 1
         await pulse
-        assert line.near.orders[-2:] == [(0, True), (0, False)]
+        assert distinct(line.near.orders)[-2:] == [(0, True), (0, False)]
 
 
 async def test_board_with_a_clock_of_its_own_is_told_the_time_first(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ async def test_board_with_a_clock_of_its_own_is_told_the_time_first(tmp_path: Pa
         board.orders.clear()
         await line.hardware.pulse(1, Visitor.LOOKS)
         assert board.pulse_ms == [30]
-        assert board.orders == [(0, True), (0, False)]
+        assert distinct(board.orders) == [(0, True), (0, False)]
 
 
 async def test_at_most_one_bolt_of_all_boards_is_energised(line: Line) -> None:
@@ -134,7 +139,7 @@ async def test_cancelled_caller_leaves_a_pulse_that_ends_by_itself(line: Line) -
     pulse.cancel()
     await asyncio.gather(pulse, return_exceptions=True)
     await line.hardware.close()
-    assert line.near.orders[-2:] == [(0, True), (0, False)]
+    assert distinct(line.near.orders)[-2:] == [(0, True), (0, False)]
 
 
 async def test_pulse_that_waits_when_the_line_is_closed_fails(line: Line) -> None:
@@ -172,7 +177,7 @@ async def test_board_that_comes_back_is_let_go_and_serves(line: Line) -> None:
     line.near.is_silent = False
     await line.ear.count(4)
     assert line.ear.told[2:] == [(1, Door.CLOSED), (2, Door.OPEN)]
-    assert line.near.orders == [(0, False), (5, False)]
+    assert distinct(line.near.orders) == [(0, False), (5, False)]
     await line.hardware.pulse(1, Visitor.LOOKS)
 
 
@@ -230,7 +235,7 @@ async def test_board_that_refuses_the_order_was_never_energised(line: Line) -> N
         await line.hardware.pulse(1, Visitor.LOOKS)
     line.near.refuses.clear()
     await line.hardware.pulse(1, Visitor.LOOKS)
-    assert line.near.orders == [(0, True), (0, False)]
+    assert distinct(line.near.orders) == [(0, True), (0, False)]
 
 
 async def test_contact_that_bounces_between_two_rounds_is_not_told(line: Line) -> None:
