@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from ble_agent.backends.bumble_central import open_central
 from ble_agent.backends.ether import open_ether
 from ble_agent.phone.wallet import Wallet
-from schema.ids import StayId, TokenId, locker_text
+from schema.ids import locker_text
 from schema.journal import Accepted, Kind, parse_accepted, parse_entry
-from schema.keys import Operation, Role
-from schema.tokens import Claims, issue_token, parse_delegation
+from schema.keys import Operation
+from schema.tokens import parse_delegation
 from tests.contracts.tree import ROOT
-from tests.faults.battered import ISSUER, Battered, make_battered
+from tests.faults.battered import Battered, make_battered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,22 +49,7 @@ async def say(wallet: Path, *words: str, radio: int | None = None) -> dict[str, 
 
 def keep_bundle(wallet: Wallet, locker: Battered, stay: bytes) -> None:
     """What the owner's phone fetched while there was a network."""
-    now = int(time.time())
-    claims = Claims(
-        aud=locker_text(locker.keys.lid),
-        exp=now + 3600,
-        nbf=now - 60,
-        iat=now - 60,
-        cti=TokenId(secrets.token_bytes(8)),
-        holder=wallet.key.public,
-        role=Role.RECIPIENT,
-        actions=int(Operation.OPEN),
-        comps=(),
-        stay=StayId(stay),
-        depth=2,
-        minrev=0,
-    )
-    token = issue_token(locker.issuer, ISSUER, locker.keys.lid, claims)
+    token = locker.authority.token(Operation.OPEN, stay, wallet.key.public, depth=2)
     wallet.put_bundle(
         PARCEL,
         {
