@@ -19,7 +19,7 @@ from server.hubs.rules import Closure, Opening, Position, Timetable
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
-from server.people.roles import HUB_ROLES
+from server.people.roles import PLACED_AT_HUB
 from server.people.service import accounts
 from server.people.service.accounts import Post, may_staff
 
@@ -112,7 +112,7 @@ async def invite_member(
     """As `people`'s own, and NOT_FOUND for a hub that does not exist."""
     if not may_staff(actor, post):
         return deny(actor)
-    if post.role in HUB_ROLES and await queries.find_hub(session, post.subject) is None:
+    if post.role in PLACED_AT_HUB and await queries.find_hub(session, post.subject) is None:
         return Refusal(ProblemCode.NOT_FOUND, field="place")
     return await accounts.invite_member(
         session, actor, contact=contact, post=post, ids=ids, now=now

@@ -68,6 +68,9 @@ class Permission(StrEnum):
     COMPARTMENT_OUT_OF_SERVICE = "compartment.out_of_service"
     COMPARTMENT_SERVICE_OPEN = "compartment.service_open"
     COMPARTMENT_RETURN_TO_SERVICE = "compartment.return_to_service"
+    """After a quarantine (C15)."""
+    COMPARTMENT_RETURN_REPAIRED = "compartment.return_repaired"
+    """After a repair (C17)."""
     INCIDENT_REPORT = "incident.report"
     INCIDENT_RESOLVE = "incident.resolve"
     MAINTENANCE_MANAGE = "maintenance.manage"
@@ -87,7 +90,8 @@ class Scope(StrEnum):
     DELEGATED = "d"
     """The one delegated parcel named as subject."""
     ROUTE = "r"
-    """The jobs of the carrier named as subject that are given to this courier or technician."""
+    """The jobs of the carrier named as subject that are given to this courier, or those at the hub
+    named as subject that are given to this technician."""
     CARRIER = "c"
     """Everything of the carrier named as subject."""
     HUB = "h"
@@ -135,9 +139,10 @@ class Actor:
         """Whether the permission reaches the hub or carrier named, or else what is one's own.
 
         Asked without a place it answers for what is the actor's own (SELF): the caller compares
-        the owner. The whole network (NETWORK) always counts. A courier's route (ROUTE) counts as
-        the carrier it belongs to, so the caller that knows who was given the job compares that as
-        well. A right that needs a second person never counts.
+        the owner. The whole network (NETWORK) always counts. A route (ROUTE) counts as the carrier
+        that a courier's belongs to, or as the hub that a technician's job is at; the caller that
+        knows who was given the job compares that as well. A right that needs a second person never
+        counts.
         """
         for granted, scope, subject in self.grants:
             if granted is permission and _reaches(scope, subject, hub=hub, carrier=carrier):
@@ -175,8 +180,10 @@ def _reaches(
             return True
         case Scope.HUB:
             return hub is not None and subject == hub
-        case Scope.CARRIER | Scope.ROUTE:
+        case Scope.CARRIER:
             return carrier is not None and subject == carrier
+        case Scope.ROUTE:
+            return subject is not None and subject in {hub, carrier}
         case Scope.SELF:
             return hub is None and carrier is None
         case _:

@@ -45,7 +45,10 @@ class CarrierRight(StrEnum):
 
 
 HUB_ROLES = frozenset({Role.HUB_CLERK, Role.HUB_MANAGER, Role.HUB_OWNER})
-"""Roles held at one hub."""
+"""Roles of a hub's own staff."""
+
+PLACED_AT_HUB = HUB_ROLES | {Role.TECHNICIAN}
+"""Roles held at one hub: also a technician's, who comes from outside."""
 
 CARRIER_ROLES = frozenset({Role.COURIER, Role.CARRIER_ADMIN})
 """Roles held in one carrier."""
@@ -107,7 +110,8 @@ BUNDLES: tuple[tuple[tuple[Permission, ...], dict[Role, Scope]], ...] = (
     ((_P.COMPARTMENT_INSPECT,), {_HC: _h, _HM: _h, _TE: _r, _OP: _n}),
     ((_P.COMPARTMENT_OUT_OF_SERVICE,), {_HM: _h, _TE: _r, _OP: _n}),
     ((_P.COMPARTMENT_SERVICE_OPEN,), {_TE: _r, _OP: _n2}),
-    ((_P.COMPARTMENT_RETURN_TO_SERVICE,), {_HM: _h, _TE: _r, _OP: _n}),
+    ((_P.COMPARTMENT_RETURN_TO_SERVICE,), {_HM: _h, _OP: _n}),
+    ((_P.COMPARTMENT_RETURN_REPAIRED,), {_TE: _r}),
     (
         (_P.INCIDENT_REPORT,),
         {

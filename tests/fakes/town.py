@@ -69,7 +69,8 @@ class Town:
     def actor(self, name: str, *roles: Role) -> Actor:
         """The person of this name on their phone, with roles at this hub, carrier or network."""
         subjects = {Role.COURIER: self.carrier_id, Role.CARRIER_ADMIN: self.carrier_id}
-        subjects |= {Role.HUB_CLERK: self.hub_id, Role.HUB_MANAGER: self.hub_id}
+        at_hub = (Role.HUB_CLERK, Role.HUB_MANAGER, Role.HUB_OWNER, Role.TECHNICIAN)
+        subjects |= dict.fromkeys(at_hub, self.hub_id)
         grants = frozenset(grants_of(Role.RECIPIENT)).union(
             *(grants_of(role, subjects.get(role)) for role in roles)
         )

@@ -38,7 +38,7 @@ class StaffMutation:
 
     @strawberry.mutation(
         description="Gives the owner of an address a role at a hub or in a carrier. They need no "
-        "account yet. Repeating changes nothing."
+        "account yet. Technicians get theirs from operators, hub by hub. Repeating changes nothing."
     )
     async def invite_member(
         self,
@@ -47,7 +47,7 @@ class StaffMutation:
             str, strawberry.argument(description="E-mail address, or phone number with `+`.")
         ],
         role: Annotated[
-            Role, strawberry.argument(description="A role of hubs at a hub, of carriers in one.")
+            Role, strawberry.argument(description="A role of hubs or `TECHNICIAN` at a hub, of carriers in one.")
         ],
         place: Annotated[
             strawberry.ID, strawberry.argument(description="Global id of the hub or carrier.")

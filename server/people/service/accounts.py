@@ -78,10 +78,12 @@ async def add_operator(session: Session, contact: Contact, *, ids: Ids, now: dat
 
 def may_staff(actor: Actor, post: Post) -> bool:
     """Whether the actor may give this role there. An owner is made by owners and operators only,
-    so that no manager rises above the hub's owner.
+    so that no manager rises above the hub's owner; a technician by operators, who hold the keys.
     """
     if post.role in CARRIER_ROLES:
         return actor.can(Permission.CARRIER_INVITE_MEMBER, carrier=post.subject)
+    if post.role is Role.TECHNICIAN:
+        return (Permission.HUB_STAFF_WRITE, Scope.NETWORK, None) in actor.grants
     needed = {Permission.HUB_STAFF_WRITE}
     if post.role is Role.HUB_OWNER:
         needed.add(Permission.HUB_POLICY_OVERRIDE)

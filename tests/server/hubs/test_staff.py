@@ -81,6 +81,20 @@ async def test_a_manager_staffs_the_own_hub_below_its_owner(
     place = str(global_id("Hub", town.hub_id))
     assert await invite(manager, place=place) == {"role": "HUB_CLERK", "place": place}
     assert (await invite(manager, role="HUB_OWNER", place=place))["code"] == "NOT_PERMITTED"
+    assert (await invite(manager, role="TECHNICIAN", place=place))["code"] == "NOT_PERMITTED"
+
+
+async def test_an_operator_sends_a_technician_to_a_hub(
+    api: httpx.AsyncClient, house: House, town: Town
+) -> None:
+    operator = await sign_in_staff(house, api, Role.OPERATOR)
+    place = str(global_id("Hub", town.hub_id))
+    assert await invite(operator, role="TECHNICIAN", place=place) == {
+        "role": "TECHNICIAN",
+        "place": place,
+    }
+    nowhere = await invite(operator, role="TECHNICIAN", place=NOWHERE)
+    assert nowhere == {"code": "NOT_FOUND", "field": "place"}
 
 
 async def test_a_hub_that_does_not_exist_has_no_staff(

@@ -40,6 +40,15 @@ def test_a_courier_acts_for_the_own_carrier_only() -> None:
     assert not courier.can(Permission.PARCEL_ANNOUNCE, carrier=HUB)
 
 
+def test_a_technician_acts_at_the_hubs_of_the_jobs_only() -> None:
+    technician = make_actor(Role.TECHNICIAN, subject=HUB)
+    assert technician.can(Permission.COMPARTMENT_SERVICE_OPEN, hub=HUB)
+    assert not technician.can(Permission.COMPARTMENT_SERVICE_OPEN, hub=OTHER)
+    assert technician.can(Permission.COMPARTMENT_RETURN_REPAIRED, hub=HUB)
+    assert not technician.can(Permission.COMPARTMENT_RETURN_TO_SERVICE, hub=HUB)
+    assert not technician.can(Permission.PARCEL_TRACK, hub=HUB)
+
+
 def test_what_is_ones_own_is_asked_without_a_place() -> None:
     person = make_actor()
     assert person.can(Permission.PARCEL_OPEN)
