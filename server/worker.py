@@ -25,6 +25,7 @@ from server.kit.queue import NUDGE, Pace, Queue, Timer
 from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
 from server.lockers import jobs as lockers
+from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.notices.delivery import Channel
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
@@ -165,11 +166,19 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         await parcels.settle_collection(shop.database, held, ids=shop.ids, now=now)
         return Done()
 
+    async def escalate_open_door(held: Lease) -> Outcome:
+        now = shop.clock.now()
+        await lockers.escalate_open_door(shop.database, held, ids=shop.ids, now=now)
+        return Done()
+
     return {
         **dict.fromkeys([*EVENTS.values(), MOVED, GRANT_DELEGATED, PASS_ISSUED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
+        EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         SETTLING: settle_collection,
+        DOOR_LEFT_OPEN: notices.on_door_left_open,
+        DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
         CODE_REQUESTED: notices.on_code_requested,
         DEVICE_ADDED: notices.on_device_added,

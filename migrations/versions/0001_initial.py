@@ -278,7 +278,7 @@ def upgrade() -> None:
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("subject", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -431,6 +431,7 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolution", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_incidents_hub_id_hubs")),
         sa.ForeignKeyConstraint(
             ["locker_id"], ["lockers.id"], name=op.f("fk_incidents_locker_id_lockers")
@@ -449,6 +450,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_incidents_open",
             ["due_at"],
+            unique=False,
+            postgresql_where=sa.text("resolved_at IS NULL"),
+            sqlite_where=sa.text("resolved_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_incidents_open_subject",
+            ["subject_id"],
             unique=False,
             postgresql_where=sa.text("resolved_at IS NULL"),
             sqlite_where=sa.text("resolved_at IS NULL"),
@@ -860,6 +868,11 @@ def downgrade() -> None:
     op.drop_table("reservations")
     op.drop_table("parcel_facts")
     with op.batch_alter_table("incidents", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_incidents_open_subject",
+            postgresql_where=sa.text("resolved_at IS NULL"),
+            sqlite_where=sa.text("resolved_at IS NULL"),
+        )
         batch_op.drop_index(
             "ix_incidents_open",
             postgresql_where=sa.text("resolved_at IS NULL"),

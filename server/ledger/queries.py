@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import col, select, update
+from sqlmodel import col, func, select, update
 
 from schema.journal import FIRST_PREV_HEAD, Kind
 from server.kit.db import held, insert_new
@@ -122,6 +122,62 @@ async def find_acceptance(
         .limit(1)
     )
     return (await session.exec(newest)).one_or_none()
+
+
+async def count_failed_openings(
+    session: AsyncSession, lid: LockerId, comp: int, *, upto: int
+) -> int:
+    """How often this door did not open, up to that entry, since it opened last."""
+    opened = (
+        select(func.max(col(JournalEntry.seq)))
+        .where(
+            JournalEntry.lid == lid,
+            JournalEntry.comp == comp,
+            JournalEntry.seq < upto,
+            JournalEntry.kind == Kind.DOOR_OPENED.value,
+        )
+        .scalar_subquery()
+    )
+    failed = select(func.count()).where(
+        JournalEntry.lid == lid,
+        JournalEntry.comp == comp,
+        JournalEntry.seq <= upto,
+        col(JournalEntry.seq) > func.coalesce(opened, 0),
+        JournalEntry.kind == Kind.OPEN_NOT_DETECTED.value,
+    )
+    return (await session.exec(failed)).one()
+
+
+async def find_last_opening(
+    session: AsyncSession, lid: LockerId, comp: int, *, before: int
+) -> JournalEntry | None:
+    """The newest DOOR_OPENED of this compartment with a number below `before`."""
+    newest = (
+        select(JournalEntry)
+        .where(
+            JournalEntry.lid == lid,
+            JournalEntry.comp == comp,
+            JournalEntry.seq < before,
+            JournalEntry.kind == Kind.DOOR_OPENED.value,
+        )
+        .order_by(col(JournalEntry.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(newest)).one_or_none()
+
+
+async def has_closed(session: AsyncSession, lid: LockerId, comp: int, *, after: int) -> bool:
+    """Whether the door of this compartment was shut after that entry."""
+    closed = (
+        _in_chain(lid)
+        .where(
+            JournalEntry.comp == comp,
+            JournalEntry.seq > after,
+            JournalEntry.kind == Kind.DOOR_CLOSED.value,
+        )
+        .limit(1)
+    )
+    return (await session.exec(closed)).one_or_none() is not None
 
 
 async def list_compartment_entries(

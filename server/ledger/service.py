@@ -116,6 +116,24 @@ async def find_acceptance(
     return None if row is None else read_line(row.raw)
 
 
+async def count_failed_openings(session: Session, lid: LockerId, comp: int, *, upto: int) -> int:
+    """How often in a row this door did not open, up to and with that entry."""
+    return await queries.count_failed_openings(session, lid, comp, upto=upto)
+
+
+async def find_last_opening(
+    session: Session, lid: LockerId, comp: int, *, before: int
+) -> Line | None:
+    """The newest opening of this door before that entry."""
+    row = await queries.find_last_opening(session, lid, comp, before=before)
+    return None if row is None else read_line(row.raw)
+
+
+async def has_closed(session: Session, lid: LockerId, comp: int, *, after: int) -> bool:
+    """Whether this door was shut after that entry, as far as the journal is known."""
+    return await queries.has_closed(session, lid, comp, after=after)
+
+
 async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequence[JournalEntry]:
     """What the journal says of one stay, in order: from the acceptance of its deposit to its end.
 

@@ -45,6 +45,16 @@ class IncidentKind(StrEnum):
     """A fact that fits no state of its parcel; nothing was moved."""
     FACT_WITHOUT_PARCEL = "FACT_WITHOUT_PARCEL"
     """A fact about a stay that we know nothing of."""
+    COMPARTMENT_REPORTED = "COMPARTMENT_REPORTED"
+    """Somebody of the hub closed a compartment for a check."""
+    COMPARTMENT_BROKEN = "COMPARTMENT_BROKEN"
+    """Somebody took a compartment out of service."""
+    CONTENTS_UNEXPLAINED = "CONTENTS_UNEXPLAINED"
+    """Staff found something in a compartment that holds no stay."""
+    EMERGENCY_OPENING = "EMERGENCY_OPENING"
+    """Two persons had doors opened that only holders open."""
+    OPENED_BY_STAFF = "OPENED_BY_STAFF"
+    """A service key opened the door of a parcel, and no two persons had said so."""
 
 
 SEVERITIES = {
@@ -58,6 +68,11 @@ SEVERITIES = {
     IncidentKind.LATE_FACT: Severity.NORMAL,
     IncidentKind.FACT_WITHOUT_ROW: Severity.NORMAL,
     IncidentKind.FACT_WITHOUT_PARCEL: Severity.HIGH,
+    IncidentKind.COMPARTMENT_REPORTED: Severity.NORMAL,
+    IncidentKind.COMPARTMENT_BROKEN: Severity.NORMAL,
+    IncidentKind.CONTENTS_UNEXPLAINED: Severity.HIGH,
+    IncidentKind.EMERGENCY_OPENING: Severity.HIGH,
+    IncidentKind.OPENED_BY_STAFF: Severity.CRITICAL,
 }
 
 ATTENTION = {
@@ -71,8 +86,93 @@ ATTENTION = {
     IncidentKind.LATE_FACT: timedelta(days=2),
     IncidentKind.FACT_WITHOUT_ROW: timedelta(days=2),
     IncidentKind.FACT_WITHOUT_PARCEL: timedelta(hours=4),
+    IncidentKind.COMPARTMENT_REPORTED: timedelta(days=2),
+    IncidentKind.COMPARTMENT_BROKEN: timedelta(days=2),
+    IncidentKind.CONTENTS_UNEXPLAINED: timedelta(hours=4),
+    IncidentKind.EMERGENCY_OPENING: timedelta(hours=1),
+    IncidentKind.OPENED_BY_STAFF: timedelta(0),
 }
 """Time until somebody must have looked (DOMAIN 5.1, incident SLA)."""
+
+
+class NextStep(StrEnum):
+    """A way on from something that is wrong, for whoever stands there or looks after the hub."""
+
+    TRY_AGAIN = "TRY_AGAIN"
+    """Push the door in and ask it to open once more; what failed has used nothing up."""
+    ASK_AT_HUB = "ASK_AT_HUB"
+    """Let somebody of the hub help at the door, with the holder's own phone or pass."""
+    WAIT_FOR_REPAIR = "WAIT_FOR_REPAIR"
+    """A technician has to open it."""
+    WAIT_FOR_DECISION = "WAIT_FOR_DECISION"
+    """Somebody looks into it, and decides what becomes of the parcel."""
+    SHUT_DOOR = "SHUT_DOOR"
+    """Go there and shut the door."""
+    HELP_AT_DOOR = "HELP_AT_DOOR"
+    """Stand by the holder: push the door in while they open it, or type their pass."""
+    CALL_TECHNICIAN = "CALL_TECHNICIAN"
+    """Have the door repaired; occupied, it is opened by two persons."""
+    INSPECT = "INSPECT"
+    """Look into the compartment, and say what is inside."""
+    INSPECT_LOCKER = "INSPECT_LOCKER"
+    """Look at the machine: is it ours, was it opened, is its board the one that was enrolled?"""
+    REPLACE_CONTROLLER = "REPLACE_CONTROLLER"
+    """Put in a new board with keys of its own."""
+    REPLACE_KEYS = "REPLACE_KEYS"
+    """Have a root sign a key set without the key that is in other hands."""
+    READ_JOURNAL = "READ_JOURNAL"
+    """Compare what the locker wrote with what people say."""
+
+
+STEPS = {
+    IncidentKind.UNKNOWN_TOKEN: (NextStep.READ_JOURNAL, NextStep.REPLACE_KEYS),
+    IncidentKind.JOURNAL_FORK: (NextStep.INSPECT_LOCKER, NextStep.REPLACE_CONTROLLER),
+    IncidentKind.UNEXPECTED_OPEN: (
+        NextStep.SHUT_DOOR,
+        NextStep.INSPECT,
+        NextStep.CALL_TECHNICIAN,
+    ),
+    IncidentKind.CLOSE_OVERDUE: (NextStep.SHUT_DOOR, NextStep.INSPECT),
+    IncidentKind.OPEN_NOT_DETECTED: (NextStep.HELP_AT_DOOR, NextStep.CALL_TECHNICIAN),
+    IncidentKind.FOUND_EMPTY: (NextStep.INSPECT, NextStep.READ_JOURNAL),
+    IncidentKind.OBJECTION: (NextStep.INSPECT, NextStep.READ_JOURNAL),
+    IncidentKind.LATE_FACT: (NextStep.READ_JOURNAL,),
+    IncidentKind.FACT_WITHOUT_ROW: (NextStep.READ_JOURNAL,),
+    IncidentKind.FACT_WITHOUT_PARCEL: (NextStep.READ_JOURNAL, NextStep.INSPECT),
+    IncidentKind.COMPARTMENT_REPORTED: (NextStep.INSPECT,),
+    IncidentKind.COMPARTMENT_BROKEN: (NextStep.CALL_TECHNICIAN,),
+    IncidentKind.CONTENTS_UNEXPLAINED: (NextStep.INSPECT, NextStep.READ_JOURNAL),
+    IncidentKind.EMERGENCY_OPENING: (NextStep.INSPECT, NextStep.READ_JOURNAL),
+    IncidentKind.OPENED_BY_STAFF: (NextStep.READ_JOURNAL, NextStep.REPLACE_KEYS),
+}
+"""What those can do who look after it, the nearest first."""
+
+TELLING = frozenset(
+    {
+        IncidentKind.OPEN_NOT_DETECTED,
+        IncidentKind.CLOSE_OVERDUE,
+        IncidentKind.UNEXPECTED_OPEN,
+        IncidentKind.FOUND_EMPTY,
+        IncidentKind.OBJECTION,
+    }
+)
+"""What the holder of the parcel is told too; the others are about records."""
+
+
+def steps_for_holder(kind: IncidentKind, *, is_broken: bool) -> tuple[NextStep, ...]:
+    """What whoever waits for the parcel can do; `is_broken`: its door is out of service.
+
+    Another compartment is none of it: what lies behind a door is had through that door only.
+    """
+    match kind:
+        case IncidentKind.OPEN_NOT_DETECTED if is_broken:
+            return NextStep.ASK_AT_HUB, NextStep.WAIT_FOR_REPAIR
+        case IncidentKind.OPEN_NOT_DETECTED:
+            return NextStep.TRY_AGAIN, NextStep.ASK_AT_HUB
+        case IncidentKind.CLOSE_OVERDUE:
+            return NextStep.SHUT_DOOR, NextStep.WAIT_FOR_DECISION
+        case _:
+            return NextStep.WAIT_FOR_DECISION, NextStep.ASK_AT_HUB
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""What time does to lockers: reservations run out, silence makes a locker offline, then stale."""
+"""What time does to lockers: reservations run out, silence makes a locker offline, then stale.
+
+And what their events ask for: a door that nobody has shut is told to its hub.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,14 @@ from server.lockers.rules import (
     LockerState,
     find_locker_state,
 )
-from server.lockers.service import reservations
+from server.lockers.service import doors, reservations
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from server.kit.db import Database, Session
+    from server.kit.ids import Ids
+    from server.kit.outbox import Lease
 
 BATCH = 200
 """Lockers looked at in one transaction."""
@@ -48,6 +53,12 @@ async def note_silence(database: Database, *, now: datetime) -> int:
                 batch = await _age(session, state, change, now - age)
             moved += batch
     return moved
+
+
+async def escalate_open_door(database: Database, event: Lease, *, ids: Ids, now: datetime) -> None:
+    """Handles `locker.door_still_open`. A second time it finds the incident open."""
+    async with database.write() as session:
+        await doors.escalate(session, doors.door_of(event), ids=ids, now=now)
 
 
 async def _age(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
+    from server.lockers.incidents import IncidentKind
 
 
 async def find_locker(session: Session, locker_id: uuid.UUID) -> Locker | None:
@@ -293,6 +294,53 @@ async def end_reservations(session: Session, compartment_id: uuid.UUID, *, now: 
 async def insert_incident(session: Session, incident: Incident) -> bool:
     """Whether this is the first incident of its kind that this fact opens about its subject."""
     return await insert_new(session, Incident, **incident.model_dump())
+
+
+async def find_open_incident(
+    session: Session, kind: IncidentKind, subject_id: uuid.UUID
+) -> Incident | None:
+    """The incident of this kind about the subject that nobody has resolved yet."""
+    statement = (
+        select(Incident)
+        .where(
+            Incident.kind == kind,
+            Incident.subject_id == subject_id,
+            col(Incident.resolved_at).is_(None),
+        )
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def end_incidents(
+    session: Session, kind: IncidentKind, subject_id: uuid.UUID, *, resolution: str, now: datetime
+) -> None:
+    """Resolve whatever of this kind is open about the subject."""
+    await session.exec(
+        update(Incident)
+        .where(
+            col(Incident.kind) == kind,
+            col(Incident.subject_id) == subject_id,
+            col(Incident.resolved_at).is_(None),
+        )
+        .values(resolved_at=now, resolution=resolution)
+    )
+
+
+async def list_open_incidents_about(
+    session: Session, subject_ids: Collection[uuid.UUID], kinds: Collection[IncidentKind]
+) -> Sequence[Incident]:
+    """What is open of these kinds about these subjects, by id."""
+    statement = (
+        select(Incident)
+        .where(
+            col(Incident.subject_id).in_(subject_ids),
+            col(Incident.kind).in_(kinds),
+            col(Incident.resolved_at).is_(None),
+        )
+        .order_by(col(Incident.id))
+    )
+    return (await session.exec(statement)).all()
 
 
 async def find_incident(session: Session, incident_id: uuid.UUID) -> Incident | None:

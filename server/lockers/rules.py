@@ -20,6 +20,12 @@ MAX_STALENESS = timedelta(days=7)
 """Beyond this age of the last fact a locker takes no new deposits (DOMAIN 5.1)."""
 
 
+FAILED_OPENINGS = 3
+"""A door that so often in a row did not open is out of service (C16); each time it was pulsed three
+times or more, and at most twenty pulses are spent on a stay.
+"""
+
+
 class LockerState(StrEnum):
     """What a locker is good for."""
 

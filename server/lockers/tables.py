@@ -156,6 +156,12 @@ class Incident(SQLModel, table=True):
             postgresql_where=text("resolved_at IS NULL"),
             sqlite_where=text("resolved_at IS NULL"),
         ),
+        Index(
+            "ix_incidents_open_subject",
+            "subject_id",
+            postgresql_where=text("resolved_at IS NULL"),
+            sqlite_where=text("resolved_at IS NULL"),
+        ),
     )
 
     id: uuid.UUID = Field(primary_key=True)
@@ -171,3 +177,5 @@ class Incident(SQLModel, table=True):
     """With the locker: the journal entry behind it."""
     detail: str = Field(default="", sa_type=Text)
     resolved_at: datetime | None = None
+    resolution: str = Field(default="", sa_type=Text)
+    """What ended it, in a few words; empty while it is open."""

@@ -11,17 +11,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.kit.outbox import Again, Dead, Done
+from server.lockers.service import doors
 from server.notices import queries
 from server.notices.delivery import Accepted, Channel, Delivery, Gone, Later, Refused
 from server.notices.letters import Letter
 from server.notices.push import PushAddress, PushMessage
 from server.notices.queries import Topic
-from server.notices.rules import NoticeKind, NoticeState, Over, Send, Wait, combine, decide, pause_s
+from server.notices.rules import (
+    TO_EVERY_ADDRESS,
+    NoticeKind,
+    NoticeState,
+    Over,
+    Send,
+    Wait,
+    combine,
+    decide,
+    pause_s,
+)
 from server.notices.tables import RECEIPT_CHARACTERS
 from server.notices.wording import NOTICES, Wording, write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
-from server.parcels.states import ParcelState
+from server.parcels.states import ParcelState, Trigger
 from server.people import queries as people
 from server.people.rules import ContactKind
 from server.people.service.codes import find_code_letter
@@ -106,6 +117,28 @@ class NoticeJobs:
         topic = Topic(parcel.id, NoticeKind.READY, parcel.deadline_version)
         return await self._tell(held, Errand(topic, parcel.recipient_id))
 
+    async def on_parcel_held(self, held: Lease) -> Outcome:
+        """Tells the recipient that the parcel is held (5.2); not what they have said themselves."""
+        async with self._database.read() as session:
+            parcel = await parcels.get_parcel(session, held.subject)
+            version = int(held.facts["version"] or 0)
+            line = await parcels.find_event(session, parcel.id, number=version)
+        is_known = line is None or line.trigger is Trigger.OBJECT
+        if is_known or parcel.state is not ParcelState.ON_HOLD or parcel.recipient_id is None:
+            return Done()
+        topic = Topic(parcel.id, NoticeKind.INCIDENT, version)
+        return await self._tell(held, Errand(topic, parcel.recipient_id))
+
+    async def on_door_left_open(self, held: Lease) -> Outcome:
+        """Asks whoever opened a door to shut it; nothing happens once it is shut."""
+        person, fact = held.facts["person"], doors.door_of(held)
+        async with self._database.write() as session:
+            is_open = await doors.find_left_open(session, fact) is not None
+        if person is None or not is_open:
+            return Done()
+        topic = Topic(held.subject, NoticeKind.DOOR_LEFT_OPEN, fact.seq)
+        return await self._tell(held, Errand(topic, uuid.UUID(str(person))))
+
     async def on_device_added(self, held: Lease) -> Outcome:
         """Tells every older phone and every address of the account about a new phone (5.5)."""
         async with self._database.read() as session:
@@ -188,7 +221,7 @@ class NoticeJobs:
             deliveries = await self._send_push(topic, plan.reach.push, plan.attempt)
         else:
             addresses = plan.reach.letters[plan.channel]
-            if topic.kind is NoticeKind.READY:
+            if topic.kind not in TO_EVERY_ADDRESS:
                 addresses = addresses[:1]
             wording = NOTICES[topic.kind]
             deliveries = [

@@ -30,6 +30,16 @@ class NoticeKind(StrEnum):
     """A parcel can be collected."""
     NEW_DEVICE = "NEW_DEVICE"
     """A phone was added to the account."""
+    DOOR_LEFT_OPEN = "DOOR_LEFT_OPEN"
+    """A door stands open that the person had opened, or behind which their parcel lies."""
+    INCIDENT = "INCIDENT"
+    """Something is wrong with a parcel, and it is held until somebody has decided."""
+
+
+TO_EVERY_ADDRESS = frozenset({NoticeKind.NEW_DEVICE})
+"""Kinds that use every way there is, so that a stolen one does not silence the others; of all other
+kinds one acceptance is enough.
+"""
 
 
 class NoticeState(StrEnum):
@@ -76,16 +86,17 @@ def decide(
 ) -> Step:
     """The next step, from the states so far, the ways there are and those tried in this attempt.
 
-    Of READY one acceptance is enough, and letters follow a push only when it failed or stays
-    unanswered. Of NEW_DEVICE every way is used, so that a stolen one does not silence the others.
+    Of most kinds one acceptance is enough, and letters follow a push only when it failed or stays
+    unanswered; some go to every address.
     """
     reached = NoticeState.ACCEPTED in past.values()
-    if (reached and kind is NoticeKind.READY) or waited >= GIVE_UP_AFTER:
+    is_for_one = kind not in TO_EVERY_ADDRESS
+    if (reached and is_for_one) or waited >= GIVE_UP_AFTER:
         return Over(reached)
     ways = [one for one in Channel if one in reach and past.get(one) in {None, NoticeState.QUEUED}]
     if not ways:
         return Over(reached)
-    if kind is NoticeKind.READY:
+    if is_for_one:
         ways = _in_turn(ways, waited)
     untried = [one for one in ways if one not in tried]
     return Send(untried[0]) if untried else Wait()
@@ -94,12 +105,12 @@ def decide(
 def combine(kind: NoticeKind, deliveries: Sequence[Delivery]) -> Delivery:
     """What became of a notice that went to several addresses of one channel.
 
-    READY has reached the person with the first acceptance; NEW_DEVICE is to reach every address, so
-    one that must be tried again brings the notice to all again, where it replaces itself.
+    Most kinds have reached the person with the first acceptance; what is to reach every address is
+    brought to all again if one must be tried again, and replaces itself there.
     """
     waiting = [one for one in deliveries if isinstance(one, Later)]
     taken = [one for one in deliveries if isinstance(one, Accepted)]
-    if kind is NoticeKind.READY:
+    if kind not in TO_EVERY_ADDRESS:
         return [*taken, *waiting, *deliveries][0]
     return [*waiting, *taken, *deliveries][0]
 
@@ -107,15 +118,15 @@ def combine(kind: NoticeKind, deliveries: Sequence[Delivery]) -> Delivery:
 def pause_s(kind: NoticeKind, wish: Later) -> int | None:
     """Seconds until the next attempt, None for the usual pause.
 
-    A provider's wish is kept, but of READY the letters are not to wait for it.
+    A provider's wish is kept, but letters that follow a push are not to wait for it.
     """
-    if wish.after_s is None or kind is not NoticeKind.READY:
+    if wish.after_s is None or kind in TO_EVERY_ADDRESS:
         return wish.after_s
     return min(wish.after_s, int(LETTERS_AFTER.total_seconds()))
 
 
 def _in_turn(ways: list[Channel], waited: timedelta) -> list[Channel]:
-    """READY: one way at a time, until the first has been silent for too long."""
+    """One way at a time, until the first has been silent for too long."""
     if waited < LETTERS_AFTER:
         return ways[:1]
     return sorted(ways, key=lambda one: one is Channel.PUSH)

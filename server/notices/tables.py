@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import BigInteger, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
@@ -30,7 +30,7 @@ class Notice(SQLModel, table=True):
     person_id: uuid.UUID = Field(foreign_key="people.id", index=True)
     subject: uuid.UUID
     kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
-    version: int
+    version: int = Field(sa_type=BigInteger)
     channel: Channel = Field(sa_type=enum_text(Channel))
     state: NoticeState = Field(default=NoticeState.QUEUED, sa_type=enum_text(NoticeState))
     created_at: datetime

@@ -33,6 +33,14 @@ NOTICES = {
         "If it was you, confirm it on your other phone. If it was not, remove it there: "
         "for 24 hours it can open nothing that was on its way to you before.",
     ),
+    NoticeKind.DOOR_LEFT_OPEN: Wording(
+        "A locker door stands open",
+        "You opened it, or your parcel lies behind it. If you are still there, please shut it.",
+    ),
+    NoticeKind.INCIDENT: Wording(
+        "Something is wrong with your parcel",
+        "It is held until somebody has looked into it. Open the app to see what you can do.",
+    ),
 }
 """What each kind says on every channel."""
 

@@ -1,4 +1,4 @@
-"""Histories and reservations of many parcels at once; nothing is kept between levels."""
+"""Histories, reservations and troubles of many parcels at once; nothing is kept between levels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from strawberry.dataloader import DataLoader
 
 from server.kit.graph import Context, Page
-from server.lockers.service import reservations
+from server.lockers.incidents import TELLING
+from server.lockers.service import doors, reservations
 from server.lockers.service.reservations import Held
+from server.lockers.tables import Incident
 from server.parcels.service import reading
 from server.parcels.tables import ParcelEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from server.parcels.queries import PlacedParcel
 
 
 class HistoryPage(NamedTuple):
@@ -56,6 +60,40 @@ class ReservationByParcel(DataLoader[uuid.UUID, Held | None]):
                 session, set(parcel_ids), now=self._context.clock.now()
             )
         return [held.get(parcel_id) for parcel_id in parcel_ids]
+
+
+class Doorstep(NamedTuple):
+    """A parcel and the door it lies behind, if it lies behind one."""
+
+    parcel_id: uuid.UUID
+    compartment_id: uuid.UUID | None
+
+    @classmethod
+    def of(cls, placed: PlacedParcel) -> Doorstep:
+        """Where the parcel is."""
+        return cls(placed.parcel.id, None if placed.compartment is None else placed.compartment.id)
+
+
+class TroublesByParcel(DataLoader[Doorstep, list[Incident]]):
+    """What is wrong with parcels and their doors, as far as those who wait for them are told."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, doorsteps: Sequence[Doorstep]) -> list[list[Incident]]:
+        subjects = {key for step in doorsteps for key in step if key is not None}
+        async with self._context.database.read() as session:
+            found = await doors.list_open_incidents_about(session, subjects, TELLING)
+        return [[one for one in found if one.subject_id in step] for step in doorsteps]
+
+
+def troubles_by_parcel(context: Context) -> TroublesByParcel:
+    """This request's loader of troubles."""
+    loader: TroublesByParcel = context.loaders.setdefault(
+        TroublesByParcel, TroublesByParcel(context)
+    )
+    return loader
 
 
 def events_by_parcel(context: Context) -> EventsByParcel:

@@ -291,6 +291,14 @@ async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
     return (await session.exec(statement)).first()
 
 
+async def find_event(session: Session, parcel_id: uuid.UUID, *, number: int) -> ParcelEvent | None:
+    """This line of the parcel's history."""
+    statement = select(ParcelEvent).where(
+        ParcelEvent.parcel_id == parcel_id, ParcelEvent.number == number
+    )
+    return (await session.exec(statement)).first()
+
+
 async def list_events(
     session: Session, parcel_ids: Collection[uuid.UUID], page: Page
 ) -> Sequence[ParcelEvent]:

@@ -154,7 +154,7 @@ async def _on_found_empty(desk: Desk, line: Line) -> None:
 
 
 async def _on_door_opened(desk: Desk, line: Line) -> None:
-    await parcels.on_opened(desk.session, desk.fact(line, _comp(line)))
+    await parcels.on_opened(desk.session, desk.fact(line, _comp(line)), now=desk.now)
 
 
 async def _on_door_closed(desk: Desk, line: Line) -> None:
@@ -170,12 +170,27 @@ async def _on_door_closed(desk: Desk, line: Line) -> None:
 
 async def _on_open_not_detected(desk: Desk, line: Line) -> None:
     fact = desk.fact(line, _comp(line))
-    await parcels.on_open_not_detected(desk.session, fact, ids=desk.ids, now=desk.now)
+    failures = await ledger.count_failed_openings(
+        desk.session, desk.lid, fact.compartment, upto=line.seq
+    )
+    await parcels.on_open_not_detected(
+        desk.session, fact, failures=failures, ids=desk.ids, now=desk.now
+    )
 
 
 async def _on_close_overdue(desk: Desk, line: Line) -> None:
     fact = desk.fact(line, _comp(line))
-    await parcels.on_close_overdue(desk.session, fact, ids=desk.ids, now=desk.now)
+    opened = await ledger.find_last_opening(
+        desk.session, desk.lid, fact.compartment, before=line.seq
+    )
+    admission = await _admission_behind(desk, line, fact.compartment)
+    await parcels.on_close_overdue(
+        desk.session,
+        fact,
+        opened_at=fact.at if opened is None else desk.at(opened.entry),
+        holder_id=None if admission is None else admission.holder_id,
+        now=desk.now,
+    )
 
 
 async def _on_unexpected_open(desk: Desk, line: Line) -> None:

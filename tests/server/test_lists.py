@@ -42,9 +42,10 @@ LISTS = {
     "Query.hubs": "{ hubs(first: 100) { edges { node { openingHours { weekday } closures { reason }"
     " isOpen nextOpeningAt } } } }",
     "Query.lockers": "{ lockers(hub: $hub) { serial hub { name } compartments { number } } }",
-    "Query.incidents": "{ incidents(first: 100) { edges { node { id kind detail } } } }",
+    "Query.incidents": "{ incidents(first: 100) { edges { node { id kind detail nextSteps } } } }",
     "Query.parcels": "{ parcels(first: 100) { edges { node { code location { hub { name } locker "
-    "{ serial } compartment { label } words } history { edges { node { row } } } reservation "
+    "{ serial } compartment { label } words } history { edges { node { row } } } troubles { kind "
+    "nextSteps } reservation "
     "{ compartment { number } locker { serial } } } } } }",
     "Query.unknownStatuses": "{ unknownStatuses { sourceCode reports } }",
     "Query.journal": "{ journal(lockerId: $locker, first: 100) { edges { node { kind } } } }",
@@ -58,7 +59,15 @@ LISTS = {
 }
 """A query for each list that can be long. Those inside others are asked for there."""
 
-INSIDE = {"Hub.openingHours", "Hub.closures", "Locker.compartments", "Parcel.history"}
+INSIDE = {
+    "Hub.openingHours",
+    "Hub.closures",
+    "Locker.compartments",
+    "Parcel.history",
+    "Parcel.troubles",
+    "Trouble.nextSteps",
+    "Incident.nextSteps",
+}
 """Lists that belong to an entry of a list above."""
 
 OF_ONE_THING = {
@@ -178,6 +187,8 @@ class Village:
         await open_incident(session, finding, ids=ids, now=START)
         parcel = await town.add_parcel(session, str(new))
         parcel.recipient_id = self.person_id
+        finding = Finding(kind=IncidentKind.OBJECTION, subject_id=parcel.id, hub_id=town.hub_id)
+        await open_incident(session, finding, ids=ids, now=START)
         await self._share(session, new)
         return parcel.id
 

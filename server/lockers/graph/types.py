@@ -18,7 +18,7 @@ from server.kit.auth import Actor, Permission, Scope
 from server.kit.errors import BrokenPromise
 from server.kit.graph import Context, Node, NodeLoader, context_of, described, global_id
 from server.lockers import tables
-from server.lockers.incidents import IncidentKind, Severity
+from server.lockers.incidents import STEPS, IncidentKind, NextStep, Severity
 from server.lockers.loaders import compartments_by_locker, locker_by_id
 from server.lockers.rules import DisplayStatus, LockerState
 from server.lockers.service import reading
@@ -108,6 +108,31 @@ described(
         IncidentKind.LATE_FACT: "A fact came that overrides what people had decided.",
         IncidentKind.FACT_WITHOUT_ROW: "A fact that fits no state of its parcel.",
         IncidentKind.FACT_WITHOUT_PARCEL: "A fact about a stay that the server knows nothing of.",
+        IncidentKind.COMPARTMENT_REPORTED: "Somebody closed a compartment for a check.",
+        IncidentKind.COMPARTMENT_BROKEN: "Somebody took a compartment out of service.",
+        IncidentKind.CONTENTS_UNEXPLAINED: "Something lies where no parcel is known to be.",
+        IncidentKind.EMERGENCY_OPENING: "Two persons had doors opened that only holders open.",
+        IncidentKind.OPENED_BY_STAFF: "A service key opened a parcel's door without two persons.",
+    },
+)
+
+
+described(
+    NextStep,
+    description="A way on from something that is wrong.",
+    members={
+        NextStep.TRY_AGAIN: "Push the door in firmly and open again: what failed used nothing up.",
+        NextStep.ASK_AT_HUB: "Ask at the hub: somebody can help while your phone or pass opens.",
+        NextStep.WAIT_FOR_REPAIR: "Wait until a technician has opened the door.",
+        NextStep.WAIT_FOR_DECISION: "Wait until somebody has looked into it.",
+        NextStep.SHUT_DOOR: "Shut the door, if you are there.",
+        NextStep.HELP_AT_DOOR: "Push the door in while its holder opens it, or type their pass.",
+        NextStep.CALL_TECHNICIAN: "Have the door repaired; an occupied one takes two persons.",
+        NextStep.INSPECT: "Look into the compartment, and say what is inside.",
+        NextStep.INSPECT_LOCKER: "Look at the machine, its board and its seals.",
+        NextStep.REPLACE_CONTROLLER: "Put in a new board with keys of its own.",
+        NextStep.REPLACE_KEYS: "Have a root sign a key set without the key in other hands.",
+        NextStep.READ_JOURNAL: "Compare what the locker wrote with what people say.",
     },
 )
 
@@ -221,6 +246,11 @@ class Incident(Node):
         description="Number of the locker's journal entry behind it."
     )
     detail: str = strawberry.field(description="What is known, in a few words.")
+    next_steps: list[NextStep] = strawberry.field(
+        description="What whoever looks after it can do, the nearest first."
+    )
+    resolved_at: datetime | None = strawberry.field(description="When it was over; null if open.")
+    resolution: str = strawberry.field(description="What ended it; empty while it is open.")
 
 
 def as_locker(row: tables.Locker) -> Locker:
@@ -275,6 +305,9 @@ def as_incident(row: tables.Incident) -> Incident:
         subject=str(row.subject_id),
         journal_seq=None if row.seq is None else str(row.seq),
         detail=row.detail,
+        next_steps=[*STEPS[row.kind]],
+        resolved_at=row.resolved_at,
+        resolution=row.resolution,
     )
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schema.compartments import DoorState
 from schema.statements import StatementType
 from server.lockers import queries
-from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding, IncidentKind
+from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding
 from server.lockers.rules import (
     Change,
     LockerChange,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
+    from schema.compartments import DoorState
     from server.kit.db import Session
     from server.kit.ids import Ids
 
@@ -68,23 +68,13 @@ async def on_statement_applied(
             pass
 
 
-async def on_door(session: Session, fact: Fact, door: DoorState) -> None:
-    """What the locker observed of a door (C10, C11, C12)."""
+async def on_door(session: Session, fact: Fact, door: DoorState) -> Compartment | None:
+    """What the locker observed of a door (C10, C11, C12); the compartment, if there is such."""
     compartment = await queries.lock_compartment(session, fact.locker_id, fact.compartment)
     if compartment is not None and compartment.door is not door:
         compartment.door = door
         compartment.version += 1
-
-
-async def on_open_not_detected(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:
-    """A bolt was pulsed and the door stayed shut."""
-    await _report_door(session, fact, IncidentKind.OPEN_NOT_DETECTED, ids=ids, now=now)
-
-
-async def on_close_overdue(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:
-    """A door stands open for longer than configured."""
-    await on_door(session, fact, DoorState.OPEN)
-    await _report_door(session, fact, IncidentKind.CLOSE_OVERDUE, ids=ids, now=now)
+    return compartment
 
 
 async def change_allocation(session: Session, fact: Fact, change: Change) -> Compartment | None:
@@ -132,21 +122,3 @@ async def open_incident(session: Session, finding: Finding, *, ids: Ids, now: da
         detail=finding.detail[:DETAIL_CHARACTERS],
     )
     return await queries.insert_incident(session, incident)
-
-
-async def _report_door(
-    session: Session, fact: Fact, kind: IncidentKind, *, ids: Ids, now: datetime
-) -> None:
-    locker = await queries.find_locker(session, fact.locker_id)
-    compartment = await queries.lock_compartment(session, fact.locker_id, fact.compartment)
-    if locker is None or compartment is None:
-        return
-    finding = Finding(
-        kind=kind,
-        subject_id=compartment.id,
-        hub_id=locker.hub_id,
-        detail=f"door {compartment.label}",
-        locker_id=locker.id,
-        seq=fact.seq,
-    )
-    await open_incident(session, finding, ids=ids, now=now)

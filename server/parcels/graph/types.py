@@ -35,7 +35,14 @@ from server.lockers.graph.types import (
 )
 from server.lockers.loaders import locker_by_id
 from server.parcels.graph import words as _words
-from server.parcels.loaders import HistoryPage, events_by_parcel, reservation_by_parcel
+from server.parcels.graph.troubles import Trouble, as_trouble
+from server.parcels.loaders import (
+    Doorstep,
+    HistoryPage,
+    events_by_parcel,
+    reservation_by_parcel,
+    troubles_by_parcel,
+)
 from server.parcels.place import DoorPlace, place_in_words
 from server.parcels.queries import PlacedParcel
 from server.parcels.service import reading
@@ -164,6 +171,14 @@ class Parcel(Node):
         wanted = HistoryPage(self.placed.parcel.id, page)
         rows = await events_by_parcel(context_of(info)).load(wanted)
         return connect(page, rows, key=lambda row: row.id, node=_as_event)
+
+    @strawberry.field(
+        description="What is wrong with it or its door now, oldest first, and what can be done."
+    )
+    async def troubles(self, info: Info[Context, None]) -> list[Trouble]:
+        """One of a kind, at the parcel or at its door."""
+        found = await troubles_by_parcel(context_of(info)).load(Doorstep.of(self.placed))
+        return [as_trouble(one, self.placed) for one in found]
 
     @strawberry.field(
         description="What is kept for it; null for those who may not reserve, and if nothing is."

@@ -9,24 +9,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from schema.compartments import DoorState
-from server.lockers.incidents import Fact, IncidentKind
 from server.lockers.rules import Change
+from server.lockers.service import doors
 from server.lockers.service import facts as lockers
 from server.parcels import queries
 from server.parcels.rules import Situation
+from server.parcels.service.moving import Occurrence
 from server.parcels.service.scenes import (
     OVERDUE_GRADE,
     Opening,
+    Scene,
     begin_stay,
     end_stay,
     enter,
     occurrence,
     parcels_in,
-    report,
     try_move,
 )
-from server.parcels.states import Trigger
+from server.parcels.states import Party, Trigger
 
 if TYPE_CHECKING:
     import uuid
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
+    from server.lockers.incidents import Fact
 
 
 async def on_deposited(
@@ -83,29 +84,60 @@ async def on_open_accepted(
         await try_move(scene, parcel, happened, Situation())
 
 
-async def on_opened(session: Session, fact: Fact) -> None:
+async def on_opened(session: Session, fact: Fact, *, now: datetime) -> None:
     """DOOR_OPENED inside a session; parcels move at its close only."""
-    await lockers.on_door(session, fact, DoorState.OPEN)
+    await doors.on_opened(session, fact, now=now)
 
 
 async def on_closed(
     session: Session, fact: Fact, *, is_occupied: bool | None, ids: Ids, now: datetime
 ) -> None:
     """DOOR_CLOSED: what is still sensed inside was not taken (P17)."""
-    await lockers.on_door(session, fact, DoorState.CLOSED)
+    await doors.on_closed(session, fact, now=now)
     if is_occupied:
         await _on_not_taken(session, fact, ids=ids, now=now)
 
 
-async def on_open_not_detected(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:
-    """OPEN_NOT_DETECTED: the door never moved; the use was given back (P17)."""
-    await lockers.on_open_not_detected(session, fact, ids=ids, now=now)
-    await _on_not_taken(session, fact, ids=ids, now=now)
+async def on_open_not_detected(
+    session: Session, fact: Fact, *, failures: int, ids: Ids, now: datetime
+) -> None:
+    """OPEN_NOT_DETECTED: the door never moved, for the `failures`-th time in a row.
+
+    The use was given back (P17). A door that so often did not open is out of service, and what
+    lies behind it is held until somebody has repaired it (C16, P20).
+    """
+    scene = await _on_not_taken(session, fact, ids=ids, now=now)
+    if scene is None:
+        return
+    broken = await doors.on_open_not_detected(session, fact, failures=failures, ids=ids, now=now)
+    if broken is None:
+        return
+    stay = await queries.find_running_stay(session, broken.id)
+    for parcel in await parcels_in(session, stay):
+        # The server's own conclusion: the entry has told the parcel what it says already.
+        reason = f"The door did not open {failures} times in a row."
+        held = Occurrence(trigger=Trigger.HOLD, party=Party.SRV, at=fact.at, reason=reason)
+        await try_move(scene, parcel, held, Situation(has_reason=True))
 
 
-async def on_close_overdue(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:
-    """CLOSE_OVERDUE: a matter of the door; for the parcel the COLLECTED of grade 3 counts."""
-    await lockers.on_close_overdue(session, fact, ids=ids, now=now)
+async def on_close_overdue(
+    session: Session,
+    fact: Fact,
+    *,
+    opened_at: datetime,
+    holder_id: uuid.UUID | None,
+    now: datetime,
+) -> None:
+    """CLOSE_OVERDUE: a matter of the door; for the parcel the COLLECTED of grade 3 counts.
+
+    Whoever was let at it is asked to shut it; where nobody knows who that was, whom the parcel is
+    for.
+    """
+    if holder_id is None:
+        stay = await queries.find_running_stay_at(session, fact.locker_id, fact.compartment)
+        inside = [] if stay is None else await queries.list_parcels_of_stay(session, stay.id)
+        holder_id = next((one.recipient_id for one in inside if one.recipient_id), None)
+    await doors.on_close_overdue(session, fact, opened_at=opened_at, person_id=holder_id, now=now)
 
 
 async def on_collected(
@@ -145,9 +177,8 @@ async def on_unexpected_open(session: Session, fact: Fact, *, ids: Ids, now: dat
     scene = await enter(session, fact, Trigger.UNEXPECTED_OPEN, None, ids=ids, now=now)
     if scene is None:
         return
-    await lockers.on_door(session, fact, DoorState.OPEN)
+    await doors.on_unexpected_open(session, fact, ids=ids, now=now)
     compartment = await lockers.change_allocation(session, fact, Change.DOUBT)
-    await report(scene, IncidentKind.UNEXPECTED_OPEN, f"door {fact.compartment}")
     if compartment is None:
         return
     stay = await queries.find_running_stay(session, compartment.id)
@@ -156,11 +187,13 @@ async def on_unexpected_open(session: Session, fact: Fact, *, ids: Ids, now: dat
         await try_move(scene, parcel, happened, Situation())
 
 
-async def _on_not_taken(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:
+async def _on_not_taken(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> Scene | None:
+    """The scene; None for an entry heard of before."""
     scene = await enter(session, fact, Trigger.NOT_TAKEN, None, ids=ids, now=now)
     if scene is None:
-        return
+        return None
     stay = await queries.find_running_stay_at(session, fact.locker_id, fact.compartment)
     for parcel in await parcels_in(session, stay):
         happened = occurrence(scene, Trigger.NOT_TAKEN, None)
         await try_move(scene, parcel, happened, Situation())
+    return scene

@@ -10,18 +10,17 @@ from sqlmodel import select
 
 from schema.compartments import DoorState
 from schema.statements import StatementType
+from server.kit.outbox import Outbox
 from server.lockers import jobs, queries
 from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding, IncidentKind
 from server.lockers.rules import Allocation, Change, DisplayStatus, LockerState, ServiceState
-from server.lockers.service import facts, reading
+from server.lockers.service import doors, facts, reading
 from server.lockers.service.reservations import status_of
 from server.lockers.tables import Compartment, Incident, Locker
 from tests.fakes.sources import START
 from tests.fakes.town import COMPARTMENTS, key_of
 
 if TYPE_CHECKING:
-    import uuid
-
     from server.kit.db import Database
     from tests.fakes.sources import CountedIds, MovableClock
     from tests.fakes.town import Town
@@ -43,12 +42,6 @@ async def locker_of(database: Database, town: Town) -> Locker:
         found = await reading.find_locker(session, town.locker_id)
     assert found is not None
     return found
-
-
-async def incidents_of(database: Database) -> list[tuple[IncidentKind, uuid.UUID]]:
-    async with database.read() as session:
-        rows = (await session.exec(select(Incident).order_by(Incident.id))).all()  # type: ignore[arg-type] # a column
-    return [(row.kind, row.subject_id) for row in rows]
 
 
 async def test_locker_that_is_heard_of_is_online_again(database: Database, town: Town) -> None:
@@ -110,20 +103,6 @@ async def test_door_is_shown_open_until_it_is_seen_closed(database: Database, to
     assert status_of(await door_of(database)) is DisplayStatus.AVAILABLE
 
 
-async def test_stuck_and_forgotten_doors_open_one_incident_each(
-    database: Database, town: Town, ids: CountedIds
-) -> None:
-    for _ in range(2):
-        async with database.write() as session:
-            await facts.on_open_not_detected(session, fact(town), ids=ids, now=START)
-            await facts.on_close_overdue(session, fact(town, 2), ids=ids, now=START)
-    assert await incidents_of(database) == [
-        (IncidentKind.OPEN_NOT_DETECTED, key_of("door 1")),
-        (IncidentKind.CLOSE_OVERDUE, key_of("door 2")),
-    ]
-    assert (await door_of(database, 2)).door is DoorState.OPEN
-
-
 @pytest.mark.parametrize(
     ("change", "allocation"),
     [
@@ -153,9 +132,15 @@ async def test_unknown_compartment_changes_nothing(
     beyond = fact(town, COMPARTMENTS + 1)
     async with database.write() as session:
         assert await facts.change_allocation(session, beyond, Change.STORE) is None
-        await facts.on_door(session, beyond, DoorState.OPEN)
-        await facts.on_open_not_detected(session, beyond, ids=ids, now=START)
-    assert await incidents_of(database) == []
+        assert await facts.on_door(session, beyond, DoorState.OPEN) is None
+        await doors.on_opened(session, beyond, now=START)
+        await doors.on_closed(session, beyond, now=START)
+        await doors.on_unexpected_open(session, beyond, ids=ids, now=START)
+        await doors.on_close_overdue(session, beyond, opened_at=START, person_id=None, now=START)
+        assert not await doors.on_open_not_detected(session, beyond, failures=9, ids=ids, now=START)
+    async with database.read() as session:
+        assert (await session.exec(select(Incident))).all() == []
+        assert (await session.exec(select(Outbox))).all() == []
 
 
 async def test_quarantine_does_not_hide_that_a_door_is_broken(

@@ -13,7 +13,8 @@ from schema.compartments import DoorState
 from server.hubs.tables import Hub
 from server.kit.outbox import Outbox
 from server.lockers.incidents import Fact, IncidentKind
-from server.lockers.rules import Allocation, ServiceState
+from server.lockers.rules import FAILED_OPENINGS, Allocation, ServiceState
+from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment, Incident, Reservation
 from server.parcels.service import facts, stays
 from server.parcels.service.scenes import Opening
@@ -75,7 +76,7 @@ class Story:
 
     async def close(self, *, is_occupied: bool | None) -> None:
         async with self.database.write() as session:
-            await facts.on_opened(session, self.fact())
+            await facts.on_opened(session, self.fact(), now=self.now)
             await facts.on_closed(
                 session, self.fact(), is_occupied=is_occupied, ids=self.ids, now=self.now
             )
@@ -109,6 +110,18 @@ class Story:
     async def burst_open(self) -> None:
         async with self.database.write() as session:
             await facts.on_unexpected_open(session, self.fact(), ids=self.ids, now=self.now)
+
+    async def stick(self, failures: int = 1) -> None:
+        async with self.database.write() as session:
+            await facts.on_open_not_detected(
+                session, self.fact(), failures=failures, ids=self.ids, now=self.now
+            )
+
+    async def leave_open(self, holder_id: uuid.UUID | None) -> None:
+        async with self.database.write() as session:
+            await facts.on_close_overdue(
+                session, self.fact(), opened_at=START, holder_id=holder_id, now=self.now
+            )
 
     async def set_state(self, state: ParcelState) -> None:
         async with self.database.write() as session:
@@ -290,10 +303,36 @@ async def test_what_is_still_inside_was_not_taken(story: Story) -> None:
 async def test_door_that_never_moved_gives_the_use_back(story: Story) -> None:
     await story.deposit()
     await story.accept()
-    async with story.database.write() as session:
-        await facts.on_open_not_detected(session, story.fact(), ids=story.ids, now=LATER)
+    await story.stick()
     assert (await story.parcel()).state is S.READY_FOR_PICKUP
     assert await story.incidents() == [IncidentKind.OPEN_NOT_DETECTED]
+
+
+async def test_parcel_behind_a_broken_door_is_held_until_somebody_opens_it(story: Story) -> None:
+    await story.deposit()
+    for failures in range(1, FAILED_OPENINGS + 1):
+        await story.accept()
+        await story.stick(failures)
+    parcel, door = await story.parcel(), await story.door()
+    assert (parcel.state, parcel.stay_id) == (S.ON_HOLD, (await story.kept_stay()).id)
+    assert door.service is ServiceState.OUT_OF_SERVICE
+    assert (await story.rows())[-2:] == ["P17", "P20"]
+    assert (await story.events())[-1] == "parcel.held"
+    assert await story.incidents() == [IncidentKind.OPEN_NOT_DETECTED]
+    await story.collect(grade=1)
+    assert (await story.parcel()).state is S.COLLECTED
+
+
+async def test_whoever_the_parcel_is_for_is_asked_where_nobody_knows_who_opened(
+    story: Story,
+) -> None:
+    await story.deposit()
+    await story.leave_open(None)
+    await story.leave_open(key_of("courier"))
+    async with story.database.read() as session:
+        query = select(Outbox).where(Outbox.kind == DOOR_LEFT_OPEN).order_by(col(Outbox.id))
+        asked = {event.facts["person"] for event in (await session.exec(query)).all()}
+    assert asked == {str(key_of("recipient")), str(key_of("courier"))}
 
 
 async def test_withdrawn_deposit_goes_back_to_the_courier(story: Story) -> None:
