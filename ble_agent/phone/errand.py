@@ -15,7 +15,7 @@ from ble_agent.errors import AgentError
 from ble_agent.phone.link import Silent
 from schema.codec import Malformed
 from schema.codes import DoorEvent
-from schema.gatt import MAX_MESSAGE
+from schema.gatt import MAX_ATTRIBUTE, MAX_MESSAGE
 from schema.handshake import (
     MAX_ENVELOPE,
     MAX_STATEMENTS,
@@ -42,6 +42,11 @@ ANSWER_S = 10.0
 
 MAX_SYNCS = 64
 """Envelopes fetched in one visit: a bound on our own patience, not the locker's."""
+
+READABLE_ENVELOPE = MAX_ATTRIBUTE - 1 - 16 - 14
+"""Longest envelope whose answer can also be read: header of the fragment, tag, and frame around it
+leave so much of an attribute (PROTOCOL 7).
+"""
 
 CARRY_BYTES = 8 * 1024
 """What a phone carries for others in one visit, statements and envelopes together: next to
@@ -82,6 +87,13 @@ class Outcome:
     carried: int = 0
     """Bytes carried for others so far: statements brought, envelopes taken."""
 
+    def take(self, answer: EnvelopeFrame) -> None:
+        """Keep what one answer to a sync brought."""
+        self.pending = answer.pending
+        if answer.envelope is not None:
+            self.envelopes.append(answer.envelope)
+            self.carried += len(answer.envelope)
+
 
 class Errand:
     """A phone at one locker over one link.
@@ -89,10 +101,18 @@ class Errand:
     `request` reads a new hello each time; the other calls belong to the session that it began.
     """
 
-    def __init__(self, link: PhoneLink, keys: LockerKeys, holder: SigningKey) -> None:
+    def __init__(
+        self,
+        link: PhoneLink,
+        keys: LockerKeys,
+        holder: SigningKey,
+        *,
+        answer_s: float = ANSWER_S,
+    ) -> None:
         self._link = link
         self._keys = keys
         self._holder = holder
+        self._answer_s = answer_s
         self._visit: PhoneVisit | None = None
 
     async def request(
@@ -156,23 +176,27 @@ class Errand:
         """Bring statements, then take envelopes until none is left or the phone carries enough.
 
         Returns the refusal, if the locker refused a statement. Door events that come meanwhile
-        are kept in `outcome`.
+        are kept in `outcome`. After an answer that was lost the phone asks for shorter ones, which
+        it can read; what the lost one held is not acknowledged, so a later visit brings it.
         """
         brought = newer_than(outcome.hello, statements)[:MAX_STATEMENTS]
+        longest = MAX_ENVELOPE
         for _ in range(MAX_SYNCS):
             outcome.carried += sum(len(raw) for _, raw in brought)
-            room = max(0, min(MAX_ENVELOPE, carry - outcome.carried))
+            room = max(0, min(longest, carry - outcome.carried))
             await self._link.send(self._session().write_sync(brought, room))
             brought = ()
-            answer = await self._envelope(outcome)
+            try:
+                answer = await self._envelope(outcome)
+            except Silent:
+                if longest == READABLE_ENVELOPE:
+                    raise
+                longest = READABLE_ENVELOPE
+                continue
             if isinstance(answer, Report):
                 return answer
-            outcome.pending = answer.pending
-            if answer.envelope is None:
-                return None
-            outcome.envelopes.append(answer.envelope)
-            outcome.carried += len(answer.envelope)
-            if answer.pending == 0:
+            outcome.take(answer)
+            if answer.envelope is None or answer.pending == 0:
                 return None
         return None
 
@@ -197,9 +221,9 @@ class Errand:
         assert self._visit is not None
         return self._visit
 
-    async def _next(self, read: Callable[[bytes], T], timeout_s: float = ANSWER_S) -> T:
+    async def _next(self, read: Callable[[bytes], T], timeout_s: float | None = None) -> T:
         """The next message that opens for us; what other phones were meant to read is skipped."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + (self._answer_s if timeout_s is None else timeout_s)
         while True:
             message = await self._link.receive(max(0.1, deadline_s - time.monotonic()))
             try:
