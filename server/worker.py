@@ -52,7 +52,9 @@ sign-ins left behind is forgotten.
 """
 
 WATCH_S = 3_600
-"""How often the log warns of keys that end soon: somebody has two weeks to hear it."""
+"""How often keys are looked at: the log warns of those that end soon, which somebody has two weeks
+to hear, and what is sealed to an old one is sealed to the new one.
+"""
 
 LETTERS_FOLDER = "letters"
 """Where letters lie, in the state folder, that no provider carries."""
@@ -204,6 +206,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def watch_keys() -> None:
         await access.watch_keys()
 
+    async def reseal_pin_secrets() -> None:
+        await lockers.reseal_pin_secrets(shop.database, shop.keyring)
+
     access = _access_jobs(shop)
     jobs = (
         end_reservations,
@@ -214,7 +219,7 @@ def make_timers(shop: Shop) -> list[Timer]:
     )
     return [
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
-        Timer("watch_keys", watch_keys, WATCH_S),
+        *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
     ]
 
 

@@ -1,10 +1,12 @@
-"""What time does to lockers: reservations run out, silence makes a locker offline, then stale.
+"""What time does to lockers: reservations run out, silence makes a locker offline, then stale,
+keys grow old.
 
 And what their events ask for: a door that nobody has shut is told to its hub.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from server.lockers import queries
@@ -16,14 +18,17 @@ from server.lockers.rules import (
     LockerState,
     find_locker_state,
 )
-from server.lockers.service import doors, reservations
+from server.lockers.service import doors, pin_secrets, reservations
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from server.kit.db import Database, Session
     from server.kit.ids import Ids
+    from server.kit.keyring import Keyring
     from server.kit.outbox import Lease
+
+logger = logging.getLogger(__name__)
 
 BATCH = 200
 """Lockers looked at in one transaction."""
@@ -53,6 +58,25 @@ async def note_silence(database: Database, *, now: datetime) -> int:
                 batch = await _age(session, state, change, now - age)
             moved += batch
     return moved
+
+
+async def reseal_pin_secrets(database: Database, keyring: Keyring) -> int:
+    """Seals the secrets behind PINs to our newest key before the former one dies; how many could
+    not be read any more.
+
+    May run at any time, also twice. A secret that is lost cannot be had again: that locker gives
+    no PINs until it has a new board.
+    """
+    after, lost = None, []
+    while True:
+        async with database.write() as session:
+            after, unread = await pin_secrets.reseal_secrets(session, keyring, after=after)
+            lost += [locker.serial for locker in unread]
+        if after is None:
+            break
+    if lost:
+        logger.warning("%d lockers lost the secret of their PINs, first %s", len(lost), lost[0])
+    return len(lost)
 
 
 async def escalate_open_door(database: Database, event: Lease, *, ids: Ids, now: datetime) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, update
 from sqlmodel import col, select
 
 from schema.compartments import DoorState
-from schema.ids import EVERY_LOCKER, LockerId
+from schema.ids import EVERY_LOCKER, KEY_ID_SIZE, KeyId, LockerId
 from server.kit.db import held, insert_new
 from server.lockers.rules import LockerState
 from server.lockers.tables import (
@@ -125,6 +125,23 @@ async def list_lockers_heard_before(
         .limit(limit),
         skip_locked=True,
     )
+    return (await session.exec(statement)).all()
+
+
+async def list_sealed_elsewhere(
+    session: Session, kid: KeyId, *, after: uuid.UUID | None, limit: int
+) -> Sequence[Locker]:
+    """Lockers whose PIN secret is sealed to another key than this one, by id, kept from changing.
+
+    Those that were replaced count no more; what others have locked is left for the next time.
+    """
+    statement = select(Locker).where(
+        func.substr(col(Locker.sealed_pin_secret), 1, KEY_ID_SIZE) != kid,
+        col(Locker.replaced_by).is_(None),
+    )
+    if after is not None:
+        statement = statement.where(col(Locker.id) > after)
+    statement = held(statement.order_by(col(Locker.id)).limit(limit), skip_locked=True)
     return (await session.exec(statement)).all()
 
 

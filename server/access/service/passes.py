@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schema.codec import Malformed
 from schema.codes import ProblemCode
-from schema.envelopes import unseal
-from schema.ids import KEY_ID_SIZE, StayId
+from schema.ids import StayId
 from schema.tokens.passes import PIN_WINDOW_S, pin
 from server.access import queries, signing
 from server.access.service.bundles import ensure_recipient_grant, find_place, find_to_open
@@ -19,7 +17,7 @@ from server.access.tables import IssuedPass
 from server.kit import outbox
 from server.kit.clock import instant_of
 from server.kit.errors import Refusal
-from server.kit.keyring import Purpose
+from server.lockers.service.pin_secrets import open_secret
 
 if TYPE_CHECKING:
     import uuid
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from server.access.service.bundles import Place, Tools
     from server.kit.auth import Actor
     from server.kit.db import Session
-    from server.kit.keyring import Keyring
-    from server.lockers.tables import Locker
 
 PASS_ISSUED = "access.pass_issued"
 """Outbox event: a PIN left the house; its subject is the parcel."""
@@ -68,7 +64,7 @@ async def issue_pass(
     if grant is None:
         return Refusal(ProblemCode.WRONG_STATE, "The right to open this was withdrawn.")
     place = await find_place(session, stay)
-    secret = _open_secret(place.locker, tools.keyring)
+    secret = open_secret(place.locker, tools.keyring)
     if secret is None:
         return _NO_SECRET
     window = signing.unix_s(tools.now) // PIN_WINDOW_S
@@ -94,15 +90,3 @@ async def issue_pass(
         place,
         expires_at=instant_of((window + 2) * PIN_WINDOW_S),
     )
-
-
-def _open_secret(locker: Locker, keyring: Keyring) -> bytes | None:
-    """The locker's secret behind its PINs; None once the key that it was sealed to is dead."""
-    kid, sealed = locker.sealed_pin_secret[:KEY_ID_SIZE], locker.sealed_pin_secret[KEY_ID_SIZE:]
-    for key in keyring.list_keys(Purpose.SEAL):
-        if key.kid == kid:
-            try:
-                return unseal(sealed, key.seed)
-            except Malformed:
-                return None
-    return None

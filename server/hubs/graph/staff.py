@@ -47,7 +47,10 @@ class StaffMutation:
             str, strawberry.argument(description="E-mail address, or phone number with `+`.")
         ],
         role: Annotated[
-            Role, strawberry.argument(description="A role of hubs or `TECHNICIAN` at a hub, of carriers in one.")
+            Role,
+            strawberry.argument(
+                description="A role of hubs or `TECHNICIAN` at a hub, of carriers in one."
+            ),
         ],
         place: Annotated[
             strawberry.ID, strawberry.argument(description="Global id of the hub or carrier.")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from nacl.public import PublicKey, SealedBox
-
 from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, DoorState
 from schema.cose import PUBLIC_KEY_SIZE, verify
@@ -15,7 +13,6 @@ from schema.keys import bare_code, enrolment_message
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
-from server.kit.keyring import Keyring, Purpose, current_key
 from server.lockers import queries
 from server.lockers.layout import (
     CODE_BYTES,
@@ -35,6 +32,7 @@ from server.lockers.rules import (
     find_locker_state,
     hash_code,
 )
+from server.lockers.service.pin_secrets import seal_secret
 from server.lockers.service.replacement import IssuedEnrolment, take_over
 from server.lockers.tables import Compartment, Enrolment, Locker
 
@@ -45,6 +43,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids, Randomness
+    from server.kit.keyring import Keyring
 
 PIN_SECRET_SIZE = 32
 """Bytes of K (PROTOCOL 9)."""
@@ -203,8 +202,6 @@ def _is_of(locker: Locker, claim: EnrolmentClaim) -> bool:
 def _make_locker(
     enrolment: Enrolment, claim: EnrolmentClaim, *, keyring: Keyring, ids: Ids, now: datetime
 ) -> Locker:
-    seal = current_key(keyring, Purpose.SEAL)
-    sealed = SealedBox(PublicKey(seal.public)).encrypt(claim.pin_secret)
     return Locker(
         id=ids.new(),
         created_at=now,
@@ -213,7 +210,7 @@ def _make_locker(
         serial=enrolment.serial,
         noise_public=claim.noise_public,
         sign_public=claim.sign_public,
-        sealed_pin_secret=seal.kid + sealed,
+        sealed_pin_secret=seal_secret(claim.pin_secret, keyring),
         state=LockerState.PROVISIONING,
     )
 

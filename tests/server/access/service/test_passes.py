@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from nacl.public import PublicKey, SealedBox
 from sqlmodel import select
 
 from schema.codes import ProblemCode
@@ -18,6 +17,7 @@ from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose, current_key
 from server.kit.outbox import Outbox
+from server.lockers.service import pin_secrets
 from server.lockers.tables import Locker
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
@@ -37,18 +37,17 @@ if TYPE_CHECKING:
 SECRET = bytes(range(32))
 
 
-async def seal_secret(database: Database, town: Town, keyring: Keyring) -> None:
+async def enrol_secret(database: Database, town: Town, keyring: Keyring) -> None:
     """The town's locker has enrolled with this secret."""
-    key = current_key(keyring, Purpose.SEAL)
     async with database.write() as session:
         locker = await session.get_one(Locker, town.locker_id)
-        locker.sealed_pin_secret = key.kid + SealedBox(PublicKey(key.public)).encrypt(SECRET)
+        locker.sealed_pin_secret = pin_secrets.seal_secret(SECRET, keyring)
 
 
 @pytest.fixture
 async def waiting(database: Database, town: Town, keyring: DerivedKeyring) -> Town:
     """The town, where a parcel waits at door 3 of a locker with a keypad."""
-    await seal_secret(database, town, keyring)
+    await enrol_secret(database, town, keyring)
     await put_in(database, town, state=ParcelState.READY_FOR_PICKUP)
     return town
 
@@ -142,7 +141,7 @@ async def test_there_is_none_for_a_parcel_that_does_not_wait(
     tools: Callable[[], Tools],
     state: ParcelState,
 ) -> None:
-    await seal_secret(database, town, keyring)
+    await enrol_secret(database, town, keyring)
     await put_in(database, town, state=ParcelState.READY_FOR_PICKUP)
     async with database.write() as session:
         parcel = await session.get_one(Parcel, key_of("parcel"))
