@@ -61,16 +61,16 @@ class Record:
     @property
     def tail(self) -> Line:
         """The newest line, one of this record included."""
-        if self._tail is None:
-            self._tail = read_tail(self.connection)
-        return self._tail
+        return self._tail or self._journal.tail()
 
     def after_commit(self, step: Callable[[], None]) -> None:
         """Run `step` once this record is durable, and never if it is not."""
         self._followers.append(step)
 
     def on_committed(self) -> None:
-        """Tell those who wait for it."""
+        """Tell those who wait for it, the journal first."""
+        if self._tail is not None:
+            self._journal.on_appended(self._tail)
         for step in self._followers:
             step()
 
@@ -118,6 +118,8 @@ class Journal:
         self._lid = lid
         self._boot = boot
         self._take_random = take_random
+        self._tail: Line | None = None
+        self._acked: int | None = None
 
     @contextmanager
     def record(self, label: str) -> Iterator[Record]:
@@ -152,14 +154,22 @@ class Journal:
         return line
 
     def tail(self) -> Line:
-        """The newest line."""
-        with self._store.reading() as connection:
-            return read_tail(connection)
+        """The newest line; read from the disk once, for every hello and every refusal names it."""
+        if self._tail is None:
+            with self._store.reading() as connection:
+                self._tail = read_tail(connection)
+        return self._tail
+
+    def on_appended(self, line: Line) -> None:
+        """This is the newest line from now on: it is durable."""
+        self._tail = line
 
     def acknowledged(self) -> int:
         """The last line that the server has acknowledged; 0 for none."""
-        with self._store.reading() as connection:
-            return get_number(connection, "acked")
+        if self._acked is None:
+            with self._store.reading() as connection:
+                self._acked = get_number(connection, "acked")
+        return self._acked
 
     def find_head(self, seq: int) -> bytes | None:
         """The head after line `seq`, unless it was dropped or is not written yet."""
@@ -175,7 +185,11 @@ class Journal:
         if known != head or upto_seq <= get_number(record.connection, "acked"):
             return False
         set_number(record.connection, "acked", upto_seq)
+        record.after_commit(self._forget_acked)
         return True
+
+    def _forget_acked(self) -> None:
+        self._acked = None
 
     def list_after(self, seq: int, *, limit: int) -> list[tuple[int, bytes]]:
         """The next lines after `seq`, oldest first, at most `limit` of them."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from schema.keys import Operation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from schema.ids import StayId
     from schema.keys import KeySet
@@ -126,7 +126,7 @@ class World:
     uptime_s: float
     keys: KeySet
     compartments: Mapping[int, Compartment]
-    open_doors: frozenset[int] = frozenset()
+    open_doors: Container[int] = frozenset()
     occupied: Mapping[int, bool] = field(default_factory=dict)
     revoked: Revoked = field(default_factory=Revoked)
     used: frozenset[tuple[bytes, int | None]] = frozenset()

@@ -16,14 +16,14 @@ from ble_agent.clock import TrustedClock
 from ble_agent.doors import Doors
 from ble_agent.doors.reopening import judge_reopening
 from ble_agent.errors import StoreFull
-from ble_agent.hardware.port import Door
 from ble_agent.journal import Journal, get_number, set_number
 from ble_agent.journal.denials import Denials
 from ble_agent.journal.pruning import Pruning
 from ble_agent.policy import judge
 from ble_agent.policy.verdicts import Permit, Refusal
-from ble_agent.policy.world import Phase, World
+from ble_agent.policy.world import World
 from ble_agent.redemptions import Redemptions
+from ble_agent.session.outlook import OpenDoors, Room, Sensed
 from ble_agent.session.presence import Presence
 from ble_agent.statements import Statements
 from ble_agent.store import MAX_BYTES, Store
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from ble_agent.errors import StateError
     from ble_agent.hardware.port import Hardware, Thermometer
     from ble_agent.journal import Line, Record
-    from ble_agent.policy.world import Compartment
     from ble_agent.store import Moment
     from ble_agent.store.identity import Identity
     from schema.handshake import Request
@@ -107,6 +106,7 @@ class Locker:
     presence: Presence
     pruning: Pruning
     room: Room
+    voucher: Voucher
 
     def hello(self) -> Hello:
         """What is told to every phone in clear."""
@@ -124,13 +124,13 @@ class Locker:
 
     def report(self, code: int, comp: int | None, line: Line) -> Report:
         """A code with the journal line behind it, vouched for by this locker."""
-        clock, lid = self.journal.clock, self.identity.lid
+        clock = self.journal.clock
         return Report(
             code=code,
             comp=comp,
             seq=line.seq,
             head=line.head,
-            signature=sign_head(self.identity.signing, lid, line.seq, line.head),
+            signature=self.voucher.sign(line),
             now=clock.now(),
             clockq=int(clock.quality),
         )
@@ -205,9 +205,7 @@ class Locker:
     def world(self, ctis: list[bytes], stay: StayId) -> World:
         """What is known at this moment, with the counts of these tokens and of this stay."""
         trust, clock = self.statements.trust(), self.journal.clock
-        uptime_s, probes = clock.uptime_s(), self.hardware
-        compartments = self.redemptions.stored()
-        sensed = {number: probes.occupied(number) for number in compartments}
+        uptime_s, compartments = clock.uptime_s(), self.redemptions.stored()
         return World(
             audience=locker_text(self.identity.lid),
             now=clock.now(),
@@ -215,20 +213,14 @@ class Locker:
             uptime_s=uptime_s,
             keys=trust.keys,
             compartments=compartments,
-            open_doors=frozenset(n for n in compartments if self._is_open(compartments[n])),
-            occupied={n: occupied for n, occupied in sensed.items() if occupied is not None},
+            open_doors=OpenDoors(self.hardware, compartments),
+            occupied=Sensed(self.hardware, compartments),
             revoked=trust.revoked,
             used=self.redemptions.used(ctis),
             pulses=self.redemptions.pulses([*ctis, stay] if stay else ctis),
             presence_code=self.presence.code(),
             room=self.room.share(uptime_s),
         )
-
-    def _is_open(self, compartment: Compartment) -> bool:
-        """Open, or shut a moment ago: until `doors` was told, what the close proves is unknown."""
-        door, opening = self.hardware.door(compartment.number), compartment.opening
-        is_untold = door is Door.CLOSED and opening is not None and opening.phase is Phase.OPENED
-        return door is Door.OPEN or is_untold
 
 
 def _as_accepted(request: Request, handshake_hash: bytes, permit: Permit) -> Accepted:
@@ -254,23 +246,21 @@ def _counted(request: Request) -> tuple[list[bytes], StayId]:
     return [claims.cti, *second], claims.stay
 
 
-class Room:
-    """The share of storage that is left, measured at most once a second."""
+class Voucher:
+    """Signs where the chain stands; the newest line only once, for refusals all name that one."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._measured_s: float | None = None
-        self._share = 1.0
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._line: Line | None = None
+        self._signature = b""
 
-    def share(self, uptime_s: float) -> float:
-        """From 0 to 1; as old as a second, in which no disk of ours fills."""
-        if self._measured_s is None or uptime_s - self._measured_s >= 1:
-            self._share, self._measured_s = self._store.room(), uptime_s
-        return self._share
-
-    def forget(self) -> None:
-        """Measure anew next time: lines have gone."""
-        self._measured_s = None
+    def sign(self, line: Line) -> bytes:
+        """The locker's signature over this line's head."""
+        if line != self._line:
+            identity = self._identity
+            self._signature = sign_head(identity.signing, identity.lid, line.seq, line.head)
+            self._line = line
+        return self._signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +346,7 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         presence=presence,
         pruning=pruning,
         room=Room(store),
+        voucher=Voucher(identity),
     )
 
 

@@ -59,6 +59,7 @@ async def test_each_line_has_its_start_its_time_and_a_salt_of_its_own(standing: 
 
 async def test_nothing_of_a_record_that_fails_is_there(standing: Standing) -> None:
     before, floor = raws(standing), standing.locker.journal.clock.floor
+    tail = standing.locker.journal.tail()
 
     class Torn(Exception):
         pass
@@ -73,6 +74,7 @@ async def test_nothing_of_a_record_that_fails_is_there(standing: Standing) -> No
     with pytest.raises(Torn):
         tear()
     assert raws(standing) == before
+    assert standing.locker.journal.tail() == tail
     assert standing.locker.journal.clock.floor == floor
 
 
