@@ -25,6 +25,9 @@ _CONFIG = Path("/run/bluetooth.conf")
 _INTERVAL = 160
 """Of advertising, in units of 0.625 ms; the kernel's own 2048 is most of what a visit takes."""
 
+_CHANNELS = 1
+"""Of ATT in one connection, as README asks of a locker's BlueZ: several overtake each other."""
+
 _BUS_FOLDER = Path("/run/dbus")
 
 
@@ -123,5 +126,6 @@ def _start_bluetoothd() -> subprocess.Popen[bytes]:
     assert BLUETOOTHD is not None
     _CONFIG.write_text(
         f"[LE]\nMinAdvertisementInterval={_INTERVAL}\nMaxAdvertisementInterval={_INTERVAL}\n"
+        f"[GATT]\nChannels={_CHANNELS}\n"
     )
     return subprocess.Popen([BLUETOOTHD, "--nodetach", f"--configfile={_CONFIG}"])

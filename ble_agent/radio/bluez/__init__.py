@@ -6,26 +6,40 @@ phone. A notification reaches every subscribed phone, so replies must be sealed.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from dbus_fast import BusType, DBusError
 from dbus_fast.aio import MessageBus
 from dbus_fast.errors import DBusFastError
 
+from ble_agent.radio.bluez.channels import CONFIG, warn_of_several
 from ble_agent.radio.bluez.station import Station
 from ble_agent.radio.port import Link, Listener, RadioLost
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RETURN_S: Final = 10.0
 """A restarting bluetoothd is back within a few seconds; beyond this the radio counts as lost."""
 
 
 class BluezRadio:
-    """The port `Radio` on an adapter of BlueZ, "hci0" for instance."""
+    """The port `Radio` on an adapter of BlueZ, "hci0" for instance.
+
+    Replies keep their order only where bluetoothd is told, in `config`, to use one channel of ATT;
+    otherwise the log says so at each start (decision 25).
+    """
 
     def __init__(
-        self, adapter: str = "hci0", *, bus_address: str | None = None, return_s: float = RETURN_S
+        self,
+        adapter: str = "hci0",
+        *,
+        bus_address: str | None = None,
+        return_s: float = RETURN_S,
+        config: Path = CONFIG,
     ) -> None:
         self._adapter = adapter
+        self._config = config
         self._bus_address = bus_address
         self._return_s = return_s
         self._station: Station | None = None
@@ -43,6 +57,7 @@ class BluezRadio:
         except RadioLost:
             await self.stop()
             raise
+        warn_of_several(self._config)
 
     async def watch(self) -> None:
         """Wait for the end; see the port."""

@@ -76,6 +76,19 @@ async def test_bluez_is_told_the_service_and_the_tag_and_nothing_else(
     assert sorted(bluez.flags.values()) == [["read"], ["read", "notify"], ["write"]]
 
 
+async def test_start_warns_where_replies_may_overtake_each_other(
+    bluez: MockBluez,
+    bus_address: str,
+    listener: RecordingListener,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    radio = BluezRadio(bus_address=bus_address, config=tmp_path / "main.conf")
+    await radio.start(LID, listener)
+    assert "out of order" in caplog.text
+    await radio.stop()
+
+
 async def test_restarted_daemon_finds_everything_registered_again(
     bluez: MockBluez, radio: BluezRadio, listener: RecordingListener
 ) -> None:
