@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from server.access.tables import (
+    EmergencyOpening,
     Grant,
     IssuedPass,
     IssuedToken,
     PassedOn,
     RegisteredToken,
     SignedStatement,
+    StaffOpening,
     StatementCounter,
 )
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
@@ -17,6 +19,8 @@ from server.kit.proofs import UsedProof
 from server.ledger.tables import ChainHead, JournalEntry, LockerReading
 from server.lockers.tables import (
     Compartment,
+    CompartmentEvent,
+    DoorCheck,
     Enrolment,
     Incident,
     Locker,
@@ -24,7 +28,15 @@ from server.lockers.tables import (
     SignedKeySet,
 )
 from server.notices.tables import Notice
-from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
+from server.parcels.tables import (
+    Assistance,
+    Handover,
+    Parcel,
+    ParcelEvent,
+    ParcelFact,
+    Stay,
+    StayParcel,
+)
 from server.people.tables import (
     ApiKey,
     Carrier,
@@ -58,12 +70,18 @@ TABLES = (
     SignedKeySet,
     Reservation,
     Incident,
+    DoorCheck,
+    CompartmentEvent,
     Stay,
     Parcel,
     StayParcel,
     ParcelEvent,
     ParcelFact,
+    Handover,
+    Assistance,
     Grant,
+    EmergencyOpening,
+    StaffOpening,
     IssuedPass,
     IssuedToken,
     PassedOn,

@@ -387,6 +387,8 @@ def upgrade() -> None:
         sa.Column("door", sa.String(length=32), nullable=False),
         sa.Column("service", sa.String(length=32), nullable=False),
         sa.Column("climate", sa.String(length=32), nullable=False),
+        sa.Column("doubted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("number BETWEEN 1 AND 255", name=op.f("ck_compartments_number")),
         sa.ForeignKeyConstraint(
             ["locker_id"], ["lockers.id"], name=op.f("fk_compartments_locker_id_lockers")
@@ -556,6 +558,9 @@ def upgrade() -> None:
         sa.Column("recipient_id", sa.Uuid(), nullable=True),
         sa.Column("recipient_contact", sa.String(length=254), nullable=True),
         sa.Column("recipient_name", sa.String(length=120), nullable=True),
+        sa.Column("sender_id", sa.Uuid(), nullable=True),
+        sa.Column("returns_id", sa.Uuid(), nullable=True),
+        sa.Column("dropoff_through", sa.DateTime(timezone=True), nullable=True),
         sa.Column("width_mm", sa.Integer(), nullable=False),
         sa.Column("height_mm", sa.Integer(), nullable=False),
         sa.Column("depth_mm", sa.Integer(), nullable=False),
@@ -564,6 +569,8 @@ def upgrade() -> None:
         sa.Column("is_perishable", sa.Boolean(), nullable=False),
         sa.Column("is_age_restricted", sa.Boolean(), nullable=False),
         sa.Column("is_fragile", sa.Boolean(), nullable=False),
+        sa.Column("cod_amount", sa.BigInteger(), nullable=True),
+        sa.Column("cod_currency", sa.String(length=3), nullable=True),
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("hub_id", sa.Uuid(), nullable=False),
         sa.Column("planned_hub_id", sa.Uuid(), nullable=False),
@@ -593,6 +600,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["recipient_id"], ["people.id"], name=op.f("fk_parcels_recipient_id_people")
         ),
+        sa.ForeignKeyConstraint(
+            ["returns_id"], ["parcels.id"], name=op.f("fk_parcels_returns_id_parcels")
+        ),
+        sa.ForeignKeyConstraint(
+            ["sender_id"], ["people.id"], name=op.f("fk_parcels_sender_id_people")
+        ),
         sa.ForeignKeyConstraint(["stay_id"], ["stays.id"], name=op.f("fk_parcels_stay_id_stays")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_parcels")),
         sa.UniqueConstraint(
@@ -608,7 +621,15 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_parcels_recipient_id"), ["recipient_id", "id"], unique=False
         )
+        batch_op.create_index(batch_op.f("ix_parcels_sender_id"), ["sender_id", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_parcels_stay_id"), ["stay_id"], unique=False)
+        batch_op.create_index(
+            "ix_parcels_to_come",
+            ["dropoff_through"],
+            unique=False,
+            postgresql_where=sa.text("state = 'AWAITING_DROPOFF'"),
+            sqlite_where=sa.text("state = 'AWAITING_DROPOFF'"),
+        )
         batch_op.create_index(
             "ix_parcels_waiting",
             ["available_through"],
@@ -624,11 +645,12 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("action", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
-        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=True),
         sa.Column("locker_id", sa.Uuid(), nullable=False),
         sa.Column("stay", sa.LargeBinary(), nullable=False),
         sa.Column("compartment", sa.Integer(), nullable=True),
         sa.Column("removal", sa.String(length=32), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("holder_id", sa.Uuid(), nullable=True),
         sa.Column("granted_by", sa.Uuid(), nullable=True),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
@@ -703,6 +725,8 @@ def upgrade() -> None:
         "stay_parcels",
         sa.Column("stay_id", sa.Uuid(), nullable=False),
         sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("put_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["parcel_id"], ["parcels.id"], name=op.f("fk_stay_parcels_parcel_id_parcels")
         ),
@@ -785,10 +809,191 @@ def upgrade() -> None:
             "grant_id", "device_id", "day", name=op.f("uq_issued_passes_grant_id_device_id_day")
         ),
     )
+    op.create_table(
+        "emergency_openings",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("locker_id", sa.Uuid(), nullable=False),
+        sa.Column("compartment", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("asked_by", sa.Uuid(), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("confirmed_by", sa.Uuid(), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_seq", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["asked_by"], ["people.id"], name=op.f("fk_emergency_openings_asked_by_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["confirmed_by"], ["people.id"], name=op.f("fk_emergency_openings_confirmed_by_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_emergency_openings_locker_id_lockers")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_emergency_openings")),
+    )
+    with op.batch_alter_table("emergency_openings", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_emergency_openings_locker_id_id", ["locker_id", "id"], unique=False
+        )
+    op.create_table(
+        "compartment_events",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("compartment_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("row", sa.String(length=4), nullable=False),
+        sa.Column("before", sa.String(length=32), nullable=False),
+        sa.Column("after", sa.String(length=32), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("locker_id", sa.Uuid(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.Column("incident_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["compartment_id"],
+            ["compartments.id"],
+            name=op.f("fk_compartment_events_compartment_id_compartments"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"],
+            ["incidents.id"],
+            name=op.f("fk_compartment_events_incident_id_incidents"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_compartment_events_locker_id_lockers")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_compartment_events")),
+        sa.UniqueConstraint(
+            "compartment_id",
+            "row",
+            "locker_id",
+            "seq",
+            name=op.f("uq_compartment_events_compartment_id_row_locker_id_seq"),
+        ),
+    )
+    with op.batch_alter_table("compartment_events", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_compartment_events_compartment_id", ["compartment_id", "id"], unique=False
+        )
+    op.create_table(
+        "door_checks",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("compartment_id", sa.Uuid(), nullable=False),
+        sa.Column("locker_id", sa.Uuid(), nullable=False),
+        sa.Column("opened_seq", sa.BigInteger(), nullable=False),
+        sa.Column("visit", sa.String(length=32), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("occupied_before", sa.Boolean(), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_seq", sa.BigInteger(), nullable=True),
+        sa.Column("occupied_after", sa.Boolean(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["compartment_id"],
+            ["compartments.id"],
+            name=op.f("fk_door_checks_compartment_id_compartments"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_door_checks_locker_id_lockers")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_door_checks")),
+        sa.UniqueConstraint(
+            "locker_id", "opened_seq", name=op.f("uq_door_checks_locker_id_opened_seq")
+        ),
+    )
+    with op.batch_alter_table("door_checks", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_door_checks_compartment_id", ["compartment_id", "id"], unique=False
+        )
+    op.create_table(
+        "assistances",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("stay_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["people.id"], name=op.f("fk_assistances_staff_id_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["stay_id"], ["stays.id"], name=op.f("fk_assistances_stay_id_stays")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_assistances")),
+    )
+    with op.batch_alter_table("assistances", schema=None) as batch_op:
+        batch_op.create_index("ix_assistances_stay_id_at", ["stay_id", "at"], unique=False)
+    op.create_table(
+        "handovers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("hub_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=False),
+        sa.Column("proof", sa.String(length=32), nullable=False),
+        sa.Column("is_age_checked", sa.Boolean(), nullable=False),
+        sa.Column("is_cod_paid", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_handovers_hub_id_hubs")),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_handovers_parcel_id_parcels")
+        ),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["people.id"], name=op.f("fk_handovers_staff_id_people")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_handovers")),
+    )
+    with op.batch_alter_table("handovers", schema=None) as batch_op:
+        batch_op.create_index("ix_handovers_parcel_id_at", ["parcel_id", "at"], unique=False)
+    op.create_table(
+        "staff_openings",
+        sa.Column("locker_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("compartment", sa.Integer(), nullable=True),
+        sa.Column("visit", sa.String(length=32), nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=True),
+        sa.Column("granted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("grant_id", sa.Uuid(), nullable=True),
+        sa.Column("emergency_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["emergency_id"],
+            ["emergency_openings.id"],
+            name=op.f("fk_staff_openings_emergency_id_emergency_openings"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["grant_id"], ["grants.id"], name=op.f("fk_staff_openings_grant_id_grants")
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_staff_openings_locker_id_lockers")
+        ),
+        sa.PrimaryKeyConstraint("locker_id", "seq", name=op.f("pk_staff_openings")),
+    )
+    with op.batch_alter_table("staff_openings", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_staff_openings_door", ["locker_id", "compartment", "seq"], unique=False
+        )
 
 
 def downgrade() -> None:
     """Back to the state before."""
+    with op.batch_alter_table("staff_openings", schema=None) as batch_op:
+        batch_op.drop_index("ix_staff_openings_door")
+    op.drop_table("staff_openings")
+    with op.batch_alter_table("emergency_openings", schema=None) as batch_op:
+        batch_op.drop_index("ix_emergency_openings_locker_id_id")
+    op.drop_table("emergency_openings")
+    with op.batch_alter_table("compartment_events", schema=None) as batch_op:
+        batch_op.drop_index("ix_compartment_events_compartment_id")
+    op.drop_table("compartment_events")
+    with op.batch_alter_table("door_checks", schema=None) as batch_op:
+        batch_op.drop_index("ix_door_checks_compartment_id")
+    op.drop_table("door_checks")
+    with op.batch_alter_table("assistances", schema=None) as batch_op:
+        batch_op.drop_index("ix_assistances_stay_id_at")
+    op.drop_table("assistances")
+    with op.batch_alter_table("handovers", schema=None) as batch_op:
+        batch_op.drop_index("ix_handovers_parcel_id_at")
+    op.drop_table("handovers")
     op.drop_table("issued_passes")
     with op.batch_alter_table("delegations", schema=None) as batch_op:
         batch_op.drop_index("ix_delegations_grant_id_id")
@@ -833,7 +1038,13 @@ def downgrade() -> None:
             postgresql_where=sa.text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
             sqlite_where=sa.text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
         )
+        batch_op.drop_index(
+            "ix_parcels_to_come",
+            postgresql_where=sa.text("state = 'AWAITING_DROPOFF'"),
+            sqlite_where=sa.text("state = 'AWAITING_DROPOFF'"),
+        )
         batch_op.drop_index(batch_op.f("ix_parcels_stay_id"))
+        batch_op.drop_index(batch_op.f("ix_parcels_sender_id"))
         batch_op.drop_index(batch_op.f("ix_parcels_recipient_id"))
         batch_op.drop_index(batch_op.f("ix_parcels_hub_id"))
         batch_op.drop_index(batch_op.f("ix_parcels_carrier_id"))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from server.access.rules import Action, GrantState
 from server.kit.db import enum_text
+from server.kit.errors import BrokenPromise
+from server.lockers.closing import DoorVisit
 from server.parcels.states import Removal
 
 
 class Grant(SQLModel, table=True):
     """Who may do what with one stay of one locker, and until when. `version` grows with each turn.
 
-    A grant of the server itself has no `granted_by`.
+    A grant of the server itself has no `granted_by`. One to inspect is about no parcel and no stay.
     """
 
     __tablename__ = "grants"
@@ -36,13 +38,15 @@ class Grant(SQLModel, table=True):
     version: int = 1
     action: Action = Field(sa_type=enum_text(Action))
     state: GrantState = Field(sa_type=enum_text(GrantState))
-    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    parcel_id: uuid.UUID | None = Field(default=None, foreign_key="parcels.id")
     locker_id: uuid.UUID = Field(foreign_key="lockers.id")
     stay: bytes
     compartment: int | None = None
     """Its number, where the grant is for that door alone."""
     removal: Removal | None = Field(default=None, sa_type=enum_text(Removal))
     """What a REMOVE is for."""
+    reason: str | None = Field(default=None, sa_type=Text)
+    """Why somebody wants to look, where they inspect."""
     holder_id: uuid.UUID | None = Field(default=None, foreign_key="people.id")
     granted_by: uuid.UUID | None = None
     not_before: datetime
@@ -51,6 +55,13 @@ class Grant(SQLModel, table=True):
     ended_at: datetime | None = None
     ended_by: uuid.UUID | None = None
     """The person or carrier that ended it, where one did."""
+
+    @property
+    def parcel(self) -> uuid.UUID:
+        """The parcel that it is about; BrokenPromise for one that is about none."""
+        if self.parcel_id is None:
+            raise BrokenPromise(f"grant {self.id} is about no parcel")
+        return self.parcel_id
 
 
 class IssuedToken(SQLModel, table=True):
@@ -123,6 +134,48 @@ class RegisteredToken(SQLModel, table=True):
     raw: bytes
     registered_at: datetime
     registered_by: uuid.UUID | None = None
+
+
+class EmergencyOpening(SQLModel, table=True):
+    """That doors are to be opened which only holders open: why, and the two persons who say so.
+
+    Without `compartment` it is about every door of the locker.
+    """
+
+    __tablename__ = "emergency_openings"
+    __table_args__ = (Index("ix_emergency_openings_locker_id_id", "locker_id", "id"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    locker_id: uuid.UUID = Field(foreign_key="lockers.id")
+    compartment: int | None = None
+    reason: str = Field(sa_type=Text)
+    asked_at: datetime
+    asked_by: uuid.UUID = Field(foreign_key="people.id")
+    confirmed_at: datetime | None = None
+    confirmed_by: uuid.UUID | None = Field(default=None, foreign_key="people.id")
+    expires_at: datetime
+    """When it allows nothing any more; four hours from its confirmation, or from its asking."""
+    used_at: datetime | None = None
+    """The locker's time when it first let somebody in by it."""
+    used_seq: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class StaffOpening(SQLModel, table=True):
+    """That a locker let staff in without a stay; without `compartment`: at every door."""
+
+    __tablename__ = "staff_openings"
+    __table_args__ = (Index("ix_staff_openings_door", "locker_id", "compartment", "seq"),)
+
+    locker_id: uuid.UUID = Field(primary_key=True, foreign_key="lockers.id")
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    at: datetime
+    compartment: int | None = None
+    visit: DoorVisit = Field(sa_type=enum_text(DoorVisit))
+    person_id: uuid.UUID | None = None
+    """Who was granted it, or vouched for the token."""
+    granted_at: datetime
+    grant_id: uuid.UUID | None = Field(default=None, foreign_key="grants.id")
+    emergency_id: uuid.UUID | None = Field(default=None, foreign_key="emergency_openings.id")
 
 
 class IssuedPass(SQLModel, table=True):

@@ -16,6 +16,8 @@ from server.kit.db import held, insert_new
 from server.lockers.rules import LockerState
 from server.lockers.tables import (
     Compartment,
+    CompartmentEvent,
+    DoorCheck,
     Enrolment,
     Incident,
     Locker,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
+    from server.lockers.closing import DoorVisit
     from server.lockers.incidents import IncidentKind
 
 
@@ -255,6 +258,22 @@ async def lock_live_reservation(
     return None if compartment is None or standing is None else (standing, compartment)
 
 
+async def find_live_reservation(
+    session: Session, locker_id: uuid.UUID, number: int
+) -> Reservation | None:
+    """What the compartment of this number is kept for; its time may be over."""
+    statement = (
+        select(Reservation)
+        .join(Compartment, col(Compartment.id) == col(Reservation.compartment_id))
+        .where(
+            Compartment.locker_id == locker_id,
+            Compartment.number == number,
+            col(Reservation.ended_at).is_(None),
+        )
+    )
+    return (await session.exec(statement)).first()
+
+
 async def list_reservations(
     session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime
 ) -> Sequence[tuple[Reservation, Compartment]]:
@@ -375,3 +394,57 @@ async def list_incidents(
     if page.after is not None:
         statement = statement.where(col(Incident.id) > page.after)
     return (await session.exec(statement.order_by(col(Incident.id)).limit(page.limit))).all()
+
+
+async def insert_compartment_event(session: Session, event: CompartmentEvent) -> bool:
+    """Whether the line is new; False when the same journal entry has written it."""
+    return await insert_new(session, CompartmentEvent, **event.model_dump())
+
+
+async def list_compartment_events(
+    session: Session, page: Page, *, locker_id: uuid.UUID, number: int
+) -> Sequence[CompartmentEvent]:
+    """One more line than the page of what was decided about a compartment, newest first."""
+    statement = (
+        select(CompartmentEvent)
+        .join(Compartment, col(Compartment.id) == col(CompartmentEvent.compartment_id))
+        .where(Compartment.locker_id == locker_id, Compartment.number == number)
+    )
+    if page.after is not None:
+        statement = statement.where(col(CompartmentEvent.id) < page.after)
+    statement = statement.order_by(col(CompartmentEvent.id).desc()).limit(page.limit)
+    return (await session.exec(statement)).all()
+
+
+async def insert_check(session: Session, check: DoorCheck) -> bool:
+    """Whether this opening is new."""
+    return await insert_new(session, DoorCheck, **check.model_dump())
+
+
+async def find_open_check(session: Session, compartment_id: uuid.UUID) -> DoorCheck | None:
+    """The newest opening of staff, if its door was not shut since."""
+    statement = (
+        select(DoorCheck)
+        .where(DoorCheck.compartment_id == compartment_id)
+        .order_by(col(DoorCheck.id).desc())
+        .limit(1)
+    )
+    newest = (await session.exec(statement)).first()
+    return newest if newest is not None and newest.closed_seq is None else None
+
+
+async def find_last_check(
+    session: Session, compartment_id: uuid.UUID, visits: Collection[DoorVisit]
+) -> DoorCheck | None:
+    """The whole door cycle of staff by one of these rights that was granted last."""
+    statement = (
+        select(DoorCheck)
+        .where(
+            DoorCheck.compartment_id == compartment_id,
+            col(DoorCheck.visit).in_(visits),
+            col(DoorCheck.closed_seq).is_not(None),
+        )
+        .order_by(col(DoorCheck.granted_at).desc(), col(DoorCheck.id).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()

@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 from schema.compartments import ClimateZone, DoorState, Side
 from server.kit.db import enum_text
 from server.lockers.choice import ReservationPurpose
+from server.lockers.closing import DoorVisit
 from server.lockers.incidents import IncidentKind, Severity
 from server.lockers.rules import Allocation, ClimateState, LockerState, ServiceState
 
@@ -91,6 +92,63 @@ class Compartment(SQLModel, table=True):
     door: DoorState = Field(sa_type=enum_text(DoorState))
     service: ServiceState = Field(sa_type=enum_text(ServiceState))
     climate: ClimateState = Field(sa_type=enum_text(ClimateState))
+    doubted_at: datetime | None = None
+    """When nobody knew any more what is inside (C8), by the locker's clock."""
+    closed_at: datetime | None = None
+    """Since when it is quarantined or broken; None once it is in service again."""
+
+
+class DoorCheck(SQLModel, table=True):
+    """A door that staff opened and shut without a stay: what was sensed, and by what right.
+
+    It begins with the locker's DOOR_OPENED and is whole once the door was shut.
+    """
+
+    __tablename__ = "door_checks"
+    __table_args__ = (
+        UniqueConstraint("locker_id", "opened_seq"),
+        Index("ix_door_checks_compartment_id", "compartment_id", "id"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    compartment_id: uuid.UUID = Field(foreign_key="compartments.id")
+    locker_id: uuid.UUID = Field(foreign_key="lockers.id")
+    opened_seq: int = Field(sa_type=BigInteger)
+    visit: DoorVisit = Field(sa_type=enum_text(DoorVisit))
+    person_id: uuid.UUID | None = None
+    granted_at: datetime
+    """From when on somebody had the right: what was decided later is not proved by it."""
+    occupied_before: bool | None = None
+    closed_at: datetime | None = None
+    closed_seq: int | None = Field(default=None, sa_type=BigInteger)
+    occupied_after: bool | None = None
+
+
+class CompartmentEvent(SQLModel, table=True):
+    """One line of what was decided about a compartment; never changed."""
+
+    __tablename__ = "compartment_events"
+    __table_args__ = (
+        UniqueConstraint("compartment_id", "row", "locker_id", "seq"),
+        Index("ix_compartment_events_compartment_id", "compartment_id", "id"),
+    )
+
+    id: uuid.UUID = Field(primary_key=True)
+    compartment_id: uuid.UUID = Field(foreign_key="compartments.id")
+    at: datetime
+    """When it happened: the locker's time for a fact."""
+    recorded_at: datetime
+    row: str = Field(max_length=4)
+    """The line of DOMAIN 2.2 that was taken."""
+    before: str = Field(max_length=32)
+    after: str = Field(max_length=32)
+    actor_id: uuid.UUID | None = None
+    """Who decided; None for a rule of the server or a fact."""
+    reason: str = Field(default="", sa_type=Text)
+    locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    """With the locker: the journal entry behind it."""
+    incident_id: uuid.UUID | None = Field(default=None, foreign_key="incidents.id")
 
 
 class SignedKeySet(SQLModel, table=True):

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from schema.compartments import ClimateZone
 from server.kit.db import enum_text
+from server.parcels.identity import IdentityProof
 from server.parcels.states import Authority, ParcelState, Party, Trigger
 
 TRACKING_CHARACTERS = 64
@@ -103,6 +104,7 @@ class Parcel(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("carrier_id", "tracking_no"),
         Index(None, "recipient_id", "id"),
+        Index(None, "sender_id", "id"),
         Index(None, "hub_id", "id"),
         Index(None, "carrier_id", "id"),
         CheckConstraint("state <> 'COLLECTED' OR collected_at IS NOT NULL", name="collected"),
@@ -111,6 +113,12 @@ class Parcel(SQLModel, table=True):
             "available_through",
             postgresql_where=text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
             sqlite_where=text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
+        ),
+        Index(
+            "ix_parcels_to_come",
+            "dropoff_through",
+            postgresql_where=text("state = 'AWAITING_DROPOFF'"),
+            sqlite_where=text("state = 'AWAITING_DROPOFF'"),
         ),
     )
 
@@ -127,6 +135,12 @@ class Parcel(SQLModel, table=True):
     recipient_contact: str | None = Field(default=None, max_length=CONTACT_CHARACTERS)
     """The address the carrier gave, normalised; None once erased."""
     recipient_name: str | None = Field(default=None, max_length=NAME_CHARACTERS)
+    sender_id: uuid.UUID | None = Field(default=None, foreign_key="people.id")
+    """Who brings it to a locker; None where a carrier had it from elsewhere."""
+    returns_id: uuid.UUID | None = Field(default=None, foreign_key="parcels.id")
+    """The collected parcel that its recipient sends back in it."""
+    dropoff_through: datetime | None = None
+    """Until when its sender may bring it."""
     width_mm: int
     height_mm: int
     depth_mm: int
@@ -135,6 +149,9 @@ class Parcel(SQLModel, table=True):
     is_perishable: bool = False
     is_age_restricted: bool = False
     is_fragile: bool = False
+    cod_amount: int | None = Field(default=None, sa_type=BigInteger)
+    """What the recipient has to pay on receipt, in the smallest unit of the currency."""
+    cod_currency: str | None = Field(default=None, max_length=3)
     state: ParcelState = Field(sa_type=enum_text(ParcelState))
     hub_id: uuid.UUID = Field(foreign_key="hubs.id")
     """Where it is to be collected, or lies now."""
@@ -158,12 +175,16 @@ class Parcel(SQLModel, table=True):
 
 
 class StayParcel(SQLModel, table=True):
-    """Which parcels a stay was minted for."""
+    """Which parcels a stay was minted for, and which of them it came to hold."""
 
     __tablename__ = "stay_parcels"
 
     stay_id: uuid.UUID = Field(primary_key=True, foreign_key="stays.id")
     parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id", index=True)
+    put_in_at: datetime | None = None
+    """When a door closed on it; None for one that was not brought, or not to this stay."""
+    left_at: datetime | None = None
+    """When it was out again: at the end of the stay, or known to be elsewhere before that."""
 
 
 class ParcelEvent(SQLModel, table=True):
@@ -217,3 +238,34 @@ class ParcelFact(SQLModel, table=True):
     at: datetime
     trigger: Trigger = Field(sa_type=enum_text(Trigger))
     stay: bytes | None = None
+
+
+class Handover(SQLModel, table=True):
+    """That staff gave a parcel to its recipient over the counter, and how they knew them.
+
+    The kind of document is kept, and nothing else of it.
+    """
+
+    __tablename__ = "handovers"
+    __table_args__ = (Index("ix_handovers_parcel_id_at", "parcel_id", "at"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    hub_id: uuid.UUID = Field(foreign_key="hubs.id")
+    at: datetime
+    staff_id: uuid.UUID = Field(foreign_key="people.id")
+    proof: IdentityProof = Field(sa_type=enum_text(IdentityProof))
+    is_age_checked: bool
+    is_cod_paid: bool
+
+
+class Assistance(SQLModel, table=True):
+    """That somebody of the hub helped a holder at the door of a stay."""
+
+    __tablename__ = "assistances"
+    __table_args__ = (Index("ix_assistances_stay_id_at", "stay_id", "at"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    stay_id: uuid.UUID = Field(foreign_key="stays.id")
+    at: datetime
+    staff_id: uuid.UUID = Field(foreign_key="people.id")

@@ -15,6 +15,7 @@ from schema.ids import parse_locker_text
 from schema.keys import Operation
 from schema.tokens import parse_token
 from server.access import queries
+from server.access.service import emergencies
 from server.access.tables import RegisteredToken
 from server.kit.auth import Actor, Permission, Scope, deny
 from server.kit.errors import BrokenPromise, Refusal
@@ -22,6 +23,7 @@ from server.lockers.service.keysets import find_key_set, keys_of
 from server.lockers.service.reading import find_locker_by_lid
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from schema.ids import LockerId
@@ -39,7 +41,9 @@ async def register_token(
 ) -> RegisteredToken | Refusal:
     """Keeps a token of a key that the locker's newest key set holds beside the server's own.
 
-    For whoever provisions lockers in the whole network. Repeating changes nothing.
+    For whoever provisions lockers in the whole network. One that opens every door, or the door of
+    a parcel, needs that two persons agreed to an emergency opening before: SECOND_PERSON_NEEDED.
+    Repeating changes nothing.
     """
     if (Permission.LOCKER_PROVISION, Scope.NETWORK, None) not in actor.grants:
         return deny(actor)
@@ -48,11 +52,14 @@ async def register_token(
         lid = parse_locker_text(token.claims.aud)
     except (Malformed, ValueError):
         return _NO_TOKEN
-    if await find_locker_by_lid(session, lid) is None:
+    locker = await find_locker_by_lid(session, lid)
+    if locker is None:
         return Refusal(ProblemCode.NOT_FOUND, "The token is for no locker of ours.", "token")
     if not await _is_of_staff_key(session, lid, token):
         return _NO_TOKEN
     claims = token.claims
+    if not await emergencies.is_agreed(session, locker, _reach(token), now=now):
+        return emergencies.NEEDS_TWO
     row = RegisteredToken(
         cti=claims.cti,
         lid=lid,
@@ -79,6 +86,21 @@ async def list_unknown_tokens(session: Session, lid: LockerId, accepted: Accepte
         shown += [_name_of(raw) for raw in accepted.rest]
     known = {one.cti for one in await queries.list_registered_tokens(session, lid, shown)}
     return [cti.hex() or "of no form" for cti in shown if cti not in known]
+
+
+async def find_registered(
+    session: Session, lid: LockerId, accepted: Accepted
+) -> RegisteredToken | None:
+    """The token of a service or hub key by which somebody was let in, if it was registered."""
+    kept = await queries.list_registered_tokens(session, lid, [accepted.cti or b""])
+    return kept[0] if kept else None
+
+
+def _reach(token: Token) -> Collection[int] | None:
+    """The doors without a stay that a token opens; None for all of them."""
+    if token.claims.actions & Operation.OPEN_ALL:
+        return None
+    return token.claims.comps if token.claims.actions & Operation.SERVICE else ()
 
 
 async def _is_of_staff_key(session: Session, lid: LockerId, token: Token) -> bool:

@@ -15,7 +15,6 @@ from server.lockers.rules import (
     Change,
     LockerChange,
     LockerSituation,
-    ServiceState,
     find_allocation,
     find_locker_state,
 )
@@ -90,21 +89,11 @@ async def change_allocation(session: Session, fact: Fact, change: Change) -> Com
     if allocation is not None and allocation is not compartment.allocation:
         compartment.allocation = allocation
         compartment.version += 1
+    if change is Change.DOUBT:
+        compartment.doubted_at = fact.at
     if change is not Change.EMPTY:
         await queries.end_reservations(session, compartment.id, now=fact.at)
     return compartment
-
-
-async def quarantine(session: Session, compartment_id: uuid.UUID) -> None:
-    """Closes a compartment for a check (C14); one that is broken stays out of service."""
-    compartment = await queries.lock_compartment_by_id(session, compartment_id)
-    if compartment is None or compartment.service in {
-        ServiceState.OUT_OF_SERVICE,
-        ServiceState.QUARANTINED,
-    }:
-        return
-    compartment.service = ServiceState.QUARANTINED
-    compartment.version += 1
 
 
 async def open_incident(session: Session, finding: Finding, *, ids: Ids, now: datetime) -> bool:
