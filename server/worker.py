@@ -177,6 +177,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         **dict.fromkeys([*EVENTS.values(), MOVED, GRANT_DELEGATED, PASS_ISSUED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
+        EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         SETTLING: settle_collection,
         DOOR_LEFT_OPEN: notices.on_door_left_open,
@@ -200,6 +201,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def expire_parcels() -> None:
         await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
 
+    async def lapse_dropoffs() -> None:
+        await parcels.lapse_dropoffs(shop.database, ids=shop.ids, now=shop.clock.now())
+
     async def forget_sign_ins() -> None:
         await people.forget_sign_ins(shop.database, now=shop.clock.now())
 
@@ -214,6 +218,7 @@ def make_timers(shop: Shop) -> list[Timer]:
         end_reservations,
         note_silence,
         expire_parcels,
+        lapse_dropoffs,
         access.expire_grants,
         forget_sign_ins,
     )

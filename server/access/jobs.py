@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from schema.ids import EVERY_LOCKER
 from server.access.service.bundles import Tools, ensure_recipient_grant, find_open_stay
 from server.access.service.grants import EXPIRED_AT_ONCE, expire_grants, on_parcel_expired
-from server.access.service.revocations import revoke_device
+from server.access.service.revocations import revoke_deposits, revoke_device
 from server.access.service.statements import find_signer
 from server.kit import outbox
 from server.kit.errors import Refusal
@@ -83,6 +83,15 @@ class AccessJobs:
             parcel = await parcels.lock_parcel(session, held.subject)
             if parcel is not None and parcel.state is ParcelState.EXPIRED:
                 await on_parcel_expired(session, parcel.id, now=self._clock.now())
+        return Done()
+
+    async def on_parcel_cancelled(self, held: Lease) -> Outcome:
+        """Ends the rights to bring the parcel, and puts their tokens on the lockers' lists."""
+        async with self._database.write() as session:
+            parcel = await parcels.lock_parcel(session, held.subject)
+            if parcel is not None and parcel.state is ParcelState.CANCELLED:
+                now = self._clock.now()
+                await revoke_deposits(session, parcel.id, keyring=self._keyring, now=now)
         return Done()
 
     async def expire_grants(self) -> None:

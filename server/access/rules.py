@@ -34,6 +34,15 @@ COURIER_LIFE = timedelta(minutes=10)
 ROUTE_LIFE = timedelta(hours=12)
 """Life of a deposit token of a tour, bound to the courier's key (DOMAIN 5.1)."""
 
+INSPECTION_LIFE = timedelta(minutes=15)
+"""Life of a token to look into a compartment, as long as a technician's (DOMAIN 5.1)."""
+
+EMERGENCY_LIFE = timedelta(hours=4)
+"""How long two persons' word to open a door lasts: as long as a service token (PROTOCOL 2)."""
+
+DROPOFF_LIFE = timedelta(hours=24)
+"""Longest life of a sender's token: they fetch it at home, as recipients do theirs (DOMAIN 5.1)."""
+
 DEPTH = 2
 """Delegations that may follow a recipient's token (DOMAIN 2.4)."""
 
@@ -53,6 +62,10 @@ class Action(StrEnum):
     """To look into a compartment that holds no stay."""
     SERVICE = "SERVICE"
     """To open a compartment for repair."""
+
+
+DEPOSITS = frozenset({Action.DEPOSIT, Action.DROPOFF})
+"""What puts a parcel behind a door, on the wire one operation."""
 
 
 class GrantState(StrEnum):

@@ -33,6 +33,7 @@ from server.notices.wording import NOTICES, Wording, write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
 from server.parcels.states import ParcelState, Trigger
+from server.parcels.tables import PauseCause
 from server.people import queries as people
 from server.people.rules import ContactKind
 from server.people.service.codes import find_code_letter
@@ -112,7 +113,11 @@ class NoticeJobs:
         """
         async with self._database.read() as session:
             parcel = await parcels.get_parcel(session, held.subject)
-        if parcel.state is not ParcelState.DEPOSITED or parcel.recipient_id is None:
+        # What was dropped off where it is collected is ready at once, and untold (P6b).
+        is_passed = parcel.is_pass_through and parcel.state is ParcelState.READY_FOR_PICKUP
+        is_untold = is_passed and parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED
+        is_news = parcel.state is ParcelState.DEPOSITED or is_untold
+        if not is_news or parcel.recipient_id is None:
             return Done()
         topic = Topic(parcel.id, NoticeKind.READY, parcel.deadline_version)
         return await self._tell(held, Errand(topic, parcel.recipient_id))

@@ -30,6 +30,12 @@ GRACE = timedelta(hours=2)
 AFTER_OPENING = timedelta(hours=2)
 """A deadline that falls into closed hours moves so far behind the next opening (DOMAIN 5.3)."""
 
+DROPOFF_LIFE = timedelta(days=5)
+"""How long a sender may bring what they have offered (P2)."""
+
+RETURN_WINDOW = timedelta(days=30)
+"""How long after its collection a parcel can be sent back: as long as its data are kept (5.4)."""
+
 OBJECTION_S = 60
 """Seconds in which the holder may object to a collection that no sensor saw (P16)."""
 
@@ -53,6 +59,11 @@ def start_deadline(at: datetime, *, hold: timedelta, hours: Timetable) -> Deadli
     """
     available_from = hours.next_opening(at) or at
     return Deadline(available_from, _into_open_hours(available_from + hold, hours))
+
+
+def resume_deadline(through: datetime, *, paused: timedelta, hours: Timetable) -> datetime:
+    """The end of the time to collect after it stood still so long; never in closed hours."""
+    return _into_open_hours(through + paused, hours)
 
 
 def is_past(available_through: datetime, at: datetime) -> bool:

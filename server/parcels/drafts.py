@@ -20,6 +20,12 @@ MAX_WEIGHT_G = 100_000
 
 NAME_CHARACTERS = 120
 
+KEY_CHARACTERS = 64
+"""Longest key by which a sender's phone names what it sends."""
+
+MAX_COD = 100_000_000
+"""Nobody pays a million at a counter; in the smallest unit of a currency."""
+
 CODE_BYTES = 5
 """Randomness behind a parcel's code: 40 bits, unique by the database."""
 
@@ -41,6 +47,9 @@ class ParcelDraft:
     is_perishable: bool = False
     is_age_restricted: bool = False
     is_fragile: bool = False
+    cod_amount: int | None = None
+    """In the smallest unit of `cod_currency`."""
+    cod_currency: str | None = None
 
     def content_hash(self) -> bytes:
         """Equal for equal announcements only."""
@@ -57,6 +66,16 @@ def check_draft(draft: ParcelDraft) -> Refusal | None:
         return _wrong("recipientName", f"must be 1 to {NAME_CHARACTERS} characters on one line")
     if draft.weight_g is not None and not 1 <= draft.weight_g <= MAX_WEIGHT_G:
         return _wrong("weightG", f"must be 1 to {MAX_WEIGHT_G} grams")
+    return _check_cod(draft)
+
+
+def _check_cod(draft: ParcelDraft) -> Refusal | None:
+    if (draft.cod_amount is None) is not (draft.cod_currency is None):
+        return _wrong("codCurrency", "must come with an amount, and only with one")
+    if draft.cod_amount is not None and not 1 <= draft.cod_amount <= MAX_COD:
+        return _wrong("codAmount", f"must be 1 to {MAX_COD}")
+    if draft.cod_currency is not None and not re.fullmatch(r"[A-Z]{3}", draft.cod_currency):
+        return _wrong("codCurrency", "must be three capital letters, as EUR")
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
-from server.parcels.service import waiting
+from server.parcels.service import sending, waiting
 from server.parcels.service.waiting import Settling
 
 if TYPE_CHECKING:
@@ -39,4 +39,15 @@ async def expire_parcels(database: Database, *, ids: Ids, now: datetime) -> int:
             expired = await waiting.expire_parcels(session, ids=ids, now=now)
         total += expired
         if expired < waiting.SWEEP:
+            return total
+
+
+async def lapse_dropoffs(database: Database, *, ids: Ids, now: datetime) -> int:
+    """Calls off every parcel that its sender did not bring in time; how many. As above."""
+    total = 0
+    while True:
+        async with database.write() as session:
+            lapsed = await sending.lapse_dropoffs(session, ids=ids, now=now)
+        total += lapsed
+        if lapsed < sending.SWEEP:
             return total

@@ -141,6 +141,8 @@ class Trigger(StrEnum):
     CLOSE_OVERDUE = "CLOSE_OVERDUE"
     FOUND_EMPTY = "FOUND_EMPTY"
     UNEXPECTED_OPEN = "UNEXPECTED_OPEN"
+    OVERRULE = "OVERRULE"
+    """A late fact takes back what was decided since; it stands in no row of the table."""
 
 
 class Removal(StrEnum):

@@ -66,9 +66,11 @@ BUNDLES: tuple[tuple[tuple[Permission, ...], dict[Role, Scope]], ...] = (
         {_RE: _s, _CO: _r, _CA: _c, _HC: _h, _HM: _h, _HO: _h, _OP: _n, _AU: _n, _SU: _n},
     ),
     ((_P.PARCEL_READ_CONTACT,), {_RE: _s, _OP: _n, _SU: _n}),
-    ((_P.PARCEL_ANNOUNCE, _P.PARCEL_CANCEL), {_CA: _c, _OP: _n}),
+    # Whoever has an account may send: DOMAIN's sender is no role of its own.
+    ((_P.PARCEL_ANNOUNCE, _P.PARCEL_CANCEL), {_RE: _s, _CA: _c, _OP: _n}),
     ((_P.PARCEL_OPEN,), {_RE: _s}),
-    ((_P.PARCEL_DEPOSIT, _P.PARCEL_REMOVE), {_CO: _r, _HC: _h, _HM: _h}),
+    ((_P.PARCEL_DEPOSIT,), {_RE: _s, _CO: _r, _HC: _h, _HM: _h}),
+    ((_P.PARCEL_REMOVE,), {_CO: _r, _HC: _h, _HM: _h}),
     ((_P.PARCEL_ASSIST_OPEN, _P.PARCEL_COUNTER_HANDOVER), {_HC: _h, _HM: _h}),
     (
         (

@@ -21,7 +21,8 @@ from server.ledger.service import Forked
 from server.lockers.incidents import IncidentKind
 from server.lockers.service import facts as lockers
 from server.lockers.service.reading import find_locker_by_lid
-from server.uplink.facts import Desk, report, tell
+from server.uplink.desk import Desk, report
+from server.uplink.facts import tell
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -5,73 +5,36 @@ Entries come in the order of their chain, each once, in the transaction that sto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from schema.codec.fields import as_bytes, as_compartment, as_flag, as_id, as_uint
-from schema.ids import LockerId, StayId
+from schema.ids import StayId
 from schema.journal import Accepted, Entry, Kind, parse_accepted
 from schema.keys import Operation
 from schema.statements import StatementType
+from server.access import queries as rights
 from server.access.rules import Action
-from server.access.service import delegations, grants, staff
+from server.access.service import delegations, grants
 from server.access.service import facts as access
 from server.ledger import service as ledger
-from server.lockers.incidents import Fact, Finding, IncidentKind
 from server.lockers.service import facts as lockers
 from server.parcels import queries as stays
+from server.parcels.service import depositing
 from server.parcels.service import facts as parcels
+from server.parcels.service.depositing import Putting
 from server.parcels.service.scenes import Opening
+from server.uplink import staffed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from server.access.service.facts import Admission
-    from server.kit.db import Session
-    from server.kit.ids import Ids
     from server.ledger.rules import Line
-    from server.lockers.tables import Locker
+    from server.lockers.incidents import Fact
+    from server.uplink.desk import Desk
 
 _BY_DELEGATE: Final = "Opened by a delegate: somebody the recipient shared the parcel with."
 _STATEMENTS: Final = {kind.aad.value: kind for kind in StatementType}
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """One envelope's transaction: the locker that speaks and what its entries are told with."""
-
-    session: Session
-    locker: Locker
-    ids: Ids
-    now: datetime
-
-    @property
-    def lid(self) -> LockerId:
-        """The locker's protocol id."""
-        return LockerId(self.locker.lid)
-
-    def at(self, entry: Entry) -> datetime:
-        """The locker's time of the entry; never later than its arrival, whatever its clock says."""
-        return datetime.fromtimestamp(min(entry.t, self.now.timestamp()), UTC)
-
-    def fact(self, line: Line, compartment: int) -> Fact:
-        """The entry as the verticals hear of it."""
-        entry = line.entry
-        return Fact(self.locker.id, entry.seq, self.at(entry), entry.clockq, compartment)
-
-
-async def report(desk: Desk, kind: IncidentKind, seq: int, detail: str) -> None:
-    """Opens an incident about the locker; the same entry opens one of a kind only once."""
-    finding = Finding(
-        kind=kind,
-        subject_id=desk.locker.id,
-        hub_id=desk.locker.hub_id,
-        detail=detail,
-        locker_id=desk.locker.id,
-        seq=seq,
-    )
-    await lockers.open_incident(desk.session, finding, ids=desk.ids, now=desk.now)
 
 
 async def tell(desk: Desk, line: Line) -> None:
@@ -85,10 +48,10 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
     accepted = parse_accepted(line.entry.body)
     admission = await _admission(desk, line.entry, accepted)
     if accepted.cti is not None and admission is None:
-        unknown = await staff.list_unknown_tokens(desk.session, desk.lid, accepted)
-        if unknown:
-            detail = f"token {' and '.join(unknown)}"
-            await report(desk, IncidentKind.UNKNOWN_TOKEN, line.seq, detail)
+        await staffed.on_offline_token(desk, line, accepted)
+        return
+    if admission is not None and admission.grant.action is Action.INSPECT:
+        await staffed.on_inspector_accepted(desk, line, accepted, admission.grant)
         return
     if admission is not None:
         await delegations.on_delegate_admitted(
@@ -113,15 +76,17 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
 async def _on_deposited(desk: Desk, line: Line) -> None:
     comp, stay = _comp_and_stay(line)
     admission = await _admission_behind(desk, line, comp)
+    is_for_it = admission is not None and admission.grant.stay == stay
     await parcels.on_deposited(
         desk.session,
         desk.fact(line, comp),
         stay=stay,
-        depositor_id=None if admission is None else admission.holder_id,
+        putting=await _putting(desk, admission if is_for_it else None),
         ids=desk.ids,
         now=desk.now,
     )
-    await grants.on_deposited(desk.session, stay, now=desk.now)
+    if admission is not None and is_for_it:
+        await grants.on_deposited(desk.session, admission.grant, now=desk.now)
 
 
 async def _on_collected(desk: Desk, line: Line) -> None:
@@ -154,17 +119,57 @@ async def _on_found_empty(desk: Desk, line: Line) -> None:
 
 
 async def _on_door_opened(desk: Desk, line: Line) -> None:
-    await parcels.on_opened(desk.session, desk.fact(line, _comp(line)), now=desk.now)
+    fact, sensed = desk.fact(line, _comp(line)), line.entry.body[1]
+    await parcels.on_opened(desk.session, fact, now=desk.now)
+    was_occupied = None if sensed is None else as_flag(sensed)
+    await staffed.on_door_opened(desk, fact, occupied_before=was_occupied)
 
 
 async def _on_door_closed(desk: Desk, line: Line) -> None:
     sensed = line.entry.body[1]
-    await parcels.on_closed(
+    is_occupied = None if sensed is None else as_flag(sensed)
+    fact = desk.fact(line, _comp(line))
+    if await staffed.on_door_closed(desk, fact, is_occupied=is_occupied):
+        await parcels.on_closed(
+            desk.session, fact, is_occupied=is_occupied, ids=desk.ids, now=desk.now
+        )
+        return
+    behind = await ledger.find_acceptance(desk.session, desk.lid, fact.compartment, before=line.seq)
+    accepted = None if behind is None else parse_accepted(behind.entry.body)
+    if behind is None or accepted is None or accepted.op != Operation.DEPOSIT:
+        await parcels.on_closed(
+            desk.session, fact, is_occupied=is_occupied, ids=desk.ids, now=desk.now
+        )
+        return
+    await parcels.on_closed(desk.session, fact, is_occupied=None, ids=desk.ids, now=desk.now)
+    admission = await _admission(desk, behind.entry, accepted)
+    if admission is not None and is_occupied is not False:
+        await _on_added(desk, fact, admission)
+
+
+async def _on_added(desk: Desk, fact: Fact, admission: Admission) -> None:
+    """A door has closed under a deposit token; where its stay was stored, one more is inside."""
+    was_added = await depositing.on_added(
         desk.session,
-        desk.fact(line, _comp(line)),
-        is_occupied=None if sensed is None else as_flag(sensed),
+        fact,
+        stay=admission.grant.stay,
+        putting=await _putting(desk, admission),
         ids=desk.ids,
         now=desk.now,
+    )
+    if was_added:
+        await grants.on_deposited(desk.session, admission.grant, now=desk.now)
+
+
+async def _putting(desk: Desk, admission: Admission | None) -> Putting:
+    """What is put in under this grant, and how it may have left where it lay before."""
+    if admission is None:
+        return Putting()
+    parcel_id = admission.grant.parcel
+    return Putting(
+        parcel_id=parcel_id,
+        depositor_id=admission.holder_id,
+        left_by=await rights.find_removal(desk.session, parcel_id),
     )
 
 

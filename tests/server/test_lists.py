@@ -53,6 +53,8 @@ LISTS = {
     "expiresAt } } } }",
     "Me.parcels": "{ me { parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } } history { edges { node { row } } } } } } } }",
+    "Me.sentParcels": "{ me { sentParcels(first: 100) { edges { node { code location { hub "
+    "{ name } } } } } } }",
     "Me.devices": "{ me { devices { name } } }",
     "Me.roles": "{ me { roles { role place } } }",
     "Me.addresses": "{ me { addresses } }",
@@ -78,12 +80,23 @@ OF_ONE_THING = {
     "EnrolLockerPayload.statements",
     "EnrolLockerPayload.stays",
     "CourierStop.statements",
+    "RemovalStop.statements",
+    "DropoffBundle.statements",
+    "DropoffBundle.compartments",
     "EnvelopeTaken.statements",
     "Deposit.compartments",
+    "Deposit.additions",
+    "DepositAddition.compartments",
 }
 """Lists read by one statement each, or none; the tests of their use-cases say how long they get."""
 
-BY_NAME = {"CourierBundle.stops", "CourierStop.deposits", "DeliverEnvelopesPayload.outcomes"}
+BY_NAME = {
+    "CourierBundle.stops",
+    "CourierStop.deposits",
+    "RemovalBundle.stops",
+    "RemovalStop.removals",
+    "DeliverEnvelopesPayload.outcomes",
+}
 """Lists as long as what the caller named, entry by entry."""
 
 SCAN = """mutation ($id: ID!, $code: String!) {
@@ -93,9 +106,9 @@ COURIER = """mutation ($ids: [ID!]!) { outcome: courierBundle(parcelIds: $ids) {
 DELIVER = """mutation ($envelopes: [Base64!]!) { outcome: deliverEnvelopes(envelopes: $envelopes) {
   ... on DeliverEnvelopesPayload { outcomes { ... on EnvelopeTaken { accepted } } } } }"""
 
-DEPOSIT_STATEMENTS = 10
+DEPOSIT_STATEMENTS = 18
 """Most statements for each parcel of a courier's bundle: it is locked, its stay minted, its grant
-and token written.
+and token written, and once more for the compartment that it may share.
 """
 
 
@@ -186,7 +199,7 @@ class Village:
         finding = Finding(kind=IncidentKind.OBJECTION, subject_id=new, hub_id=town.hub_id)
         await open_incident(session, finding, ids=ids, now=START)
         parcel = await town.add_parcel(session, str(new))
-        parcel.recipient_id = self.person_id
+        parcel.recipient_id = parcel.sender_id = self.person_id
         finding = Finding(kind=IncidentKind.OBJECTION, subject_id=parcel.id, hub_id=town.hub_id)
         await open_incident(session, finding, ids=ids, now=START)
         await self._share(session, new)

@@ -11,6 +11,7 @@ from server.access.graph.bundles import BundleMutation
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.passes import PassMutation
+from server.access.graph.rounds import RoundMutation
 from server.access.graph.sharing import SharingMutation, SharingQuery
 from server.access.graph.statements import StatementMutation, StatementQuery
 
@@ -26,7 +27,9 @@ class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery):
 
 
 @strawberry.type
-class Mutation(BundleMutation, StatementMutation, KeyMutation, SharingMutation, PassMutation):
+class Mutation(
+    BundleMutation, RoundMutation, StatementMutation, KeyMutation, SharingMutation, PassMutation
+):
     """Joined into the root mutation."""
 
 

@@ -55,6 +55,19 @@ class UnlockBundle:
     )
 
 
+@strawberry.type(description="A token to put a parcel to another one of the same recipient.")
+class DepositAddition:
+    """Good while that one lies where the token allows, and only under an occupancy sensor."""
+
+    beside: strawberry.ID = strawberry.field(description="Global id of the other parcel.")
+    grant: Grant = strawberry.field(description="The right behind the token.")
+    token: UnlockToken = strawberry.field(description="Bound to the key of the asking device.")
+    stay: Base64 = strawberry.field(description="The 8 bytes of the stay that it joins.")
+    compartments: list[int] = strawberry.field(
+        description="Numbers of the compartments that both fit into."
+    )
+
+
 @strawberry.type(description="A token to put one parcel into one compartment.")
 class Deposit:
     """The stay in the token is fresh: the locker stores it when the door closes on the parcel."""
@@ -67,6 +80,9 @@ class Deposit:
     words: str = strawberry.field(description="Hub, address and door in words, to read or to hear.")
     compartments: list[int] = strawberry.field(
         description="Numbers that the token allows; the kept one first."
+    )
+    additions: list[DepositAddition] = strawberry.field(
+        description="Instead of a compartment of its own, if the door shows that there is room."
     )
 
 
@@ -148,9 +164,9 @@ class BundleMutation:
         )
 
     @strawberry.mutation(
-        description="Deposit tokens for parcels that have a reservation, for the calling device: "
-        "for ten minutes and the kept compartment, or with `isRoute` for twelve hours and "
-        "whatever fits. The first parcel that cannot be had refuses them all."
+        description="Deposit tokens for parcels, for the calling device: for ten minutes and the "
+        "compartment that is kept for each, or with `isRoute` for twelve hours and whatever fits, "
+        "also where nothing is kept. The first parcel that cannot be had refuses them all."
     )
     async def courier_bundle(
         self,
@@ -211,6 +227,16 @@ def _as_stop(stop: deposits.Stop) -> CourierStop:
                 compartment=as_compartment(one.place.compartment),
                 words=words_for(one.place),
                 compartments=list(one.comps),
+                additions=[
+                    DepositAddition(
+                        beside=global_id("Parcel", more.beside.id),
+                        grant=as_grant(more.grant),
+                        token=as_token(more.token),
+                        stay=Base64(more.stay.name),
+                        compartments=list(more.comps),
+                    )
+                    for more in one.additions
+                ],
             )
             for one in stop.deposits
         ],

@@ -76,7 +76,10 @@ class Grant(Node):
 
     action: Action = strawberry.field(description="What it allows.")
     state: GrantState = strawberry.field(description="How it stands.")
-    parcel_id: strawberry.ID = strawberry.field(description="Global id of the parcel.")
+    parcel_id: strawberry.ID | None = strawberry.field(
+        description="Global id of the parcel; null for a right to inspect."
+    )
+    reason: str | None = strawberry.field(description="Why it was asked for, to inspect.")
 
 
 @strawberry.type(description="An unlock token, good only beside proofs by the device that asked.")
@@ -98,7 +101,8 @@ def as_grant(row: tables.Grant) -> Grant:
         id=global_id("Grant", row.id),
         action=row.action,
         state=row.state,
-        parcel_id=global_id("Parcel", row.parcel_id),
+        parcel_id=None if row.parcel_id is None else global_id("Parcel", row.parcel_id),
+        reason=row.reason,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, or_, select
 
-from server.access.rules import LIVING, Action
+from server.access.rules import LIVING
 from server.access.tables import EmergencyOpening, Grant, StaffOpening
 from server.kit.db import held, insert_new
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
     from sqlmodel.ext.asyncio.session import AsyncSession
 
+    from server.access.rules import Action
     from server.kit.graph import Page
 
 
 async def find_living_inspection(
     session: AsyncSession,
     *,
+    action: Action,
     locker_id: uuid.UUID,
     compartment: int,
     holder_id: uuid.UUID | None,
@@ -36,7 +38,7 @@ async def find_living_inspection(
     query = select(Grant).where(
         Grant.locker_id == locker_id,
         Grant.compartment == compartment,
-        Grant.action == Action.INSPECT,
+        Grant.action == action,
         Grant.holder_id == holder_id,
         Grant.reason == reason,
         col(Grant.state).in_(LIVING),

@@ -82,7 +82,7 @@ async def register_delegation(
     if found is None:
         return not_found(actor, "chain")
     token, grant = found
-    parcel = await parcels.get_parcel(session, grant.parcel_id)
+    parcel = await parcels.get_parcel(session, grant.parcel)
     refusal = (
         may_receive(device.trust, exists_since=parcel.created_at, now=now)
         or _judge(chain)
@@ -161,7 +161,7 @@ async def on_delegate_admitted(
         session,
         id=uuid.uuid5(row.id, GRANT_DELEGATED),
         kind=GRANT_DELEGATED,
-        subject=admission.grant.parcel_id,
+        subject=admission.grant.parcel,
         facts={"delegationId": str(row.id), "isRegistered": row.registered_at is not None},
         at=now,
     )

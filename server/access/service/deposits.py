@@ -1,39 +1,43 @@
-"""What a courier takes along: deposit tokens for reserved parcels, each naming a fresh stay."""
+"""What a courier takes along: deposit tokens for parcels, each naming a fresh stay."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from schema.compartments import SizeMm
-from schema.ids import LockerId, StayId
 from schema.tokens import MAX_COMPARTMENTS
-from server.access import queries
-from server.access.rules import COURIER_LIFE, ROUTE_LIFE, Action, GrantState
-from server.access.service.bundles import Place, Tools
-from server.access.service.grants import GrantTerms, Holder, extend_grant, issue_grant, issue_token
-from server.access.service.statements import find_signer, list_statements
-from server.hubs.service import find_hub
-from server.kit.auth import Actor, Permission, deny
-from server.kit.errors import BrokenPromise, Refusal
-from server.ledger import service as ledger
+from server.access.rules import Action
+from server.access.service.additions import MAX_ADDITIONS, Room, find_rooms, fitting, may_share
+from server.access.service.stops import (
+    PARCELS_AT_ONCE,
+    Job,
+    Right,
+    find_site,
+    grant_job,
+    life_of,
+    take_order,
+)
+from server.kit.auth import Actor, Permission
+from server.kit.errors import Refusal
 from server.lockers import queries as lockers
-from server.lockers.rules import is_taking_deposits
-from server.lockers.service.reservations import inner_of
+from server.lockers.rules import DisplayStatus, is_taking_deposits
+from server.lockers.service.reservations import status_of
 from server.parcels import queries as parcels
 from server.parcels.service.stays import mint_stay
 from server.parcels.states import ParcelState
-from server.parcels.visibility import visibility_of
-from server.people import queries as people
+from server.parcels.tables import LocationKind
+from server.parcels.visibility import work_of
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
     from datetime import datetime
 
+    from server.access.service.bundles import Place, Tools
     from server.access.service.grants import Issued
-    from server.access.service.statements import Carried, Signer
+    from server.access.service.statements import Carried
+    from server.access.service.stops import Order, Site
     from server.access.tables import Grant
     from server.kit.db import Session
     from server.lockers.tables import Compartment
@@ -49,8 +53,18 @@ DEPOSITABLE = frozenset(
 )
 """States in which somebody may put the parcel into a compartment (P10, P10b, P11b)."""
 
-PARCELS_AT_ONCE = 50
-"""Parcels of one courier bundle."""
+_LYING = frozenset({ParcelState.DEPOSITED, ParcelState.READY_FOR_PICKUP})
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """A token to put the parcel to one that lies, or will lie, in a compartment of its own."""
+
+    beside: Parcel
+    stay: Stay
+    grant: Grant
+    token: Issued
+    comps: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,7 @@ class Deposit:
     token: Issued
     place: Place
     comps: tuple[int, ...]
+    additions: list[Addition] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +90,8 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """Who asks, on which device, and for how long the tokens shall be good."""
-
-    actor: Actor
-    holder: Holder
-    is_route: bool
-    tools: Tools
-
-
-@dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A parcel that may be deposited, and the compartment that is kept for it."""
+    """A parcel that may be deposited, and the compartment that it is to have."""
 
     parcel: Parcel
     compartment: Compartment
@@ -102,26 +107,27 @@ async def make_courier_bundle(
 ) -> list[Stop] | Refusal:
     """Deposit tokens for the calling device, locker by locker: for 10 minutes, or 12 h for a route.
 
-    Each parcel must have a reservation. At a stop its token is for that compartment alone; on a
-    route for whatever fits there, because nobody knows what is free when the courier arrives. The
-    first parcel that cannot be had refuses the whole. Asking again mints no second stay.
+    At a stop each parcel must have a reservation, and its token is for that compartment alone. On a
+    route it is for whatever fits there, because nobody knows what is free when the courier arrives;
+    a parcel that nothing is kept for is taken too, and one that the same round picks up elsewhere.
+    The first parcel that cannot be had refuses the whole. Asking again mints no second stay.
     """
-    device = None
-    if actor.device_id is not None:
-        device = await people.find_device(session, actor.device_id)
-    if device is None:
-        return deny(actor)
+    life = life_of(is_route=is_route)
+    order = await take_order(
+        session, actor, life=life, permission=Permission.PARCEL_DEPOSIT, tools=tools
+    )
+    if isinstance(order, Refusal):
+        return order
     if not 0 < len(parcel_ids) <= PARCELS_AT_ONCE:
         rule = f"parcelIds: must be 1 to {PARCELS_AT_ONCE} parcels."
         return Refusal(ProblemCode.INPUT_INVALID, rule, "parcelIds")
-    wanted = await _find_wanted(session, actor, parcel_ids, now=tools.now)
+    wanted = await _find_wanted(session, actor, parcel_ids, is_route=is_route, now=tools.now)
     if isinstance(wanted, Refusal):
         return wanted
-    order = _Order(actor, Holder(device.id, device.public_key), is_route=is_route, tools=tools)
     stops: list[Stop] = []
     for locker_id in dict.fromkeys(one.compartment.locker_id for one in wanted):
         here = [one for one in wanted if one.compartment.locker_id == locker_id]
-        stop = await _make_stop(session, here, order)
+        stop = await _make_stop(session, here, order, is_route=is_route)
         if isinstance(stop, Refusal):
             return stop
         stops.append(stop)
@@ -129,118 +135,136 @@ async def make_courier_bundle(
 
 
 async def _find_wanted(
-    session: Session, actor: Actor, parcel_ids: Sequence[uuid.UUID], *, now: datetime
+    session: Session,
+    actor: Actor,
+    parcel_ids: Sequence[uuid.UUID],
+    *,
+    is_route: bool,
+    now: datetime,
 ) -> list[_Wanted] | Refusal:
-    visible = visibility_of(actor, Permission.PARCEL_DEPOSIT)
+    visible = work_of(actor, Permission.PARCEL_DEPOSIT)
     found = await parcels.lock_all_visible(session, set(parcel_ids), visible)
     if len(found) < len(set(parcel_ids)):
         return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
     for parcel in found:
-        if parcel.state not in DEPOSITABLE:
+        if not (parcel.state in DEPOSITABLE or (is_route and _is_going_on(parcel))):
             sentence = f"Parcel {parcel.code} can't be deposited while it is {parcel.state}."
             return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelIds")
     kept = await lockers.list_reservations(session, [one.id for one in found], now=now)
     kept_for = {reservation.parcel_id: compartment for reservation, compartment in kept}
+    wanted: list[_Wanted] = []
     for parcel in found:
-        if parcel.id not in kept_for:
-            sentence = f"Nothing is kept for parcel {parcel.code} any more. Reserve again."
-            return Refusal(ProblemCode.RESERVATION_EXPIRED, sentence, "parcelIds")
-    return [_Wanted(parcel, kept_for[parcel.id]) for parcel in found]
+        compartment = kept_for.get(parcel.id)
+        if compartment is None and is_route:
+            compartment = await _find_likely(session, parcel)
+        if compartment is None:
+            return _nothing_kept(parcel, is_route=is_route)
+        wanted.append(_Wanted(parcel, compartment))
+    return wanted
 
 
-async def _make_stop(session: Session, wanted: Sequence[_Wanted], order: _Order) -> Stop | Refusal:
-    locker = await lockers.find_locker(session, wanted[0].compartment.locker_id)
-    hub = None if locker is None else await find_hub(session, locker.hub_id)
-    if locker is None or hub is None:
-        raise BrokenPromise("a compartment is kept in a locker at no hub")
-    lid, now = LockerId(locker.lid), order.tools.now
-    if not is_taking_deposits(locker.state) or await ledger.is_distrusted(session, lid):
-        return Refusal(ProblemCode.WRONG_STATE, "This locker takes no parcels now.", "parcelIds")
-    signer = await find_signer(session, lid, keyring=order.tools.keyring, now=now)
-    if isinstance(signer, Refusal):
-        return signer
-    # Before the tokens: a new list may refuse all that was issued so far.
-    statements = await list_statements(session, signer, now=now)
-    doors = await lockers.list_compartments(session, [locker.id])
+def _is_going_on(parcel: Parcel) -> bool:
+    """Whether it lies in a compartment from which the same round brings it to its own hub."""
+    is_elsewhere = parcel.hub_id != parcel.planned_hub_id and parcel.returns_id is None
+    is_temporary = parcel.location_kind is LocationKind.TEMPORARY
+    is_dropped = parcel.state is ParcelState.DROPPED_OFF
+    return is_elsewhere and (is_dropped or (parcel.state in _LYING and is_temporary))
+
+
+def _nothing_kept(parcel: Parcel, *, is_route: bool) -> Refusal:
+    if is_route:
+        sentence = f"Nothing at its hub fits parcel {parcel.code}."
+        return Refusal(ProblemCode.NO_COMPARTMENT, sentence, "parcelIds")
+    sentence = f"Nothing is kept for parcel {parcel.code} any more. Reserve again."
+    return Refusal(ProblemCode.RESERVATION_EXPIRED, sentence, "parcelIds")
+
+
+async def _find_likely(session: Session, parcel: Parcel) -> Compartment | None:
+    """Where the parcel will most likely find room at its hub; an available compartment if any."""
+    machines = await lockers.list_lockers_of_hubs(
+        session, [parcel.planned_hub_id], limit=PARCELS_AT_ONCE
+    )
+    working = [one.id for one in machines if is_taking_deposits(one.state)]
+    doors = await lockers.list_compartments(session, working)
+    likely: list[tuple[bool, int, Compartment]] = []
+    for machine in working:
+        here = [door for door in doors if door.locker_id == machine]
+        by_number = {door.number: door for door in here}
+        for rank, number in enumerate(fitting([parcel], here)):
+            is_free = status_of(by_number[number]) is DisplayStatus.AVAILABLE
+            likely.append((not is_free, rank, by_number[number]))
+    return min(likely, key=lambda one: one[:2])[2] if likely else None
+
+
+async def _make_stop(
+    session: Session, wanted: Sequence[_Wanted], order: Order, *, is_route: bool
+) -> Stop | Refusal:
+    site = await find_site(
+        session, wanted[0].compartment.locker_id, is_for_deposits=True, tools=order.tools
+    )
+    if isinstance(site, Refusal):
+        return site
     deposits: list[Deposit] = []
     for one in wanted:
-        comps = _fitting(one, doors) if order.is_route else (one.compartment.number,)
-        deposit = await _make_deposit(
-            session,
-            one.parcel,
-            Place(hub, locker, one.compartment),
-            comps=comps,
-            signer=signer,
-            order=order,
-        )
+        kept = one.compartment.number
+        others = fitting([one.parcel], site.doors) if is_route else ()
+        comps = (kept, *(number for number in others if number != kept))[:MAX_COMPARTMENTS]
+        deposit = await _make_deposit(session, site, one, comps=comps, order=order)
         if isinstance(deposit, Refusal):
             return deposit
+        refused = await _add_additions(session, site, deposit, deposits, order)
+        if refused is not None:
+            return refused
         deposits.append(deposit)
-    return Stop(deposits[0].place, statements, deposits)
+    return Stop(deposits[0].place, site.statements, deposits)
 
 
 async def _make_deposit(
-    session: Session,
-    parcel: Parcel,
-    place: Place,
-    *,
-    comps: tuple[int, ...],
-    signer: Signer,
-    order: _Order,
+    session: Session, site: Site, wanted: _Wanted, *, comps: tuple[int, ...], order: Order
 ) -> Deposit | Refusal:
-    tools = order.tools
+    parcel, tools = wanted.parcel, order.tools
     stay = await mint_stay(
         session,
         parcel_id=parcel.id,
-        locker_id=place.locker.id,
+        locker_id=site.locker.id,
         ids=tools.ids,
         randomness=tools.randomness,
         now=tools.now,
     )
-    grant = await queries.find_newest_grant(
-        session,
-        parcel_id=parcel.id,
-        action=Action.DEPOSIT,
-        stay=stay.name,
-        holder_id=order.actor.person_id,
-    )
-    end = tools.now + (ROUTE_LIFE if order.is_route else COURIER_LIFE)
-    if grant is None or grant.state is not GrantState.ACTIVE:
-        terms = GrantTerms(
-            action=Action.DEPOSIT,
-            parcel_id=parcel.id,
-            locker_id=place.locker.id,
-            stay=StayId(stay.name),
-            compartment=None if order.is_route else place.compartment.number,
-            holder_id=order.actor.person_id,
-            not_after=end,
+    job = Job(action=Action.DEPOSIT, parcel=parcel, stay=stay.name, comps=comps)
+    right = await grant_job(session, site, order, job)
+    if isinstance(right, Refusal):
+        return right
+    place = site.place(wanted.compartment)
+    return Deposit(parcel, stay, right.grant, right.token, place, comps)
+
+
+async def _add_additions(
+    session: Session, site: Site, deposit: Deposit, before: Sequence[Deposit], order: Order
+) -> Refusal | None:
+    """Tokens to put the parcel to others of its recipient, in the locker or in this bundle."""
+    rooms = await find_rooms(session, deposit.parcel, site.locker, site.doors)
+    rooms += _rooms_to_come(deposit, before, site.doors)
+    for room in rooms[:MAX_ADDITIONS]:
+        job = Job(
+            action=Action.DEPOSIT, parcel=deposit.parcel, stay=room.stay.name, comps=room.comps
         )
-        grant = await issue_grant(session, terms, grant_id=tools.ids.new(), now=tools.now)
-    await extend_grant(session, grant, end)
-    token = await issue_token(
-        session,
-        grant,
-        order.holder,
-        signer=signer,
-        end=end,
-        comps=comps,
-        randomness=tools.randomness,
-        now=tools.now,
-    )
-    if isinstance(token, Refusal):
-        return token
-    return Deposit(parcel, stay, grant, token, place, comps)
+        right = await grant_job(session, site, order, job)
+        if not isinstance(right, Right):
+            return right
+        addition = Addition(room.inside[0], room.stay, right.grant, right.token, room.comps)
+        deposit.additions.append(addition)
+    return None
 
 
-def _fitting(wanted: _Wanted, doors: Sequence[Compartment]) -> tuple[int, ...]:
-    """The kept compartment first, then the others that the parcel would go into."""
-    parcel, kept = wanted.parcel, wanted.compartment
-    size = SizeMm(parcel.width_mm, parcel.height_mm, parcel.depth_mm)
-    others = (
-        door.number
-        for door in doors
-        if door.id != kept.id
-        and door.climate_zone is parcel.climate_zone
-        and size.fits(inner_of(door))
-    )
-    return (kept.number, *others)[:MAX_COMPARTMENTS]
+def _rooms_to_come(
+    deposit: Deposit, before: Sequence[Deposit], doors: Sequence[Compartment]
+) -> list[Room]:
+    """The compartment of the recipient's first parcel in the bundle, if all so far fit into it."""
+    group = [one for one in before if may_share(one.parcel, deposit.parcel)]
+    if not group:
+        return []
+    together = tuple(one.parcel for one in group)
+    allowed = set(group[0].comps)
+    comps = tuple(n for n in fitting((*together, deposit.parcel), doors) if n in allowed)
+    return [Room(group[0].stay, together, comps)] if comps else []

@@ -9,6 +9,7 @@ from schema.codes import ProblemCode
 from schema.ids import ID_SIZE, StayId, TokenId
 from server.access import queries, signing
 from server.access.rules import (
+    DEPOSITS,
     DEPTH,
     Action,
     GrantState,
@@ -32,20 +33,27 @@ if TYPE_CHECKING:
     from server.kit.ids import Randomness
     from server.parcels.states import Removal
 
+NO_STAY = StayId(b"")
+"""What a token names that is about no stay (PROTOCOL 2)."""
+
 EXPIRED_AT_ONCE = 200
 """Grants ended in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantTerms:
-    """Who may do what with which stay. Without `granted_by` it is the server's own rule."""
+    """Who may do what with which stay. Without `granted_by` it is the server's own rule.
+
+    To inspect is about no parcel and no stay, for a `reason`.
+    """
 
     action: Action
-    parcel_id: uuid.UUID
     locker_id: uuid.UUID
-    stay: StayId
     compartment: int | None
     holder_id: uuid.UUID | None
+    parcel_id: uuid.UUID | None = None
+    stay: StayId = NO_STAY
+    reason: str | None = None
     granted_by: uuid.UUID | None = None
     not_after: datetime | None = None
     removal: Removal | None = None
@@ -81,6 +89,7 @@ async def issue_grant(
         stay=terms.stay,
         compartment=terms.compartment,
         removal=terms.removal,
+        reason=terms.reason,
         holder_id=terms.holder_id,
         granted_by=terms.granted_by,
         not_before=now,
@@ -196,8 +205,11 @@ async def on_stay_ended(session: Session, stay: StayId, *, now: datetime) -> Non
         await end_grant(session, grant, Turn.USE_UP, now=now)
 
 
-async def on_deposited(session: Session, stay: StayId, *, now: datetime) -> None:
-    """The grants to deposit into this stay are used up: its door has closed on the parcel."""
-    for grant in await queries.list_living_grants(session, stay):
-        if grant.action in {Action.DEPOSIT, Action.DROPOFF}:
-            await end_grant(session, grant, Turn.USE_UP, now=now)
+async def on_deposited(session: Session, grant: Grant, *, now: datetime) -> None:
+    """The door has closed on the grant's parcel: the grant is used up, and others to bring the
+    parcel to another place are no longer needed.
+    """
+    for action in DEPOSITS:
+        for other in await queries.list_living_grants_of(session, grant.parcel, action):
+            turn = Turn.USE_UP if other.id == grant.id else Turn.SUPERSEDE
+            await end_grant(session, other, turn, now=now)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import LockerId
 from server.access import queries, signing
-from server.access.rules import Action, GrantState, Turn
+from server.access.rules import DEPOSITS, Action, GrantState, Turn
 from server.access.service.grants import end_grant
 from server.access.service.statements import ensure_revocations, find_signer
 from server.kit.auth import Actor, Permission, Scope, not_found
@@ -82,6 +82,23 @@ async def revoke_device(
     return len(lids)
 
 
+async def revoke_deposits(
+    session: Session, parcel_id: uuid.UUID, *, keyring: Keyring, now: datetime
+) -> int:
+    """Takes back every right to put the parcel into a locker: it was called off; how many."""
+    ended: list[Grant] = []
+    for action in DEPOSITS:
+        ended += await queries.list_living_grants_of(session, parcel_id, action)
+    for grant in ended:
+        await end_grant(session, grant, Turn.REVOKE, now=now)
+        await queries.revoke_grant_tokens(session, grant.id, now=now, now_s=signing.unix_s(now))
+    for locker_id in dict.fromkeys(grant.locker_id for grant in ended):
+        locker = await find_locker(session, locker_id)
+        if locker is not None:
+            await tell(session, LockerId(locker.lid), keyring=keyring, now=now)
+    return len(ended)
+
+
 async def tell(
     session: Session, lid: LockerId, *, keyring: Keyring, now: datetime
 ) -> Carried | None:
@@ -101,5 +118,8 @@ async def may_revoke(session: Session, actor: Actor, grant: Grant) -> bool:
         return actor.can(may)
     if grant.action not in OF_THE_HOUSE:
         return False
+    if grant.parcel_id is None:
+        locker = await find_locker(session, grant.locker_id)
+        return locker is not None and actor.can(may, hub=locker.hub_id)
     parcel = await parcels.get_parcel(session, grant.parcel_id)
     return actor.can(may, carrier=parcel.carrier_id) or actor.can(may, hub=parcel.hub_id)

@@ -93,6 +93,27 @@ async def reserve(
     return refusal
 
 
+async def swap(
+    session: Session, locker: Locker, wish: Wish, *, now: datetime, ids: Ids
+) -> Held | Refusal:
+    """A larger compartment of the locked locker for the parcel, in place of the one kept (C3).
+
+    Refused, and nothing changed, while the kept one's door stands open, or where nothing larger is
+    available. RESERVATION_EXPIRED with nothing kept in this locker.
+    """
+    standing = await _find_standing(session, wish.parcel_id)
+    if standing is None or standing.compartment.locker_id != locker.id:
+        return Refusal(ProblemCode.RESERVATION_EXPIRED, field="parcel")
+    if standing.compartment.door is DoorState.OPEN:
+        return DOOR_OPEN
+    room = inner_of(standing.compartment)
+    larger = await _find_place(session, locker, wish, beyond=room, now=now)
+    if isinstance(larger, Refusal):
+        return larger
+    await _give_up(session, standing, now=now)
+    return await _hold(session, larger, wish, ids=ids, now=now)
+
+
 async def release(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> bool:
     """Ends what is kept for the parcel, which lies elsewhere now; False if nothing was."""
     standing = await _find_standing(session, parcel_id)
@@ -158,12 +179,17 @@ def status_of(compartment: Compartment) -> DisplayStatus:
 
 
 async def _find_place(
-    session: Session, locker: Locker, wish: Wish, *, now: datetime
+    session: Session, locker: Locker, wish: Wish, *, now: datetime, beyond: SizeMm | None = None
 ) -> Compartment | Refusal:
+    """The best fit, among those that are larger than `beyond` in some direction."""
     if not is_taking_deposits(locker.state):
         return Refusal(ProblemCode.NO_COMPARTMENT, "This locker takes no parcels now.", "locker")
     await expire_reservations(session, now=now, locker_id=locker.id)
     compartments = await queries.list_compartments(session, [locker.id])
+    if beyond is not None:
+        compartments = [one for one in compartments if not inner_of(one).is_within(beyond)]
+    if not compartments:
+        return Refusal(ProblemCode.NO_COMPARTMENT, field="locker")
     chosen = choose([candidate(one) for one in compartments], wish.need, wish.purpose)
     if isinstance(chosen, Refusal):
         return chosen

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import strawberry
+
 from server.parcels.graph.reading import Me, Query
+from server.parcels.graph.sending import SendingMutation
 from server.parcels.graph.types import NODE_TYPES, NODES
-from server.parcels.graph.writing import Mutation
+from server.parcels.graph.writing import ParcelMutation
+
+
+@strawberry.type
+class Mutation(ParcelMutation, SendingMutation):
+    """Joined into the root mutation."""
+
 
 __all__ = ["NODES", "NODE_TYPES", "Me", "Mutation", "Query"]

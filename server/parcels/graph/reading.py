@@ -64,6 +64,24 @@ class Me:
             page, rows, key=lambda row: row.parcel.id, node=lambda row: as_parcel(context, row)
         )
 
+    @strawberry.field(description="Parcels that this person sends, newest first.")
+    async def sent_parcels(
+        self,
+        info: Info[Context, None],
+        first: First = None,
+        after: After = None,
+    ) -> Connection[Parcel]:
+        """Those that they send back among them."""
+        page, context = get_page(first, after), context_of(info)
+        person_id = context.actor.person_id
+        rows: Sequence[PlacedParcel] = []
+        if person_id is not None:
+            async with context.database.read() as session:
+                rows = await reading.list_sent_parcels(session, person_id, page=page)
+        return connect(
+            page, rows, key=lambda row: row.parcel.id, node=lambda row: as_parcel(context, row)
+        )
+
 
 @strawberry.type
 class Query:

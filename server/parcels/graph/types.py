@@ -148,6 +148,12 @@ class Parcel(Node):
     perishable: bool = strawberry.field(description="Whether it spoils.")
     age_restricted: bool = strawberry.field(description="Whether the recipient must be of age.")
     fragile: bool = strawberry.field(description="Whether it must stay upright.")
+    dropoff_through: datetime | None = strawberry.field(
+        description="Until when its sender may bring it; null where its carrier had it before us."
+    )
+    returns: strawberry.ID | None = strawberry.field(
+        description="Global id of the collected parcel that is sent back in it."
+    )
     available_from: datetime | None = strawberry.field(description="From when to collect it.")
     available_through: datetime | None = strawberry.field(description="Until when.")
     deadline_version: int = strawberry.field(description="Grows when that time changes.")
@@ -218,6 +224,8 @@ def as_parcel(context: Context, placed: PlacedParcel) -> Parcel:
         perishable=row.is_perishable,
         age_restricted=row.is_age_restricted,
         fragile=row.is_fragile,
+        dropoff_through=row.dropoff_through,
+        returns=None if row.returns_id is None else global_id("Parcel", row.returns_id),
         available_from=row.available_from,
         available_through=row.available_through,
         deadline_version=row.deadline_version,

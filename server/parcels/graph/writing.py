@@ -16,6 +16,7 @@ from server.lockers.graph.types import Reservation, as_reservation
 from server.parcels.drafts import ParcelDraft
 from server.parcels.graph.types import Parcel, as_parcel
 from server.parcels.service import announcing, reading, reserving, scanning, waiting
+from server.parcels.service.creating import Sources
 from server.parcels.service.moving import Report
 from server.parcels.service.waiting import Objection
 
@@ -90,7 +91,7 @@ ObjectToCollectionResult = Annotated[
 
 
 @strawberry.type
-class Mutation:
+class ParcelMutation:
     """Joined into the root mutation."""
 
     @strawberry.mutation(
@@ -112,10 +113,10 @@ class Mutation:
                 session,
                 context.actor,
                 draft=draft,
-                sources=announcing.Sources(context.ids, context.randomness),
+                sources=Sources(context.ids, context.randomness),
                 now=context.clock.now(),
             )
-        return await _answer(context, outcome)
+        return await answer(context, outcome)
 
     @strawberry.mutation(
         description="Keeps the best fitting compartment for a parcel for 15 minutes, for those who "
@@ -175,7 +176,7 @@ class Mutation:
             outcome = await reserving.cancel_reservation(
                 session, context.actor, parcel_id=parcel_id, now=context.clock.now()
             )
-        return await _answer(context, outcome)
+        return await answer(context, outcome)
 
     @strawberry.mutation(
         description="Reports a carrier's or courier's word for a parcel's state. The word is kept "
@@ -212,7 +213,7 @@ class Mutation:
                 ids=context.ids,
                 now=context.clock.now(),
             )
-        return await _answer(context, outcome)
+        return await answer(context, outcome)
 
     @strawberry.mutation(
         description="The recipient says, until the collection counts, that something is wrong with "
@@ -240,7 +241,7 @@ class Mutation:
                 ids=context.ids,
                 now=context.clock.now(),
             )
-        return await _answer(context, outcome)
+        return await answer(context, outcome)
 
 
 def _draft(context: Context, parcel: ParcelInput) -> ParcelDraft | Refusal:
@@ -265,7 +266,8 @@ def _draft(context: Context, parcel: ParcelInput) -> ParcelDraft | Refusal:
     )
 
 
-async def _answer(context: Context, outcome: tables.Parcel | Refusal) -> ParcelPayload | Problem:
+async def answer(context: Context, outcome: tables.Parcel | Refusal) -> ParcelPayload | Problem:
+    """The parcel with its place, or the refusal as clients see it."""
     if isinstance(outcome, Refusal):
         return as_problem(outcome)
     async with context.database.read() as session:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import col, select
 
-from server.parcels.states import Trigger
 from server.parcels.tables import Assistance, Handover, ParcelEvent, Stay
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from server.kit.db import Session
+    from server.parcels.states import ParcelState, Trigger
 
 
 async def find_last_handover(session: Session, parcel_id: uuid.UUID) -> Handover | None:
@@ -34,6 +34,23 @@ async def find_last_of(
     statement = (
         select(ParcelEvent)
         .where(ParcelEvent.parcel_id == parcel_id, ParcelEvent.trigger == trigger)
+        .order_by(col(ParcelEvent.number).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
+async def find_last_into(
+    session: Session, parcel_id: uuid.UUID, state: ParcelState
+) -> ParcelEvent | None:
+    """The newest line of a parcel's history by which it came into this state."""
+    statement = (
+        select(ParcelEvent)
+        .where(
+            ParcelEvent.parcel_id == parcel_id,
+            ParcelEvent.target == state,
+            col(ParcelEvent.source).is_distinct_from(state),
+        )
         .order_by(col(ParcelEvent.number).desc())
         .limit(1)
     )

@@ -14,12 +14,12 @@ from server.lockers.service import doors
 from server.lockers.service import facts as lockers
 from server.parcels import queries
 from server.parcels.rules import Situation
+from server.parcels.service.depositing import Putting, begin_stay
 from server.parcels.service.moving import Occurrence
 from server.parcels.service.scenes import (
     OVERDUE_GRADE,
     Opening,
     Scene,
-    begin_stay,
     end_stay,
     enter,
     occurrence,
@@ -42,7 +42,7 @@ async def on_deposited(
     fact: Fact,
     *,
     stay: bytes,
-    depositor_id: uuid.UUID | None,
+    putting: Putting,
     ids: Ids,
     now: datetime,
 ) -> None:
@@ -50,7 +50,7 @@ async def on_deposited(
     scene = await enter(session, fact, Trigger.DEPOSITED, stay, ids=ids, now=now)
     if scene is None:
         return
-    await begin_stay(scene, depositor_id)
+    await begin_stay(scene, putting)
 
 
 async def on_withdrawn(

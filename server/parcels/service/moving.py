@@ -24,6 +24,7 @@ from server.parcels.tables import (
     LocationKind,
     Parcel,
     ParcelEvent,
+    PauseCause,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
+    from server.parcels.conflicts import Overruling
 
 EVENTS = {
+    ParcelState.CANCELLED: "parcel.cancelled",
     ParcelState.DEPOSITED: "parcel.deposited",
     ParcelState.READY_FOR_PICKUP: "parcel.ready",
     ParcelState.COLLECTED: "parcel.collected",
@@ -50,6 +53,7 @@ SETTLING = "parcel.settling"
 
 _LEAVING = frozenset({"P4b", "P6", "P13", "P14", "P24", "P25", "P26"})
 _GOING_ON = frozenset({Trigger.REVIVE, Trigger.RESOLVE_HOLD})
+_PASSED = "P6b"
 _HOLD_ENDED = {Trigger.REFUSE: HoldEnded.REFUSED}
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
@@ -91,10 +95,17 @@ def situation_of(parcel: Parcel, at: datetime, vouched: Situation | None = None)
         is_pass_through=parcel.is_pass_through,
         is_from_counter=parcel.is_from_counter,
         is_temporary=parcel.location_kind is LocationKind.TEMPORARY,
+        is_at_destination=is_at_destination(parcel),
         is_paused=parcel.pause_cause is not None,
         is_past_deadline=through is not None and is_past(through, at),
         is_in_dispute_window=collected_at is not None and at <= collected_at + DISPUTE_WINDOW,
     )
+
+
+def is_at_destination(parcel: Parcel) -> bool:
+    """Whether it lies where its recipient will collect it; what is sent back has no such place."""
+    is_there = parcel.stay_id is not None and parcel.hub_id == parcel.planned_hub_id
+    return is_there and parcel.returns_id is None and parcel.recipient_id is not None
 
 
 async def move(
@@ -132,6 +143,9 @@ async def record(
     session.add(_event(parcel, found, occurrence, ids=ids, now=now))
     await session.flush()
     kind = MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
+    if found.row.name == _PASSED:
+        # To those who serve the recipient it is a deposit like any other.
+        kind = EVENTS[ParcelState.DEPOSITED]
     if kind is not None and found.source is not found.target:
         await outbox.append(
             session,
@@ -141,6 +155,33 @@ async def record(
             facts={"row": found.row.name, "version": parcel.version},
             at=now,
         )
+
+
+async def overrule(
+    session: Session,
+    parcel: Parcel,
+    found: Overruling,
+    occurrence: Occurrence,
+    *,
+    ids: Ids,
+    now: datetime,
+) -> None:
+    """Takes back what a late fact contradicts, then makes its move: two lines, told of once."""
+    parcel.state = found.undo.target
+    parcel.version += 1
+    if parcel.state is not ParcelState.EXPIRED:
+        parcel.hold_ended = None
+    names = ", ".join(step.row for step in found.overruled)
+    # The journal entry belongs to the line that it moves; this one is its consequence.
+    undoing = replace(
+        occurrence,
+        trigger=Trigger.OVERRULE,
+        actor_id=None,
+        seq=None,
+        reason=f"{names} overruled by entry {occurrence.seq} of the locker",
+    )
+    session.add(_event(parcel, found.undo, undoing, ids=ids, now=now))
+    await record(session, parcel, found.move, occurrence, ids=ids, now=now)
 
 
 async def begin_waiting(session: Session, parcel: Parcel, at: datetime) -> None:
@@ -167,6 +208,7 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
             parcel.assurance = occurrence.assurance or Assurance.C
         case ParcelState.DEPOSITED:
             parcel.is_from_counter = found.source is ParcelState.AT_HUB
+            parcel.is_pass_through = False
             _stop_waiting(parcel)
         case ParcelState.AT_HUB:
             parcel.location_kind = LocationKind.HUB_COUNTER
@@ -176,7 +218,12 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
             parcel.hold_ended = _HOLD_ENDED.get(occurrence.trigger, HoldEnded.DEADLINE)
         case ParcelState.READY_FOR_PICKUP:
             parcel.hold_ended = None
-        case ParcelState.OUT_FOR_DELIVERY | ParcelState.IN_TRANSIT:
+            if found.row.name == _PASSED:
+                # Nobody has been told yet: the time begins with the notice, as in P12.
+                parcel.is_pass_through = True
+                parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
+        case ParcelState.AWAITING_DROPOFF | ParcelState.OUT_FOR_DELIVERY | ParcelState.IN_TRANSIT:
+            parcel.is_pass_through = False
             parcel.location_kind, parcel.hub_id = LocationKind.PLANNED, parcel.planned_hub_id
             _stop_waiting(parcel)
         case _:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from server.kit.auth import Actor, Permission
 from server.parcels import queries
 from server.parcels.queries import PlacedParcel
-from server.parcels.visibility import Visibility, reaches, short_name, visibility_of
+from server.parcels.visibility import Visibility, reaches, short_name, visibility_of, work_of
 
 if TYPE_CHECKING:
     import uuid
@@ -53,6 +53,15 @@ async def list_own_parcels(
     return await queries.list_parcels(session, page, visibility=own, states=states)
 
 
+async def list_sent_parcels(
+    session: Session, person_id: uuid.UUID, *, page: Page
+) -> Sequence[PlacedParcel]:
+    """One more than the page of the parcels that a person sends, newest first."""
+    return await queries.list_parcels(
+        session, page, visibility=Visibility(sender=person_id), states=None
+    )
+
+
 async def list_visible_parcels(
     session: Session,
     actor: Actor,
@@ -65,8 +74,7 @@ async def list_visible_parcels(
 
     Their own parcels as recipients are not in it.
     """
-    seen = visibility_of(actor)
-    work = Visibility(everything=seen.everything, carriers=seen.carriers, hubs=seen.hubs)
+    work = work_of(actor)
     if work.is_empty:
         return []
     return await queries.list_parcels(session, page, visibility=work, states=states, hub_id=hub_id)
@@ -108,6 +116,7 @@ def recipient_view(actor: Actor, parcel: Parcel) -> RecipientView:
         contacts,
         parcel_id=parcel.id,
         recipient_id=parcel.recipient_id,
+        sender_id=parcel.sender_id,
         carrier_id=parcel.carrier_id,
         hub_id=parcel.hub_id,
     )

@@ -10,8 +10,10 @@ from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.lockers.choice import Need, ReservationPurpose
 from server.lockers.service import reservations
+from server.lockers.service.reading import lock_locker
 from server.lockers.service.reservations import Held, Wish
 from server.parcels import queries
+from server.parcels.service.counter import is_kept_out
 from server.parcels.states import ParcelState
 from server.parcels.visibility import visibility_of
 
@@ -48,7 +50,8 @@ async def reserve_compartment(
     """The best fit for the parcel for 15 minutes, in this locker or any of the parcel's hub.
 
     Asking again renews it; asking for another locker moves it. NOT_FOUND for a parcel that the
-    actor may not see, and for a locker elsewhere.
+    actor may not see, and for a locker elsewhere; CONSENT_MISSING for one that came to the counter
+    because its recipient does not want it in a locker, or must be seen.
     """
     found = await _find(session, actor, parcel_id, Permission.RESERVATION_CREATE)
     if isinstance(found, Refusal):
@@ -59,8 +62,34 @@ async def reserve_compartment(
     parcel = await queries.lock_parcel(session, parcel_id)
     if parcel is None or parcel.state not in COMING:
         return _wrong_state(parcel or found)
+    if await is_kept_out(session, parcel):
+        return Refusal(ProblemCode.CONSENT_MISSING, field="parcel", next="Hand it over here.")
     wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id, reach=reach)
     return await reservations.reserve(session, lockers, wish, ids=ids, now=now)
+
+
+async def swap_compartment(
+    session: Session, actor: Actor, *, parcel_id: uuid.UUID, ids: Ids, now: datetime
+) -> Held | Refusal:
+    """A larger compartment for a parcel that does not go into the one kept for it (C3).
+
+    In the same locker, for 15 minutes; refused while the door of the former stands open. Without a
+    network the courier just takes another that the token allows.
+    """
+    found = await _find(session, actor, parcel_id, Permission.RESERVATION_CREATE)
+    if isinstance(found, Refusal):
+        return found
+    kept = (await reservations.list_held(session, [parcel_id], now=now)).get(parcel_id)
+    locker = None
+    if kept is not None:
+        locker = await lock_locker(session, kept.compartment.locker_id)
+    if locker is None:
+        return Refusal(ProblemCode.RESERVATION_EXPIRED, field="parcel")
+    parcel = await queries.lock_parcel(session, parcel_id)
+    if parcel is None or parcel.state not in COMING:
+        return _wrong_state(parcel or found)
+    wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id)
+    return await reservations.swap(session, locker, wish, ids=ids, now=now)
 
 
 async def cancel_reservation(

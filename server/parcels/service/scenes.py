@@ -10,14 +10,22 @@ from server.kit import outbox
 from server.lockers.incidents import Fact, Finding, IncidentKind
 from server.lockers.rules import Change
 from server.lockers.service import facts as lockers
+from server.lockers.service.closing import quarantine_by_rule
+from server.lockers.service.history import Cause
 from server.lockers.service.reading import lock_locker
-from server.lockers.service.reservations import release
-from server.parcels import queries
+from server.parcels import conflicts, queries
 from server.parcels.deadlines import OBJECTION_S
 from server.parcels.rules import Move, Situation
-from server.parcels.service.moving import SETTLING, Occurrence, move, situation_of
+from server.parcels.service.moving import (
+    SETTLING,
+    Occurrence,
+    move,
+    overrule,
+    record,
+    situation_of,
+)
 from server.parcels.states import ParcelState, Party, Removal, Trigger
-from server.parcels.tables import Assurance, LocationKind, Parcel, Stay
+from server.parcels.tables import Assurance, Parcel, Stay
 
 if TYPE_CHECKING:
     import uuid
@@ -25,7 +33,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
-    from server.lockers.tables import Compartment, Locker
+    from server.lockers.tables import Locker
 
 SENSED_GRADE, SILENT_GRADE, OVERDUE_GRADE = 1, 2, 3
 """Grades of the evidence for a collection (DOMAIN 1.2)."""
@@ -101,26 +109,6 @@ def occurrence(scene: Scene, trigger: Trigger, actor_id: uuid.UUID | None) -> Oc
     )
 
 
-async def begin_stay(scene: Scene, depositor_id: uuid.UUID | None) -> None:
-    """The stay begins in the compartment of the fact, and with it a place for its parcels."""
-    session, stay = scene.session, scene.stay
-    compartment = await lockers.change_allocation(session, scene.fact, Change.STORE)
-    if compartment is None or stay is None or stay.begun_at is not None:
-        await report(scene, IncidentKind.FACT_WITHOUT_PARCEL, "a deposit out of nowhere")
-        return
-    await _end_forgotten(scene, compartment)
-    stay.compartment_id, stay.begun_at = compartment.id, scene.fact.at
-    await session.flush()
-    for parcel in await queries.lock_parcels_of_stay(session, stay.id):
-        happened = occurrence(scene, Trigger.DEPOSITED, depositor_id)
-        moved = await _move(scene, parcel, happened, Situation())
-        if moved is not None:
-            _place(scene, parcel, stay)
-            await release(session, parcel.id, now=scene.now)
-        if moved is not None and moved.row.name == "F2":
-            await report(scene, IncidentKind.LATE_FACT, f"deposited while {moved.source}", parcel)
-
-
 async def end_stay(
     scene: Scene,
     change: Change,
@@ -132,7 +120,8 @@ async def end_stay(
     """Ends the stay of the scene; its parcels take what happened, or an incident is opened."""
     compartment = await lockers.change_allocation(scene.session, scene.fact, change)
     if compartment is not None and change is Change.DOUBT:
-        await lockers.quarantine(scene.session, compartment.id)
+        cause = Cause(at=scene.fact.at, reason=str(trigger), fact=scene.fact)
+        await quarantine_by_rule(scene.session, compartment.id, cause, ids=scene.ids, now=scene.now)
     stay = scene.stay
     if stay is None or stay.begun_at is None or stay.ended_at is not None:
         await report(scene, IncidentKind.FACT_WITHOUT_PARCEL, f"{trigger} out of nowhere")
@@ -147,6 +136,7 @@ async def end_stay(
                 vouched, is_token_valid=opening.is_token_valid, removal=opening.removal
             )
         await _leave(scene, parcel, happened, vouched, is_silent=grade == SILENT_GRADE)
+    await queries.take_out(scene.session, stay_id=stay.id, at=scene.fact.at)
 
 
 async def parcels_in(session: Session, stay: Stay | None) -> Sequence[Parcel]:
@@ -160,6 +150,55 @@ async def try_move(
     """Moves the parcel if a row of the table takes what happened; else nothing is lost by it."""
     situation = situation_of(parcel, happened.at, vouched)
     return await move(scene.session, parcel, happened, situation, ids=scene.ids, now=scene.now)
+
+
+async def take(
+    scene: Scene, parcel: Parcel, happened: Occurrence, vouched: Situation
+) -> Move | None:
+    """Moves the parcel by the fact, which wins over what was decided after it happened.
+
+    None, and an incident, when no row takes it even in the state of its own time.
+    """
+    finding = conflicts.Finding(
+        happened.trigger, happened.party, happened.at, situation_of(parcel, happened.at, vouched)
+    )
+    later = await list_later(scene, parcel)
+    verdict = conflicts.judge(parcel.state, finding, later, lines=parcel.version)
+    session, ids, now = scene.session, scene.ids, scene.now
+    if verdict is None:
+        detail = f"{happened.trigger} while {parcel.state}"
+        await report(scene, IncidentKind.FACT_WITHOUT_ROW, detail, parcel)
+        return None
+    if isinstance(verdict, Move):
+        await record(session, parcel, verdict, happened, ids=ids, now=now)
+        return verdict
+    detail = f"{happened.trigger} at {happened.at.isoformat()} while {parcel.state} since"
+    await report(scene, IncidentKind.LATE_FACT, detail, parcel)
+    await overrule(session, parcel, verdict, happened, ids=ids, now=now)
+    return verdict.move
+
+
+async def list_later(scene: Scene, parcel: Parcel) -> list[conflicts.Step]:
+    """The lines of the parcel's history that happened after the fact.
+
+    None where the locker's clock is only a floor: nobody knows then what came before what.
+    """
+    if scene.fact.clock_quality == 0:
+        return []
+    lines = await queries.list_later_events(scene.session, parcel.id, after=scene.fact.at)
+    return [
+        conflicts.Step(
+            line.number,
+            line.row,
+            line.trigger,
+            line.source,
+            line.target,
+            line.authority,
+            line.at,
+            line.locker_id,
+        )
+        for line in lines
+    ]
 
 
 async def report(
@@ -193,13 +232,13 @@ async def _leave(
             await report(scene, IncidentKind(happened.trigger.value), evidence, parcel)
             await try_move(scene, parcel, happened, vouched)
         case _:
-            await _move(scene, parcel, happened, vouched)
+            await take(scene, parcel, happened, vouched)
     parcel.stay_id = None
     scene.session.add(parcel)
 
 
 async def _collect(scene: Scene, parcel: Parcel, happened: Occurrence, vouched: Situation) -> None:
-    moved = await _move(scene, parcel, happened, vouched)
+    moved = await take(scene, parcel, happened, vouched)
     if moved is not None and moved.source in {ParcelState.LOST, ParcelState.ON_HOLD}:
         await report(scene, IncidentKind.LATE_FACT, f"collected while {moved.source}", parcel)
 
@@ -228,37 +267,6 @@ async def _settle_later(
         at=scene.now,
         not_before=settles_at,
     )
-
-
-async def _move(
-    scene: Scene, parcel: Parcel, happened: Occurrence, vouched: Situation
-) -> Move | None:
-    moved = await try_move(scene, parcel, happened, vouched)
-    if moved is None:
-        detail = f"{happened.trigger} while {parcel.state}"
-        await report(scene, IncidentKind.FACT_WITHOUT_ROW, detail, parcel)
-    return moved
-
-
-def _place(scene: Scene, parcel: Parcel, stay: Stay) -> None:
-    is_planned = parcel.planned_hub_id == scene.locker.hub_id
-    parcel.location_kind = LocationKind.PLANNED if is_planned else LocationKind.TEMPORARY
-    parcel.hub_id = scene.locker.hub_id
-    parcel.stay_id = stay.id
-    scene.session.add(parcel)
-
-
-async def _end_forgotten(scene: Scene, compartment: Compartment) -> None:
-    """A stay that we believe in the compartment is over: the locker has stored another."""
-    former = await queries.find_running_stay(scene.session, compartment.id)
-    if former is None:
-        return
-    former.ended_at = scene.fact.at
-    for parcel in await queries.lock_parcels_of_stay(scene.session, former.id):
-        parcel.stay_id = None
-        detail = f"another parcel was deposited in its place while {parcel.state}"
-        await report(scene, IncidentKind.FACT_WITHOUT_ROW, detail, parcel)
-    await scene.session.flush()
 
 
 async def _evidence(scene: Scene, parcel: Parcel) -> str:

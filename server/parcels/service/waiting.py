@@ -11,6 +11,8 @@ from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
 from server.lockers.incidents import Finding, IncidentKind
 from server.lockers.service import facts as lockers
+from server.lockers.service.closing import quarantine_by_rule
+from server.lockers.service.history import Cause
 from server.lockers.service.reading import lock_locker
 from server.parcels import queries
 from server.parcels.deadlines import GRACE
@@ -120,7 +122,8 @@ async def object_to_collection(
     if parcel is None or moved is None:
         return Refusal(ProblemCode.WRONG_STATE, field="parcel")
     if stay.compartment_id is not None:
-        await lockers.quarantine(session, stay.compartment_id)
+        cause = Cause(at=now, actor_id=actor.person_id, reason=objection)
+        await quarantine_by_rule(session, stay.compartment_id, cause, ids=ids, now=now)
     finding = Finding(
         kind=IncidentKind.OBJECTION,
         subject_id=parcel.id,

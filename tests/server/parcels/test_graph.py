@@ -9,6 +9,7 @@ import pytest
 from server.kit.graph import global_id, read_id
 from server.lockers.incidents import Fact
 from server.parcels.service import facts, stays, waiting
+from server.parcels.service.depositing import Putting
 from server.people.roles import Role
 from tests.fakes.callers import connect_carrier, sign_in_staff
 from tests.fakes.counting import counted_statements
@@ -114,7 +115,7 @@ async def deposit(house: House, town: Town, parcel_id: uuid.UUID, seq: int = 1) 
             session,
             Fact(town.locker_id, seq, START, 2, seq),
             stay=stay.name,
-            depositor_id=None,
+            putting=Putting(depositor_id=None),
             ids=house.ids,
             now=START,
         )

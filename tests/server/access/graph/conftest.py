@@ -83,7 +83,7 @@ class Square:
                 )
             )
             await session.flush()
-            session.add(StayParcel(stay_id=key_of("stay"), parcel_id=parcel.id))
+            session.add(StayParcel(stay_id=key_of("stay"), parcel_id=parcel.id, put_in_at=START))
             parcel.stay_id = key_of("stay")
 
     async def reserve(self, number: int = 3) -> Parcel:

@@ -42,7 +42,7 @@ async def collected(database: Database, town: Town) -> int:
             )
         )
         await session.flush()
-        session.add(StayParcel(stay_id=key_of("stay"), parcel_id=parcel.id))
+        session.add(StayParcel(stay_id=key_of("stay"), parcel_id=parcel.id, put_in_at=START))
         await ledger.append(session, town.machine.contents(), now=START)
     return seq
 

@@ -17,6 +17,7 @@ from server.lockers.rules import FAILED_OPENINGS, Allocation, ServiceState
 from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment, Incident, Reservation
 from server.parcels.service import facts, stays
+from server.parcels.service.depositing import Putting
 from server.parcels.service.scenes import Opening
 from server.parcels.states import Authority, ParcelState, Party, Removal
 from server.parcels.tables import Assurance, LocationKind, Parcel, ParcelEvent, Stay
@@ -58,7 +59,7 @@ class Story:
                 session,
                 fact or self.fact(),
                 stay=self.stay,
-                depositor_id=key_of("courier"),
+                putting=Putting(depositor_id=key_of("courier")),
                 ids=self.ids,
                 now=self.now,
             )
@@ -198,7 +199,6 @@ async def test_deposit_binds_the_stay_to_its_compartment(story: Story) -> None:
 @pytest.mark.parametrize(
     ("state", "row", "target"),
     [
-        (S.AWAITING_DROPOFF, "P4", S.DROPPED_OFF),
         (S.ANNOUNCED, "P10b", S.DEPOSITED),
         (S.IN_TRANSIT, "P10b", S.DEPOSITED),
         (S.AT_HUB, "P11b", S.DEPOSITED),

@@ -19,6 +19,7 @@ from server.lockers.tables import Compartment, Incident
 from server.parcels import jobs
 from server.parcels.deadlines import GRACE
 from server.parcels.service import facts, stays, waiting
+from server.parcels.service.depositing import Putting
 from server.parcels.service.scenes import Opening
 from server.parcels.service.waiting import Objection
 from server.parcels.states import ParcelState
@@ -73,7 +74,7 @@ async def deposited(
             session,
             Fact(town.locker_id, 1, START, 2, 1),
             stay=stay.name,
-            depositor_id=None,
+            putting=Putting(depositor_id=None),
             ids=ids,
             now=START,
         )

@@ -12,7 +12,7 @@ from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new
 from server.lockers.tables import Compartment
-from server.parcels.states import Trigger
+from server.parcels.states import ParcelState, Trigger
 from server.parcels.tables import Parcel, ParcelEvent, ParcelFact, Stay, StayParcel
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
-    from server.parcels.states import ParcelState
     from server.parcels.visibility import Visibility
 
 
@@ -133,13 +132,54 @@ async def list_parcels(
 
 
 async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
-    """The parcels that a stay was minted for, in the order of their ids."""
+    """The parcels that a stay holds, in the order of their ids."""
     return (await session.exec(_parcels_of_stay(stay_id))).all()
 
 
 async def lock_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
     """The same, kept from changing until the transaction ends."""
     return (await session.exec(held(_parcels_of_stay(stay_id), of=Parcel))).all()
+
+
+async def lock_parcels_to_come(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
+    """The parcels that a stay was minted for, kept from changing until the transaction ends."""
+    query = (
+        select(Parcel)
+        .join(StayParcel, col(StayParcel.parcel_id) == col(Parcel.id))
+        .where(StayParcel.stay_id == stay_id)
+        .order_by(col(Parcel.id))
+    )
+    return (await session.exec(held(query, of=Parcel))).all()
+
+
+async def put_in(
+    session: Session, *, stay_id: uuid.UUID, parcel_id: uuid.UUID, at: datetime
+) -> bool:
+    """Notes that a door closed on the parcel under this stay; False if that was known."""
+    kept = await session.get(StayParcel, (stay_id, parcel_id))
+    if kept is None:
+        kept = StayParcel(stay_id=stay_id, parcel_id=parcel_id)
+    if kept.put_in_at is not None:
+        return False
+    kept.put_in_at = at
+    session.add(kept)
+    await session.flush()
+    return True
+
+
+async def take_out(
+    session: Session, *, stay_id: uuid.UUID, at: datetime, parcel_id: uuid.UUID | None = None
+) -> None:
+    """Notes that a parcel, or every one, is not inside any more."""
+    inside = (
+        col(StayParcel.stay_id) == stay_id,
+        col(StayParcel.put_in_at).is_not(None),
+        col(StayParcel.left_at).is_(None),
+    )
+    query = update(StayParcel).where(*inside).values(left_at=at)
+    if parcel_id is not None:
+        query = query.where(col(StayParcel.parcel_id) == parcel_id)
+    await session.exec(query)
 
 
 async def lock_due(
@@ -158,6 +198,30 @@ async def lock_due(
         skip_locked=True,
     )
     return (await session.exec(statement)).all()
+
+
+async def lock_lapsed(session: Session, *, before: datetime, limit: int) -> Sequence[Parcel]:
+    """Parcels that nobody brought until then; others' locks are skipped."""
+    statement = held(
+        select(Parcel)
+        .where(Parcel.state == ParcelState.AWAITING_DROPOFF, col(Parcel.dropoff_through) < before)
+        .order_by(col(Parcel.id))
+        .limit(limit),
+        skip_locked=True,
+    )
+    return (await session.exec(statement)).all()
+
+
+async def count_returns(
+    session: Session, parcel_id: uuid.UUID, *, states: Collection[ParcelState]
+) -> int:
+    """How many parcels in these states were to send this one back."""
+    statement = (
+        select(func.count())
+        .select_from(Parcel)
+        .where(Parcel.returns_id == parcel_id, col(Parcel.state).in_(states))
+    )
+    return (await session.exec(statement)).one()
 
 
 async def get_stay(session: Session, stay_id: uuid.UUID) -> Stay:
@@ -198,6 +262,24 @@ async def find_running_stay_at(session: Session, locker_id: uuid.UUID, number: i
         )
     )
     return (await session.exec(statement)).first()
+
+
+async def list_stays_of_recipient(
+    session: Session, locker_id: uuid.UUID, recipient_id: uuid.UUID, *, limit: int
+) -> Sequence[Stay]:
+    """Running stays of a locker in which something lies for this person, the newest first."""
+    statement = (
+        select(Stay)
+        .where(
+            Stay.locker_id == locker_id,
+            col(Stay.begun_at).is_not(None),
+            col(Stay.ended_at).is_(None),
+            col(Stay.id).in_(select(Parcel.stay_id).where(Parcel.recipient_id == recipient_id)),
+        )
+        .order_by(col(Stay.id).desc())
+        .limit(limit)
+    )
+    return (await session.exec(statement)).all()
 
 
 async def list_running_stays(session: Session, locker_id: uuid.UUID) -> Sequence[tuple[int, bytes]]:
@@ -242,6 +324,18 @@ async def find_unused_stay(
     return (await session.exec(statement)).first()
 
 
+async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
+    """The stay of a parcel that began last, ended or not."""
+    statement = (
+        select(Stay)
+        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
+        .where(StayParcel.parcel_id == parcel_id, col(StayParcel.put_in_at).is_not(None))
+        .order_by(col(Stay.begun_at).desc())
+        .limit(1)
+    )
+    return (await session.exec(statement)).first()
+
+
 async def take_fact(
     session: Session,
     *,
@@ -268,6 +362,14 @@ async def find_last_event(session: Session, parcel_id: uuid.UUID) -> ParcelEvent
     return (await session.exec(statement)).first()
 
 
+async def find_event(session: Session, parcel_id: uuid.UUID, *, number: int) -> ParcelEvent | None:
+    """This line of the parcel's history."""
+    statement = select(ParcelEvent).where(
+        ParcelEvent.parcel_id == parcel_id, ParcelEvent.number == number
+    )
+    return (await session.exec(statement)).first()
+
+
 async def find_deposit(session: Session, parcel_id: uuid.UUID) -> ParcelEvent | None:
     """The newest line of a parcel's history in which a locker stored it."""
     statement = (
@@ -279,24 +381,16 @@ async def find_deposit(session: Session, parcel_id: uuid.UUID) -> ParcelEvent | 
     return (await session.exec(statement)).first()
 
 
-async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
-    """The stay of a parcel that began last, ended or not."""
+async def list_later_events(
+    session: Session, parcel_id: uuid.UUID, *, after: datetime
+) -> Sequence[ParcelEvent]:
+    """The lines of a parcel's history that happened after an instant, in the order of numbers."""
     statement = (
-        select(Stay)
-        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
-        .where(StayParcel.parcel_id == parcel_id, col(Stay.begun_at).is_not(None))
-        .order_by(col(Stay.begun_at).desc())
-        .limit(1)
+        select(ParcelEvent)
+        .where(ParcelEvent.parcel_id == parcel_id, ParcelEvent.at > after)
+        .order_by(col(ParcelEvent.number))
     )
-    return (await session.exec(statement)).first()
-
-
-async def find_event(session: Session, parcel_id: uuid.UUID, *, number: int) -> ParcelEvent | None:
-    """This line of the parcel's history."""
-    statement = select(ParcelEvent).where(
-        ParcelEvent.parcel_id == parcel_id, ParcelEvent.number == number
-    )
-    return (await session.exec(statement)).first()
+    return (await session.exec(statement)).all()
 
 
 async def list_events(
@@ -352,7 +446,11 @@ def _parcels_of_stay(stay_id: uuid.UUID) -> SelectOfScalar[Parcel]:
     return (
         select(Parcel)
         .join(StayParcel, col(StayParcel.parcel_id) == col(Parcel.id))
-        .where(StayParcel.stay_id == stay_id)
+        .where(
+            StayParcel.stay_id == stay_id,
+            col(StayParcel.put_in_at).is_not(None),
+            col(StayParcel.left_at).is_(None),
+        )
         .order_by(col(Parcel.id))
     )
 
@@ -363,6 +461,8 @@ def _is_visible(visibility: Visibility) -> ColumnElement[bool]:
     ways: list[ColumnElement[bool]] = []
     if visibility.recipient is not None:
         ways.append(col(Parcel.recipient_id) == visibility.recipient)
+    if visibility.sender is not None:
+        ways.append(col(Parcel.sender_id) == visibility.sender)
     for column, subjects in (
         (col(Parcel.carrier_id), visibility.carriers),
         (col(Parcel.hub_id), visibility.hubs),

@@ -18,6 +18,7 @@ from server.access.tables import (
     StatementCounter,
 )
 from server.kit.db import held, insert_new
+from server.parcels.tables import Parcel, Stay
 
 if TYPE_CHECKING:
     import uuid
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from schema.ids import LockerId
     from schema.statements import StatementType
     from server.kit.graph import Page
+    from server.parcels.states import Removal
 
 
 async def insert_grant(session: AsyncSession, grant: Grant) -> bool:
@@ -88,13 +90,31 @@ async def list_living_grants(session: AsyncSession, stay: bytes) -> Sequence[Gra
 
 
 async def list_living_grants_of(
-    session: AsyncSession, parcel_id: uuid.UUID, action: Action
+    session: AsyncSession, parcel_id: uuid.UUID | None, action: Action
 ) -> Sequence[Grant]:
     """Grants of this action for the parcel that can still change, with their rows held."""
     query = select(Grant).where(
         Grant.parcel_id == parcel_id, Grant.action == action, col(Grant.state).in_(LIVING)
     )
     return (await session.exec(held(query.order_by(col(Grant.id))))).all()
+
+
+async def find_removal(session: AsyncSession, parcel_id: uuid.UUID) -> Removal | None:
+    """What the newest REMOVE for the stay that the parcel is in was granted for, over or not."""
+    query = (
+        select(Grant)
+        .join(Parcel, col(Parcel.id) == col(Grant.parcel_id))
+        .join(Stay, col(Stay.id) == col(Parcel.stay_id))
+        .where(
+            Grant.parcel_id == parcel_id,
+            Grant.action == Action.REMOVE,
+            col(Grant.stay) == col(Stay.name),
+        )
+        .order_by(col(Grant.created_at).desc(), col(Grant.id).desc())
+        .limit(1)
+    )
+    newest = (await session.exec(query)).first()
+    return None if newest is None else newest.removal
 
 
 async def list_lapsed_grants(
