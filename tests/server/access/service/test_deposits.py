@@ -11,7 +11,8 @@ from schema.codes import ProblemCode
 from schema.keys import Operation, Role
 from schema.statements import StatementType
 from schema.tokens import Claims, parse_token
-from server.access.service.deposits import PARCELS_AT_ONCE, Stop, make_courier_bundle
+from server.access.service.deposits import Stop, make_courier_bundle
+from server.access.service.stops import PARCELS_AT_ONCE
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
 from server.ledger import service as ledger

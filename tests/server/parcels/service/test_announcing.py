@@ -17,7 +17,8 @@ from server.kit.errors import Refusal
 from server.kit.graph import Page
 from server.parcels.drafts import ParcelDraft
 from server.parcels.service import reading
-from server.parcels.service.announcing import Sources, announce_parcel
+from server.parcels.service.announcing import announce_parcel
+from server.parcels.service.creating import Sources
 from server.parcels.states import ParcelState, Party
 from server.parcels.tables import Parcel, ParcelEvent
 from server.people.roles import Role
