@@ -20,12 +20,15 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 3600
 
+STEP_S = 0.05
+"""Between two steps phones are served: a month of lines is hundreds of syncs on a slow card."""
+
 TIGHT_ROOM = 1.5 * ROOM_FOR_DEPOSITS
 """Share of storage below which age does not count: before a deposit would have to be refused."""
 
 
 class Pruning:
-    """Prunes each hour, and at once when an acknowledgement has come."""
+    """Prunes each hour, and at once when an acknowledgement has come; a step at a time."""
 
     def __init__(
         self,
@@ -38,24 +41,44 @@ class Pruning:
         self._journal = journal
         self._scheduler = scheduler
         self._on_failure = on_failure
-        self._timer: Cancellable | None = None
+        self._hourly: Cancellable | None = None
+        self._next_step: Cancellable | None = None
 
     def start(self) -> None:
         """Prune now and from now on."""
-        self._timer = self._scheduler.call_later(EVERY_S, self.start)
+        self._hourly = self._scheduler.call_later(EVERY_S, self.start)
+        self._go_on()
+
+    def stop(self) -> None:
+        """Leave the journal as it is."""
+        for timer in filter(None, (self._hourly, self._next_step)):
+            timer.cancel()
+
+    def run(self) -> None:
+        """Drop what may go, no more than space asks for of what is not yet old.
+
+        On return room is no longer tight, if that can be had: somebody may wait to leave a
+        parcel. The other steps follow by themselves.
+        """
+        if self._next_step is not None:
+            self._next_step.cancel()
+            self._next_step = None
+        is_more = self._step()
+        while is_more and self._is_tight():
+            is_more = self._step()
+        if is_more:
+            self._next_step = self._scheduler.call_later(STEP_S, self._go_on)
+
+    def _step(self) -> bool:
+        return self._journal.prune(is_tight=self._is_tight()) == PRUNE_AT_ONCE
+
+    def _is_tight(self) -> bool:
+        return self._store.room() < TIGHT_ROOM
+
+    def _go_on(self) -> None:
         try:
             self.run()
         except StoreFull as error:
             logger.warning("the journal cannot be pruned for want of room: %s", error)
         except StateError as error:
             self._on_failure(error)
-
-    def stop(self) -> None:
-        """Leave the journal as it is."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def run(self) -> None:
-        """Drop what may go, in steps; no more than space asks for of what is not yet old."""
-        while self._journal.prune(is_tight=self._store.room() < TIGHT_ROOM) == PRUNE_AT_ONCE:
-            pass

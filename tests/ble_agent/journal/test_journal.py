@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ble_agent.journal import KEEP_S, PRUNE_AT_ONCE
+from ble_agent.journal.pruning import STEP_S
 from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, Kind, check_chain, parse_entry
 from schema.statements import parse_statement
@@ -121,3 +122,27 @@ class TestPruning:
         assert standing.locker.journal.prune(is_tight=True) == 0
         assert len(raws(standing)) == 1
         assert standing.locker.hello().seq == standing.locker.hello().acked
+
+    async def test_phones_are_served_between_the_steps(self, standing: Standing) -> None:
+        write(standing, 3 * PRUNE_AT_ONCE)
+        await standing.pass_time(KEEP_S)
+        before = len(raws(standing))
+        acknowledge(standing)
+        assert len(raws(standing)) == before - PRUNE_AT_ONCE
+        await standing.set_time(standing.locker.hello().now)
+        left = len(raws(standing))
+        assert left > PRUNE_AT_ONCE
+        await standing.pass_time(3 * STEP_S)
+        assert len(raws(standing)) < PRUNE_AT_ONCE
+
+    async def test_a_locker_that_stops_within_the_steps_goes_on_at_the_next_start(
+        self, standing: Standing
+    ) -> None:
+        write(standing, 2 * PRUNE_AT_ONCE)
+        await standing.pass_time(KEEP_S + DAY)
+        acknowledge(standing)
+        assert len(raws(standing)) > PRUNE_AT_ONCE
+        await standing.stop()
+        await standing.start()
+        await standing.pass_time(1)
+        assert len(raws(standing)) < PRUNE_AT_ONCE
