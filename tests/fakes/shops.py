@@ -18,7 +18,7 @@ class HandWorker:
     def __init__(self, house: House) -> None:
         self.push = ListedPush()
         self.letters = ListedLetters()
-        self._house = house
+        self.house = house
         self._handlers = make_handlers(
             Shop(
                 database=house.database,
@@ -37,12 +37,12 @@ class HandWorker:
         while event := await self._lease_next():
             handled.append(event.kind)
             outcome = await self._handlers[event.kind](event)
-            async with self._house.database.write() as session:
-                await outbox.settle(session, event, outcome, now=self._house.clock.now())
+            async with self.house.database.write() as session:
+                await outbox.settle(session, event, outcome, now=self.house.clock.now())
         return handled
 
     async def _lease_next(self) -> outbox.Lease | None:
-        now = self._house.clock.now()
-        async with self._house.database.write() as session:
+        now = self.house.clock.now()
+        async with self.house.database.write() as session:
             due = await outbox.list_due(session, kinds=self._handlers, now=now, limit=1)
             return await outbox.lease(session, due[0], now=now, for_s=30) if due else None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlmodel import col, select
 
+from schema.compartments import DoorState
 from server.kit import outbox
-from server.kit.outbox import Again, Dead, Done, Lease
+from server.kit.outbox import Again, Dead, Done, Facts, Lease
+from server.lockers.service.doors import DOOR_LEFT_OPEN
+from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Channel, Gone, Later, Refused
 from server.notices.jobs import NoticeJobs
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
 from server.notices.tables import Notice
-from server.parcels.states import ParcelState
-from server.parcels.tables import Parcel, PauseCause
+from server.parcels.states import Authority, ParcelState, Party, Trigger
+from server.parcels.tables import Parcel, ParcelEvent, PauseCause
 from server.people.rules import ContactKind, PushKind
 from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
 from server.people.tables import ContactAddress, Device
@@ -261,6 +265,92 @@ async def test_nobody_is_told_about_a_parcel_that_no_longer_waits(
         session.add(parcel)
     assert await office.jobs.on_grant_ready(held) == Done()
     assert not office.push.sent
+
+
+async def hold_parcel(office: Office, trigger: Trigger) -> Lease:
+    """A parcel that is held, and the event that says so."""
+    async with office.database.write() as session:
+        parcel = await office.town.add_parcel(session, state=ParcelState.ON_HOLD)
+        parcel.version = 4
+        session.add(
+            ParcelEvent(
+                id=office.ids.new(),
+                parcel_id=parcel.id,
+                number=4,
+                at=office.clock.now(),
+                recorded_at=office.clock.now(),
+                row="P18",
+                trigger=trigger,
+                source=ParcelState.COLLECTING,
+                target=ParcelState.ON_HOLD,
+                authority=Authority.FACT,
+                party=Party.AGT,
+            )
+        )
+    return replace(office.lease("parcel.held", parcel.id), facts={"row": "P18", "version": 4})
+
+
+async def test_recipient_hears_once_that_a_parcel_is_held(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await hold_parcel(office, Trigger.CLOSE_OVERDUE)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_held(held) == Done()
+    [letter] = office.letters.sent
+    assert letter.subject == "Something is wrong with your parcel"
+    notices = await office.read_notices()
+    assert [(one.kind, one.version) for one in notices.values()] == [(NoticeKind.INCIDENT, 4)]
+
+
+async def test_nobody_is_told_what_they_have_said_themselves(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    assert await office.jobs.on_parcel_held(await hold_parcel(office, Trigger.OBJECT)) == Done()
+    assert office.letters.sent == []
+
+
+async def test_hold_that_is_over_is_no_news(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await hold_parcel(office, Trigger.CLOSE_OVERDUE)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.state = ParcelState.READY_FOR_PICKUP
+    assert await office.jobs.on_parcel_held(held) == Done()
+    assert office.letters.sent == []
+
+
+async def leave_door_open(office: Office, person: str | None) -> Lease:
+    """A door was found open for too long."""
+    async with office.database.write() as session:
+        door = await session.get_one(Compartment, key_of("door 2"))
+        door.door = DoorState.OPEN
+    facts: Facts = {
+        "locker": str(office.town.locker_id),
+        "compartment": 2,
+        "seq": 9,
+        "person": None if person is None else str(key_of(person)),
+    }
+    return replace(office.lease(DOOR_LEFT_OPEN, door.id), facts=facts)
+
+
+async def test_whoever_left_a_door_open_is_asked_to_shut_it(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    held = await leave_door_open(office, "recipient")
+    for _ in range(2):
+        assert await office.jobs.on_door_left_open(held) == Done()
+    [message] = office.push.sent
+    assert message.title == "A locker door stands open"
+    assert message.data == {"kind": "DOOR_LEFT_OPEN", "subject": str(key_of("door 2"))}
+    assert office.letters.sent == []
+
+
+async def test_nobody_is_asked_to_shut_a_door_that_is_shut(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await leave_door_open(office, "recipient")
+    async with office.database.write() as session:
+        (await session.get_one(Compartment, key_of("door 2"))).door = DoorState.CLOSED
+    assert await office.jobs.on_door_left_open(held) == Done()
+    assert await office.jobs.on_door_left_open(await leave_door_open(office, None)) == Done()
+    assert office.push.sent == []
 
 
 async def test_new_phone_is_told_to_older_phones_and_every_address(office: Office) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlmodel import update
+from sqlmodel import col, select, update
 
 from schema.compartments import DoorState
 from schema.ids import StayId, TokenId
@@ -17,6 +17,9 @@ from server.access.rules import Action
 from server.access.service.bundles import find_place
 from server.access.service.grants import GrantTerms, Holder, issue_grant, issue_token
 from server.access.service.statements import Signer, find_signer
+from server.kit.outbox import Outbox
+from server.lockers.rules import FAILED_OPENINGS, ServiceState
+from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN, ESCALATION
 from server.lockers.tables import Compartment, Locker
 from server.parcels import queries as parcels
 from server.parcels.states import ParcelState, Removal
@@ -91,6 +94,56 @@ async def test_door_that_never_opened_gives_the_use_back(story: Story) -> None:
     assert await story.state() is ParcelState.READY_FOR_PICKUP
     assert (await story.grants())["OPEN"] == "ACTIVE"
     assert await story.incidents() == ["OPEN_NOT_DETECTED"]
+
+
+async def test_only_failures_in_a_row_put_a_door_out_of_service(story: Story) -> None:
+    await story.deposit()
+    await story.bring_all()
+    token = (await story.unlock_bundle()).token.raw
+
+    def fail() -> None:
+        story.machine.admit(token, 3, phone_key("recipient"))
+        story.machine.write(Kind.PULSED, 3, 1)
+        story.machine.write(Kind.OPEN_NOT_DETECTED, 3)
+
+    async def service() -> ServiceState:
+        await story.bring_all()
+        async with story.database.read() as session:
+            return (await session.get_one(Compartment, key_of("door 3"))).service
+
+    for _ in range(FAILED_OPENINGS - 1):
+        fail()
+    story.machine.admit(token, 3, phone_key("recipient"))
+    story.machine.move_door(3, before=True, after=True)
+    fail()
+    assert await service() is ServiceState.IN_SERVICE
+    for _ in range(FAILED_OPENINGS - 1):
+        fail()
+    assert await service() is ServiceState.OUT_OF_SERVICE
+    assert await story.state() is ParcelState.ON_HOLD
+
+
+async def test_whoever_opened_a_door_is_asked_to_shut_it_ten_minutes_before_the_hub(
+    story: Story,
+) -> None:
+    await story.deposit()
+    await story.bring_all()
+    token = (await story.unlock_bundle()).token.raw
+    opened_at = story.clock.now()
+    story.machine.admit(token, 3, phone_key("recipient"))
+    story.machine.write(Kind.DOOR_OPENED, 3, True)
+    story.machine.now += 120
+    story.clock.move(seconds=130)
+    story.machine.write(Kind.CLOSE_OVERDUE, 3)
+    await story.bring_all()
+    async with story.database.read() as session:
+        query = (
+            select(Outbox).where(col(Outbox.kind).like("locker.%")).order_by(col(Outbox.not_before))
+        )
+        told, due = (await session.exec(query)).all()
+    assert (told.kind, told.not_before) == (DOOR_LEFT_OPEN, story.clock.now())
+    assert (due.kind, due.not_before) == (DOOR_STILL_OPEN, opened_at + ESCALATION)
+    assert told.facts["person"] == str(key_of("recipient"))
 
 
 async def test_all_of_it_in_one_late_envelope(story: Story) -> None:
