@@ -15,9 +15,12 @@ from schema.ids import LockerId
 from server.kit import outbox
 from server.ledger import service as ledger
 from server.lockers import queries
+from server.lockers.closing import Closing
 from server.lockers.incidents import Fact, Finding, IncidentKind
-from server.lockers.rules import FAILED_OPENINGS, ServiceState
+from server.lockers.rules import FAILED_OPENINGS
+from server.lockers.service.closing import close
 from server.lockers.service.facts import on_door, open_incident
+from server.lockers.service.history import Cause
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -67,10 +70,14 @@ async def on_open_not_detected(
     await _report(session, fact, compartment, IncidentKind.OPEN_NOT_DETECTED, ids=ids, now=now)
     if failures < FAILED_OPENINGS:
         return None
-    if compartment.service is not ServiceState.OUT_OF_SERVICE:
-        compartment.service = ServiceState.OUT_OF_SERVICE
-        compartment.version += 1
+    cause = Cause(at=fact.at, reason=never_opened(failures), fact=fact)
+    await close(session, compartment, Closing.BREAK_DOWN, cause, ids=ids, now=now)
     return compartment
+
+
+def never_opened(failures: int) -> str:
+    """Why such a door is out of service, and what lies behind it is held."""
+    return f"The door did not open {failures} times in a row."
 
 
 async def on_unexpected_open(session: Session, fact: Fact, *, ids: Ids, now: datetime) -> None:

@@ -15,7 +15,7 @@ from server.lockers.service import facts as lockers
 from server.parcels import queries
 from server.parcels.rules import Situation
 from server.parcels.service.depositing import Putting, begin_stay
-from server.parcels.service.moving import Occurrence
+from server.parcels.service.holds import Trouble, hold_all
 from server.parcels.service.scenes import (
     OVERDUE_GRADE,
     Opening,
@@ -26,7 +26,8 @@ from server.parcels.service.scenes import (
     parcels_in,
     try_move,
 )
-from server.parcels.states import Party, Trigger
+from server.parcels.states import Trigger
+from server.parcels.tables import PauseCause
 
 if TYPE_CHECKING:
     import uuid
@@ -113,11 +114,10 @@ async def on_open_not_detected(
     if broken is None:
         return
     stay = await queries.find_running_stay(session, broken.id)
-    for parcel in await parcels_in(session, stay):
-        # The server's own conclusion: the entry has told the parcel what it says already.
-        reason = f"The door did not open {failures} times in a row."
-        held = Occurrence(trigger=Trigger.HOLD, party=Party.SRV, at=fact.at, reason=reason)
-        await try_move(scene, parcel, held, Situation(has_reason=True))
+    if stay is not None:
+        reason = doors.never_opened(failures)
+        trouble = Trouble(reason=reason, pause=PauseCause.LOCKER_FAULT, at=fact.at)
+        await hold_all(session, stay, trouble, ids=ids, now=now)
 
 
 async def on_close_overdue(
