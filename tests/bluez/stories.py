@@ -21,12 +21,14 @@ from ble_agent.phone.link import Lost, open_link
 from ble_agent.radio.bluez import BluezRadio
 from ble_agent.session.desk import Desk
 from schema.codes import Code, DoorEvent
+from schema.gatt import MAX_MESSAGE, split
 from schema.handshake import OpenRequest
 from schema.ids import StayId
 from schema.keys import Operation
 from tests.ble_agent.standing import Standing, key_of, quick_folder
 from tests.bluez.air import BUMBLE_PHONE, LOCKER, PHONE, SENSOR
 from tests.bluez.daemons import PATIENCE_S
+from tests.fakes.radios import RecordingListener
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,11 +37,15 @@ if TYPE_CHECKING:
     from bleak.backends.scanner import AdvertisementData
 
     from ble_agent.phone.link import PhoneLink
-    from tests.bluez.air import Ground
+    from tests.bluez.air import Ground, RealAir
 
 TICK_S = 0.1
 BTHOME_UUID = 0xFCD2
 FIRST, SECOND = StayId(b"stay 001"), StayId(b"stay 002")
+LID = bytes.fromhex("4dbe53e4c9f2d2e9")
+_IN_A_ROW = 4
+_FRAGMENT = 305
+"""As long as the request of a phone with one token, and so the locker's fragments to it."""
 
 
 @dataclass
@@ -142,6 +148,19 @@ async def test_parcel_goes_in_and_out_and_the_journal_home(served: Served) -> No
     assert served.holds(collected) is None
     brought = [served.standing.open(envelope).entries for envelope in collected.envelopes]
     assert sum(map(len, brought)) == len(served.standing.journal())
+
+
+async def test_long_replies_reach_a_phone_with_bluez_in_order(air: RealAir) -> None:
+    listener = RecordingListener()
+    messages = [bytes([number]) * MAX_MESSAGE for number in range(_IN_A_ROW)]
+    await air.radio.start(LID, listener)
+    async with open_link(LID, timeout_s=PATIENCE_S, adapter=PHONE) as link:
+        await link.send(b"what a phone asks")
+        [connection] = listener.links
+        for message in messages:
+            for fragment in split(message, _FRAGMENT):
+                await air.radio.reply(connection, fragment)
+        assert [await link.receive(PATIENCE_S) for _ in messages] == messages
 
 
 async def test_two_phones_open_two_doors_at_once(served: Served) -> None:
