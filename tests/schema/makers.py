@@ -38,6 +38,11 @@ def signing_key(name: str) -> SigningKey:
     return SigningKey(seed(name))
 
 
+def case_id(value: object) -> str:
+    """The name of a test case that a command line can give: pytest bends backslashes."""
+    return ascii(value).replace("\\", "")[:40]
+
+
 NOW: Final = 1_760_000_000
 LID: Final = LockerId(seed("locker")[:8])
 OTHER_LID: Final = LockerId(seed("another locker")[:8])

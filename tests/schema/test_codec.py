@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.codec import MAX_DEPTH, Malformed, decode, encode
+from tests.schema.makers import case_id
 
 if TYPE_CHECKING:
     from schema.codec import Value
@@ -113,7 +114,7 @@ NOT_ENCODABLE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("value", NOT_ENCODABLE, ids=repr)
+@pytest.mark.parametrize("value", NOT_ENCODABLE, ids=case_id)
 def test_value_outside_the_subset_has_no_encoding(value: Any) -> None:
     with pytest.raises(Malformed):
         encode(value)

@@ -31,6 +31,7 @@ from tests.schema.makers import (
     OTHER_LID,
     SEALING_KID,
     SERVER_STATIC,
+    case_id,
     make_journal,
     seed,
     signing_key,
@@ -190,7 +191,7 @@ WRONG_CONTENTS: list[Value] = [
 ]
 
 
-@pytest.mark.parametrize("contents", WRONG_CONTENTS, ids=lambda contents: str(contents)[:40])
+@pytest.mark.parametrize("contents", WRONG_CONTENTS, ids=case_id)
 def test_contents_of_another_form_are_malformed(contents: Value) -> None:
     with pytest.raises(Malformed):
         open_packed(zlib.compress(encode(contents)))
@@ -232,7 +233,7 @@ def test_envelope_beyond_64_kib_is_refused_unread() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{0: 2}, {1: b"\x01"}, {2: bytes(7)}, {3: -1}, {4: None}, {5: "text"}],
-    ids=str,
+    ids=case_id,
 )
 def test_outside_of_another_form_is_malformed(wrong: dict[int, Any]) -> None:
     fields: list[Value] = [1, SEALING_KID, LID, 1, 1, b"sealed"]

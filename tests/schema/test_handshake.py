@@ -34,6 +34,7 @@ from tests.schema.makers import (
     LID,
     NOW,
     OTHER_LID,
+    case_id,
     make_chain,
     make_hello,
     make_locker_visit,
@@ -183,7 +184,7 @@ def test_request_of_another_form_is_malformed(form: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{0: 2}, {1: bytes(7)}, {6: 3}, {6: -1}, {5: LIMIT}, {8: None}],
-    ids=str,
+    ids=case_id,
 )
 def test_hello_of_another_form_is_malformed(wrong: dict[int, Value]) -> None:
     fields = decode(make_hello().encode())
@@ -245,7 +246,7 @@ WRONG_FRAMES: list[Value] = [
 ]
 
 
-@pytest.mark.parametrize("frame", WRONG_FRAMES, ids=lambda frame: str(frame)[:30])
+@pytest.mark.parametrize("frame", WRONG_FRAMES, ids=case_id)
 def test_frame_of_another_form_is_malformed(frame: Value) -> None:
     with pytest.raises(Malformed):
         parse_phone_frame(encode(frame))
@@ -266,7 +267,7 @@ WRONG_ANSWERS: list[Value] = [
 ]
 
 
-@pytest.mark.parametrize("answer", WRONG_ANSWERS, ids=lambda answer: str(answer)[:30])
+@pytest.mark.parametrize("answer", WRONG_ANSWERS, ids=case_id)
 def test_answer_of_another_form_is_malformed(answer: Value) -> None:
     locker, phone = make_session()
     with pytest.raises(Malformed):

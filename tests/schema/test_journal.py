@@ -29,6 +29,7 @@ from tests.schema.makers import (
     BODIES,
     LID,
     OTHER_LID,
+    case_id,
     make_entry,
     make_journal,
     signing_key,
@@ -133,7 +134,7 @@ def test_acceptance_is_read_back(accepted: Accepted) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [{0: [1, None]}, {1: 256}, {2: bytes(7)}, {3: bytes(31)}, {4: b""}, {5: 0}, {6: ["text"]}],
-    ids=str,
+    ids=case_id,
 )
 def test_acceptance_of_another_form_is_malformed(wrong: dict[int, Any]) -> None:
     body = ACCEPTED.as_body()

@@ -28,6 +28,7 @@ from tests.schema.makers import (
     LID,
     NOW,
     OTHER_LID,
+    case_id,
     make_chain,
     make_claims,
     make_token,
@@ -171,7 +172,7 @@ def test_delegation_spliced_onto_another_token_names_another_parent() -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"exp": LIMIT}, {"exp": -1}, {"holder": bytes(31)}, {"actions": -1}],
-    ids=str,
+    ids=case_id,
 )
 def test_delegation_that_no_locker_would_read_is_not_given(changes: dict[str, Any]) -> None:
     terms: dict[str, Any] = {"exp": NOW, "holder": bytes(32), "actions": 1} | changes
@@ -188,7 +189,7 @@ def test_delegation_that_no_locker_would_read_is_not_given(changes: dict[str, An
         {5: 0},
         {8: {1: {1: 1, -1: 6}}},
     ],
-    ids=str,
+    ids=case_id,
 )
 def test_delegation_of_another_form_is_malformed(changes: dict[int, Any]) -> None:
     claims = {4: NOW, 8: CLAIMS_MAP[8], 9: encode([1, 1, bytes(16)])}
