@@ -311,6 +311,10 @@ def _bluez(argv: list[str]) -> int:
     _become("tests.bluez", *argv)
 
 
+def _mutants(argv: list[str]) -> int:
+    _become("tests.mutants", *argv)
+
+
 def _sdl(argv: list[str]) -> int:
     parser = _parser("sdl")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
@@ -353,6 +357,12 @@ VERBS = {
         "test the radio on the real BlueZ, in a virtual machine",
         (*AGENT, "test"),
         _bluez,
+        explains_itself=False,
+    ),
+    "mutants": Verb(
+        "change the code a little and count what the tests notice",
+        EVERYTHING,
+        _mutants,
         explains_itself=False,
     ),
 }
