@@ -80,7 +80,7 @@ class Served:
         """What a phone of this holder does over the link."""
         identity = self.standing.locker.identity
         keys = LockerKeys(identity.lid, identity.noise_public, identity.signing.public)
-        return Errand(link, keys, key_of(holder))
+        return Errand(link, keys, key_of(holder), answer_s=PATIENCE_S)
 
     async def visit(
         self, link: PhoneLink, op: Operation, stay: StayId, *, holder: str = "phone"
