@@ -66,7 +66,7 @@ async def _follow(
     """Door events, then the journal's envelopes. A lost link costs these, not the door."""
     try:
         await errand.watch(outcome, timeout_s=follow_s)
-        await errand.sync(outcome, found.statements)
+        await errand.sync(outcome)
     except (LinkError, Silent, TimeoutError):
         pass
     for event in outcome.events:

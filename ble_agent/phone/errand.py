@@ -13,32 +13,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ble_agent.errors import AgentError
 from ble_agent.phone.link import Silent
+from ble_agent.phone.luggage import newer_than, part_for_request, part_for_sync
 from schema.codec import Malformed
-from schema.codes import DoorEvent
-from schema.gatt import MAX_ATTRIBUTE, MAX_MESSAGE
-from schema.handshake import (
-    MAX_ENVELOPE,
-    MAX_STATEMENTS,
-    EnvelopeFrame,
-    Hello,
-    OpenRequest,
-    PhoneVisit,
-    Report,
-)
-from schema.statements import Acknowledgement, StatementType, Time, parse_statement
+from schema.codes import Code, DoorEvent
+from schema.gatt import MAX_ATTRIBUTE
+from schema.handshake import MAX_ENVELOPE, EnvelopeFrame, PhoneVisit, Report
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ble_agent.phone.link import PhoneLink
+    from ble_agent.phone.luggage import Carried as Carried
     from schema.cose import SigningKey
+    from schema.handshake import Hello, OpenRequest
     from schema.ids import LockerId
-    from schema.statements import Statement
 
     TimeSource = Callable[[bytes], Awaitable[bytes | None]]
 
 ANSWER_S = 10.0
 """How long a phone waits for an answer that the locker owes it."""
+
+MAX_REQUESTS = 3
+"""As often one wish is asked for: each time with statements for which there was no room before."""
 
 MAX_SYNCS = 64
 """Envelopes fetched in one visit: a bound on our own patience, not the locker's."""
@@ -55,10 +51,19 @@ nothing of its memory or of anybody's patience, and a month of an ordinary locke
 
 T = TypeVar("T")
 
-Carried = tuple[StatementType, bytes]
-
 _CLOSED = frozenset({DoorEvent.CLOSED_EMPTY, DoorEvent.CLOSED_OCCUPIED, DoorEvent.CLOSED_UNKNOWN})
 _FINAL = _CLOSED | {DoorEvent.OPEN_NOT_DETECTED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a phone asks for, with all that it could bring along."""
+
+    chain: tuple[bytes, ...]
+    req: OpenRequest
+    statements: tuple[Carried, ...]
+    find_time: TimeSource | None
+    record: Callable[[bytes], object] | None
 
 
 class NotVouched(AgentError):
@@ -83,6 +88,8 @@ class Outcome:
     handshake_hash: bytes
     events: list[Report] = field(default_factory=list)
     envelopes: list[bytes] = field(default_factory=list)
+    left: tuple[Carried, ...] = ()
+    """Statements that the locker lacks and the request had no room for."""
     pending: int = 0
     carried: int = 0
     """Bytes carried for others so far: statements brought, envelopes taken."""
@@ -126,10 +133,22 @@ class Errand:
     ) -> Outcome:
         """Ask for `req`; what the locker lacks of `statements` travels along.
 
-        `find_time` turns a hello into a time statement, where a phone is online and the clock
-        needs it; `record` is given the sealed request. Malformed for a hello of another locker;
-        NotVouched for an unsigned answer.
+        A refusal while more waited than one message takes is no answer yet: the phone asks again
+        with the rest. `find_time` turns a hello into a time statement, where a phone is online
+        and the clock needs it; `record` is given each sealed request. Malformed for a hello of
+        another locker; NotVouched for an unsigned answer.
         """
+        wish = _Wish(chain, req, statements, find_time, record)
+        outcome = await self._ask(wish)
+        for _ in range(MAX_REQUESTS - 1):
+            if outcome.result.code == Code.OK or not outcome.left:
+                break
+            again = await self._ask(wish)
+            again.carried += outcome.carried
+            outcome = again
+        return outcome
+
+    async def _ask(self, wish: _Wish) -> Outcome:
         hello = await self._link.read_hello()
         visit = self._visit = PhoneVisit(
             hello,
@@ -137,20 +156,19 @@ class Errand:
             locker_static=self._keys.noise_public,
             ephemeral=secrets.token_bytes(32),
         )
-        brought = newer_than(visit.hello, statements)
-        if find_time is not None and visit.hello.clockq < 2:
-            signed = await find_time(hello)
-            if signed is not None:
-                brought = (*brought, (StatementType.TIME, signed))
-        brought = _within_message(chain, brought)
-        message = visit.write_request(chain, req, self._holder, brought)
-        if record is not None:
-            record(message)
+        news = newer_than(visit.hello, wish.statements)
+        signed_time = None
+        if wish.find_time is not None and visit.hello.clockq < 2:
+            signed_time = await wish.find_time(hello)
+        brought, left = part_for_request(wish.chain, news, time=signed_time)
+        message = visit.write_request(wish.chain, wish.req, self._holder, brought)
+        if wish.record is not None:
+            wish.record(message)
         await self._link.send(message)
         result = await self._next(visit.read_result)
         self._check(result)
         carried = sum(len(raw) for _, raw in brought)
-        return Outcome(visit.hello, result, visit.handshake_hash, carried=carried)
+        return Outcome(visit.hello, result, visit.handshake_hash, left=left, carried=carried)
 
     async def watch(self, outcome: Outcome, *, timeout_s: float) -> None:
         """Collect door events until the door has closed or did not open; Silent after the time."""
@@ -166,26 +184,20 @@ class Errand:
         await self._link.send(self._session().write_reopen(comp))
         return await self._report()
 
-    async def sync(
-        self,
-        outcome: Outcome,
-        statements: tuple[Carried, ...] = (),
-        *,
-        carry: int = CARRY_BYTES,
-    ) -> Report | None:
-        """Bring statements, then take envelopes until none is left or the phone carries enough.
+    async def sync(self, outcome: Outcome, *, carry: int = CARRY_BYTES) -> Report | None:
+        """Bring what the request had no room for, and take envelopes until none is left.
 
-        Returns the refusal, if the locker refused a statement. Door events that come meanwhile
-        are kept in `outcome`. After an answer that was lost the phone asks for shorter ones, which
-        it can read; what the lost one held is not acknowledged, so a later visit brings it.
+        The phone carries at most `carry` bytes in all. Returns the refusal, if the locker refused
+        a statement. Door events that come meanwhile are kept in `outcome`. After an answer that
+        was lost the phone asks for shorter ones, which it can read; what the lost one held is not
+        acknowledged, so a later visit brings it.
         """
-        brought = newer_than(outcome.hello, statements)[:MAX_STATEMENTS]
-        longest = MAX_ENVELOPE
+        longest, waiting = MAX_ENVELOPE, outcome.left
         for _ in range(MAX_SYNCS):
+            brought, waiting = part_for_sync(waiting)
             outcome.carried += sum(len(raw) for _, raw in brought)
             room = max(0, min(longest, carry - outcome.carried))
             await self._link.send(self._session().write_sync(brought, room))
-            brought = ()
             try:
                 answer = await self._envelope(outcome)
             except Silent:
@@ -196,7 +208,7 @@ class Errand:
             if isinstance(answer, Report):
                 return answer
             outcome.take(answer)
-            if answer.envelope is None or answer.pending == 0:
+            if not waiting and (answer.envelope is None or answer.pending == 0):
                 return None
         return None
 
@@ -235,55 +247,3 @@ class Errand:
     def _check(self, report: Report) -> None:
         if not report.is_vouched_by(self._keys.sign_public, self._keys.lid):
             raise NotVouched("the locker does not vouch for its answer")
-
-
-def newer_than(hello: Hello, statements: tuple[Carried, ...]) -> tuple[Carried, ...]:
-    """What of these the locker does not have yet, keys first: the rest is signed by them."""
-    known = {
-        StatementType.KEY_SET: hello.keys,
-        StatementType.REVOCATIONS: hello.rev,
-        StatementType.CONFIGURATION: hello.cfg,
-        StatementType.ACKNOWLEDGEMENT: hello.acked,
-    }
-    lacking = [
-        (kind, raw)
-        for kind, raw in statements
-        if kind in known and _number(parse_statement(kind, raw).body) > known[kind]
-    ]
-    return tuple(sorted(lacking, key=lambda each: _ORDER.index(each[0])))
-
-
-_ORDER = (
-    StatementType.KEY_SET,
-    StatementType.REVOCATIONS,
-    StatementType.CONFIGURATION,
-    StatementType.ACKNOWLEDGEMENT,
-)
-
-
-def _number(body: Statement) -> int:
-    """The counter by which a statement is newer than another of its kind."""
-    match body:
-        case Acknowledgement():
-            return body.upto_seq
-        case Time():
-            return body.t
-        case _:
-            return body.seq
-
-
-def _within_message(chain: tuple[bytes, ...], brought: tuple[Carried, ...]) -> tuple[Carried, ...]:
-    """As many statements as one request may bring; the last named stays, for it may be the time."""
-    room = MAX_MESSAGE - _OVERHEAD - sum(len(part) + 3 for part in chain)
-    kept: list[Carried] = []
-    for kind, raw in (*brought[-1:], *brought[:-1]):
-        room -= len(raw) + _PER_STATEMENT
-        if room >= 0 and len(kept) < MAX_STATEMENTS:
-            kept.append((kind, raw))
-    return tuple(sorted(kept, key=brought.index))
-
-
-_OVERHEAD = 32 + 16 + 66 + 12
-"""Of a request besides chain and statements: ephemeral key, tag, proof, arrays and `req`."""
-
-_PER_STATEMENT = 5

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ble_agent.phone.errand import Carried
+    from ble_agent.phone.luggage import Carried
     from schema.statements import Statement
 
 ROOT, ISSUER = KeyId(b"\xf0\x01"), KeyId(b"\x00\x01")

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from ble_agent.phone.errand import Carried, Outcome
+    from ble_agent.phone.errand import Outcome
+    from ble_agent.phone.luggage import Carried
     from server.kit.auth import Actor
     from server.kit.db import Database
 
@@ -190,7 +191,7 @@ class Countryside:
                 self.accepted += 1
                 async with self._seconds_pass():
                     await errand.watch(outcome, timeout_s=30)
-                refused = await errand.sync(outcome, tuple(phone.down), carry=CARRIED)
+                refused = await errand.sync(outcome, carry=CARRIED)
                 assert refused is None, refused
         self.heaviest = max(self.heaviest, outcome.carried)
         phone.up += outcome.envelopes

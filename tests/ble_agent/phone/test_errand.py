@@ -11,12 +11,15 @@ from ble_agent.phone.link import PhoneLink, Silent
 from schema.codes import Code
 from schema.gatt import MAX_ATTRIBUTE
 from schema.handshake import MAX_ENVELOPE, EnvelopeFrame, OpenRequest, encode_envelope_frame
-from schema.keys import Operation, Role
-from tests.ble_agent.standing import Standing, key_of, quick_folder
+from schema.ids import KeyId
+from schema.keys import KeyEntry, Operation, Role
+from schema.statements import StatementType
+from tests.ble_agent.standing import KEYS, Standing, bytes_of, key_of, quick_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ble_agent.phone.luggage import Carried
     from ble_agent.radio.loopback import LoopbackPhone
 
 ANSWER_S = 0.0
@@ -122,3 +125,45 @@ def test_longest_envelope_that_can_be_read_just_fits_an_attribute() -> None:
     tag, header = 16, 1
     assert len(frame) + tag + header == MAX_ATTRIBUTE
     assert READABLE_ENVELOPE < MAX_ENVELOPE
+
+
+class TestLuggage:
+    """More statements than one message takes."""
+
+    async def test_a_token_that_asks_for_a_list_gets_it_after_the_keys(
+        self, standing: Standing
+    ) -> None:
+        _, errand, _ = await _begin(standing, sole=False)
+        token = standing.token(Operation.SYNC, role=Role.COURIER, minrev=7)
+        outcome = await errand.request((token,), OpenRequest(Operation.SYNC), _news(standing))
+        assert outcome.result.code == Code.OK
+        assert (outcome.hello.keys, outcome.hello.rev, outcome.left) == (2, 0, ())
+        assert standing.locker.hello().rev == 7
+        assert outcome.carried == sum(len(raw) for _, raw in _news(standing))
+
+    async def test_what_the_request_had_no_room_for_comes_with_the_sync(
+        self, standing: Standing
+    ) -> None:
+        _, errand, _ = await _begin(standing, sole=False)
+        token = standing.token(Operation.SYNC, role=Role.COURIER)
+        outcome = await errand.request((token,), OpenRequest(Operation.SYNC), _news(standing))
+        assert [kind for kind, _ in outcome.left] == [StatementType.REVOCATIONS]
+        assert standing.locker.hello().rev == 0
+        assert await errand.sync(outcome) is None
+        assert standing.locker.hello().rev == 7
+
+    async def test_a_refusal_with_nothing_left_to_bring_is_the_answer(
+        self, standing: Standing
+    ) -> None:
+        _, errand, _ = await _begin(standing, sole=False)
+        token = standing.token(Operation.SYNC, role=Role.COURIER, minrev=8)
+        outcome = await errand.request((token,), OpenRequest(Operation.SYNC), _news(standing))
+        assert outcome.result.code == Code.REVOCATIONS_NEEDED
+        assert outcome.left == ()
+
+
+def _news(standing: Standing) -> tuple[Carried, ...]:
+    """A full key set and a full list: together more than a message."""
+    more = [KeyEntry(KeyId(bytes([9, n])), bytes([n] * 32), 0, 0, 0, 0) for n in range(4)]
+    ids = [bytes_of(f"revoked {n}") for n in range(40)]
+    return (standing.revocations(7, *ids), standing.key_set(2, (*KEYS, *more)))
