@@ -28,6 +28,7 @@ from server.access.service.bundles import Tools, UnlockBundle, make_unlock_bundl
 from server.access.service.deposits import make_courier_bundle
 from server.access.service.revocations import revoke_grant
 from server.access.service.statements import find_familiar_signer
+from server.kit.db import Database
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
@@ -39,7 +40,7 @@ from server.parcels.tables import Parcel
 from server.people.roles import Role
 from server.people.tables import Person
 from server.uplink.deliver import Taken, deliver_envelope
-from tests.ble_agent.standing import Standing
+from tests.ble_agent.standing import Standing, quick_folder
 from tests.fakes.sources import START, CountedIds, DerivedKeyring, MovableClock, SeededRandomness
 from tests.fakes.town import (
     COMPARTMENTS,
@@ -58,12 +59,18 @@ if TYPE_CHECKING:
     from ble_agent.phone.errand import Outcome
     from ble_agent.phone.luggage import Carried
     from server.kit.auth import Actor
-    from server.kit.db import Database
+    from tests.fakes.stores import SqliteTemplate
 
 COURIERS = 10
 PEOPLE = 60
 CARRIED = 8 * 1024
 """Bytes that a phone carries for others in one visit, both ways together."""
+
+LOSES_POWER_EACH = 25
+"""Visits from one power cut to the next."""
+
+MOST_MORE = 60
+"""Visits without mishap in which everything must have come home."""
 
 
 @dataclass
@@ -175,6 +182,34 @@ class Countryside:
             )
         assert isinstance(got, UnlockBundle), got
         return got
+
+    async def come(self) -> None:
+        """Somebody comes for one reason or the other, and some phone finds a network."""
+        reasons = [self.bring_parcel, self.fetch_parcel]
+        self.chance.shuffle(reasons)
+        for reason in reasons:
+            if await reason():
+                break
+        for phone in self.phones:
+            if phone.up and self.chance.random() < 0.2 + self.is_kind:
+                await self.reach_network(phone)
+        await self.live_on(self.chance.uniform(0.5, 12))
+
+    async def live_through(self, visits: int) -> bool:
+        """So many visits with mishaps, power cuts among them, then some without.
+
+        Whether the server has the whole journal in the end.
+        """
+        while self.visits < visits:
+            await self.come()
+            if self.visits % LOSES_POWER_EACH == 0:
+                await self.locker.lose_power()
+        self.is_kind = True
+        for _ in range(MOST_MORE):
+            if await self.settle():
+                return True
+            await self.come()
+        return False
 
     async def visit(self, phone: Handset, token: bytes, request: OpenRequest) -> Outcome:
         """To the door with what the phone carries; away with what fits into it."""
@@ -296,6 +331,18 @@ class Countryside:
         after = max(self.written, default=0)
         for seq, raw in self.locker.locker.journal.list_after(after, limit=10_000):
             self.written[seq] = raw
+
+
+@asynccontextmanager
+async def open_countryside(template: SqliteTemplate, *, seed: int) -> AsyncIterator[Countryside]:
+    """A countryside in folders of its own, for as long as it is needed."""
+    with quick_folder() as folder:
+        (folder / "locker").mkdir()
+        database = Database(template.copy(folder), durable=False)
+        land = await settle_down(database, folder / "locker", seed=seed)
+        yield land
+        await land.locker.stop()
+        await database.close()
 
 
 async def settle_down(database: Database, folder: Path, *, seed: int) -> Countryside:

@@ -15,7 +15,6 @@ from schema.journal import Kind
 from schema.tokens import parse_token
 from server.access.service.evidence import Evidence, find_evidence
 from server.app import make_app
-from server.kit.db import Database
 from server.kit.errors import Refusal
 from server.lockers.rules import LockerState
 from server.lockers.service.enrolment import activate_locker
@@ -24,11 +23,11 @@ from server.lockers.tables import Locker
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
 from server.uplink.deliver import deliver_envelope
-from tests.ble_agent.standing import Standing, quick_folder
+from tests.ble_agent.standing import Standing
 from tests.fakes.serving import serving
 from tests.fakes.sources import SeededRandomness
 from tests.fakes.town import COMPARTMENTS, ROOT_KEY
-from tests.faults.countryside import Countryside, settle_down
+from tests.faults.countryside import Countryside, open_countryside
 from tests.makers import make_house
 
 if TYPE_CHECKING:
@@ -42,17 +41,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def land(sqlite_template: SqliteTemplate) -> AsyncIterator[Countryside]:
     """A locker with one parcel in it, of which the server knows."""
-    with quick_folder() as folder:
-        (folder / "locker").mkdir()
-        database = Database(sqlite_template.copy(folder), durable=False)
-        made = await settle_down(database, folder / "locker", seed=3)
-        made.is_kind = True
-        await made.bring_parcel()
-        for phone in made.phones:
-            await made.reach_network(phone)
-        yield made
-        await made.locker.stop()
-        await database.close()
+    async with open_countryside(sqlite_template, seed=3) as land:
+        land.is_kind = True
+        await land.bring_parcel()
+        for phone in land.phones:
+            await land.reach_network(phone)
+        yield land
 
 
 async def draw_code(land: Countryside) -> str:
