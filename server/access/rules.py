@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from schema.keys import Operation, Role
 from schema.statements import MAX_REVOCATIONS
+from schema.tokens.passes import PIN_WINDOW_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -211,6 +212,16 @@ class Revoked:
     id: bytes
     iat: int
     exp: int
+
+
+def first_day(now: int) -> int:
+    """The first of the days, in Unix days, whose PIN a locker takes now: yesterday."""
+    return now // PIN_WINDOW_S - 1
+
+
+def pass_end(day: int) -> int:
+    """When the PIN of a day is over: at the end of the next (PROTOCOL 9)."""
+    return (day + 2) * PIN_WINDOW_S
 
 
 @dataclass(frozen=True, slots=True)

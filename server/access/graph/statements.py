@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
@@ -36,6 +37,11 @@ class RevokeGrantPayload:
     grant: Grant = strawberry.field(description="The grant as it is now.")
     statement: SignedStatement | None = strawberry.field(
         description="The locker's newest list of revocations; null if no token had left."
+    )
+    pin_until: datetime | None = strawberry.field(
+        description="Until when a PIN that was given out before still opens at a locker that "
+        "nobody has brought the list; also at one that was, once somebody may open the parcel "
+        "again. Null if there is none."
     )
 
 
@@ -156,7 +162,9 @@ class StatementMutation:
         if isinstance(outcome, Refusal):
             return as_problem(outcome)
         statement = None if outcome.statement is None else as_statement(outcome.statement)
-        return RevokeGrantPayload(grant=as_grant(outcome.grant), statement=statement)
+        return RevokeGrantPayload(
+            grant=as_grant(outcome.grant), statement=statement, pin_until=outcome.pin_until
+        )
 
 
 def _as_progress(one: progress.Progress) -> StatementProgress:

@@ -10,7 +10,6 @@ from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import (
     Grant,
-    IssuedPass,
     IssuedToken,
     PassedOn,
     RegisteredToken,
@@ -307,11 +306,6 @@ async def list_registered_tokens(
         col(RegisteredToken.cti).in_(names), RegisteredToken.lid == lid
     )
     return (await session.exec(query)).all()
-
-
-async def insert_pass(session: AsyncSession, issued: IssuedPass) -> bool:
-    """Adds a PIN's issue; False when the phone was given that of this day already."""
-    return await insert_new(session, IssuedPass, **issued.model_dump())
 
 
 async def draw_seq(session: AsyncSession, kind: StatementType) -> int:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import StayId
 from schema.tokens.passes import PIN_WINDOW_S, pin
-from server.access import queries, signing
+from server.access import signing
+from server.access.queries import passes as queries
+from server.access.rules import pass_end
 from server.access.service.bundles import ensure_recipient_grant, find_place, find_to_open
 from server.access.tables import IssuedPass
 from server.kit import outbox
@@ -88,5 +90,5 @@ async def issue_pass(
         parcel.id,
         pin(secret, StayId(stay.name), window),
         place,
-        expires_at=instant_of((window + 2) * PIN_WINDOW_S),
+        expires_at=instant_of(pass_end(window)),
     )

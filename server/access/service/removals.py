@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
 from server.access.rules import Action
+from server.access.service.statements import list_statements
 from server.access.service.stops import (
     PARCELS_AT_ONCE,
     Job,
@@ -167,7 +168,9 @@ async def _make_stop(
             return right
         place = site.place(one.door)
         removals.append(Collection(one.parcel, one.purpose, right.grant, right.token, place))
-    return RemovalStop(removals[0].place, site.statements, removals)
+    # After the grants: a stay that the list names for its PIN is somebody's to open again.
+    statements = await list_statements(session, site.signer, now=order.tools.now)
+    return RemovalStop(removals[0].place, statements, removals)
 
 
 async def _door_of(session: Session, stay: Stay) -> Compartment:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import LockerId
 from server.access import queries, signing
-from server.access.rules import DEPOSITS, Action, GrantState, Turn
+from server.access.queries import passes
+from server.access.rules import DEPOSITS, Action, GrantState, Turn, pass_end
 from server.access.service.grants import end_grant
 from server.access.service.statements import ensure_revocations, find_signer
 from server.kit.auth import Actor, Permission, Scope, not_found
+from server.kit.clock import instant_of
 from server.kit.errors import BrokenPromise, Refusal
 from server.lockers.service.reading import find_locker
 from server.parcels import queries as parcels
@@ -31,10 +33,15 @@ OF_THE_HOUSE = frozenset({Action.DEPOSIT, Action.REMOVE, Action.INSPECT, Action.
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """A grant that is over, and the list that tells its locker; None if no token had left."""
+    """A grant that is over, and the list that tells its locker; None if nothing had left.
+
+    A PIN that was given out for it opens until the locker has that list, and until `pin_until` at
+    the latest; None if none was, or it is over.
+    """
 
     grant: Grant
     statement: Carried | None
+    pin_until: datetime | None
 
 
 async def revoke_grant(
@@ -58,7 +65,15 @@ async def revoke_grant(
         raise BrokenPromise(f"grant {grant.id} is for no locker")
     lid = LockerId(locker.lid)
     await queries.revoke_grant_tokens(session, grant.id, now=now, now_s=signing.unix_s(now))
-    return Withdrawn(grant, await tell(session, lid, keyring=keyring, now=now))
+    statement = await tell(session, lid, keyring=keyring, now=now)
+    return Withdrawn(grant, statement, await find_pin_end(session, grant, now=now))
+
+
+async def find_pin_end(session: Session, grant: Grant, *, now: datetime) -> datetime | None:
+    """When the last PIN that was given out for the grant is over; None if it is, or none was."""
+    day = await passes.find_last_day(session, grant.id)
+    end = None if day is None else instant_of(pass_end(day))
+    return end if end is not None and end > now else None
 
 
 async def find_grant(session: Session, actor: Actor, grant_id: uuid.UUID) -> Grant | None:

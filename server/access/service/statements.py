@@ -22,7 +22,8 @@ from schema.statements import (
     parse_statement,
 )
 from server.access import queries, signing
-from server.access.rules import Revoked, list_revocations
+from server.access.queries import passes
+from server.access.rules import Revoked, first_day, list_revocations, pass_end
 from server.access.tables import SignedStatement
 from server.kit.auth import Actor, deny
 from server.kit.clock import instant_of
@@ -143,15 +144,15 @@ async def find_acknowledgement(
 
 
 async def ensure_revocations(session: Session, signer: Signer, *, now: datetime) -> Carried | None:
-    """The list that counts at the locker, made anew where the newest says too little or its signer
-    is gone; None while nothing was ever revoked there.
+    """The list that counts at the locker, made anew where the newest says too little, or too much,
+    or its signer is gone; None while nothing was ever revoked there.
     """
     former = await find_revocations(session, signer.lid)
     revoked = await _list_revoked(session, signer.lid, former, now=now)
     if former is None and not revoked:
         return None
     valid = await _find_valid(session, signer, StatementType.REVOCATIONS)
-    if former is None or valid is None or _says_too_little(former, revoked):
+    if former is None or valid is None or await _is_outdated(session, former, revoked):
         return await publish_revocations(session, signer, now=now)
     return valid
 
@@ -247,7 +248,9 @@ async def _find_valid(session: Session, signer: Signer, kind: StatementType) -> 
 async def _list_revoked(
     session: Session, lid: LockerId, former: Revocations | None, *, now: datetime
 ) -> list[Revoked]:
-    """Revoked tokens and delegations that the former list's `min_iat` does not cover anyway."""
+    """Revoked tokens and delegations that the former list's `min_iat` does not cover anyway, and
+    stays whose PIN is in hands that have no right any more (decision 26).
+    """
     since, now_s = 0 if former is None else former.min_iat, signing.unix_s(now)
     tokens = await queries.list_revoked(
         session, lid, issued_since=since, now_s=now_s, limit=REVOKED_AT_ONCE
@@ -255,16 +258,26 @@ async def _list_revoked(
     delegations = await queries.list_revoked_delegations(
         session, lid, issued_since=since, now_s=now_s, limit=REVOKED_AT_ONCE
     )
+    outliving = await passes.list_outliving(
+        session, lid, since_day=first_day(now_s), limit=REVOKED_AT_ONCE
+    )
     return [
         *(Revoked(one.cti, one.iat, one.exp) for one in tokens),
         *(Revoked(one.name, iat, one.exp) for one, iat in delegations),
+        # No `min_iat` ends a PIN: of these none is ever left out for its age.
+        *(Revoked(stay, now_s, pass_end(day)) for stay, day in outliving),
     ]
 
 
-def _says_too_little(listed: Revocations, revoked: list[Revoked]) -> bool:
-    """Whether something was revoked that the list does not hold."""
-    listed_ids = {entry for entry, _ in listed.entries}
-    return any(one.id not in listed_ids for one in revoked)
+async def _is_outdated(session: Session, listed: Revocations, revoked: list[Revoked]) -> bool:
+    """Whether something was revoked that the list does not hold, or a stay that it names has become
+    somebody's to open again.
+    """
+    named, wanted = {name for name, _ in listed.entries}, {one.id for one in revoked}
+    if wanted - named:
+        return True
+    extra = named - wanted
+    return bool(extra and await passes.list_opened_again(session, extra))
 
 
 def _revocations_of(row: SignedStatement) -> Revocations:

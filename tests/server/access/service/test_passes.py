@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from schema.codes import ProblemCode
+from schema.statements import Revocations, StatementType, parse_statement
 from schema.tokens.passes import is_pin_right
+from server.access.service.bundles import UnlockBundle, make_unlock_bundle
 from server.access.service.passes import PASS_ISSUED, Pass, issue_pass
+from server.access.service.removals import make_removal_bundle
 from server.access.service.revocations import Withdrawn, revoke_grant
 from server.access.tables import Grant, IssuedPass
 from server.kit.auth import ANONYMOUS, Actor
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from server.access.service.bundles import Tools
+    from server.access.service.statements import Carried
     from server.kit.db import Database
     from server.kit.keyring import Keyring
     from tests.fakes.sources import DerivedKeyring, MovableClock
@@ -164,6 +168,110 @@ async def test_there_is_none_once_the_right_was_withdrawn(
     refused = await ask(database, tools, waiting.recipient)
     assert isinstance(refused, Refusal)
     assert refused.code is ProblemCode.WRONG_STATE
+
+
+async def withdraw(
+    database: Database, keyring: DerivedKeyring, clock: MovableClock, actor: Actor
+) -> Withdrawn:
+    """Somebody takes the right to open back."""
+    async with database.write() as session:
+        grant = (await session.exec(select(Grant).order_by(col(Grant.created_at).desc()))).first()
+        assert grant is not None
+        outcome = await revoke_grant(
+            session, actor, grant_id=grant.id, keyring=keyring, now=clock.now()
+        )
+    assert isinstance(outcome, Withdrawn)
+    return outcome
+
+
+def named(carried: Carried | None) -> dict[bytes, int]:
+    """What a list of revocations names, and until when."""
+    assert carried is not None
+    body = parse_statement(StatementType.REVOCATIONS, carried.raw).body
+    assert isinstance(body, Revocations)
+    return dict(body.entries)
+
+
+async def test_withdrawn_right_takes_its_pin_along_and_says_until_when_it_may_open(
+    database: Database,
+    waiting: Town,
+    keyring: DerivedKeyring,
+    tools: Callable[[], Tools],
+    clock: MovableClock,
+) -> None:
+    got = await ask(database, tools, waiting.recipient)
+    assert isinstance(got, Pass)
+    outcome = await withdraw(database, keyring, clock, waiting.operator)
+    assert outcome.pin_until == got.expires_at
+    assert named(outcome.statement) == {STAY: int(got.expires_at.timestamp())}
+    clock.move(days=3)
+    outcome = await withdraw(database, keyring, clock, waiting.operator)
+    assert outcome.pin_until is None
+
+
+async def test_right_without_a_pin_names_no_stay(
+    database: Database,
+    waiting: Town,
+    keyring: DerivedKeyring,
+    tools: Callable[[], Tools],
+    clock: MovableClock,
+) -> None:
+    await fetch(database, tools, waiting.recipient)
+    outcome = await withdraw(database, keyring, clock, waiting.operator)
+    assert outcome.pin_until is None
+    assert STAY not in named(outcome.statement)
+
+
+async def test_stay_that_its_recipient_may_open_again_is_named_no_more(
+    database: Database,
+    waiting: Town,
+    keyring: DerivedKeyring,
+    tools: Callable[[], Tools],
+    clock: MovableClock,
+) -> None:
+    """The list ends tokens of the stay with its PIN: the new phone could not get in otherwise."""
+    await ask(database, tools, waiting.recipient)
+    outcome = await withdraw(database, keyring, clock, waiting.recipient)
+    assert STAY in named(outcome.statement)
+    clock.move(minutes=1)
+    lists = [await fetch(database, tools, waiting.recipient) for _ in range(2)]
+    assert [STAY in named(one) for one in lists] == [False, False]
+    assert lists[0] == lists[1]
+
+
+async def test_parcel_that_is_taken_out_for_its_recipient_is_named_no_more(
+    database: Database,
+    waiting: Town,
+    keyring: DerivedKeyring,
+    tools: Callable[[], Tools],
+    clock: MovableClock,
+) -> None:
+    await ask(database, tools, waiting.recipient)
+    await withdraw(database, keyring, clock, waiting.operator)
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.state = ParcelState.EXPIRED
+    async with database.write() as session:
+        stops = await make_removal_bundle(
+            session,
+            waiting.courier,
+            parcel_ids=[key_of("parcel")],
+            purpose=None,
+            is_route=False,
+            tools=tools(),
+        )
+    assert isinstance(stops, list)
+    lists = [one for one in stops[0].statements if one.kind is StatementType.REVOCATIONS]
+    assert STAY not in named(lists[0])
+
+
+async def fetch(database: Database, tools: Callable[[], Tools], actor: Actor) -> Carried | None:
+    """The recipient asks for an unlock bundle; the list of revocations in it."""
+    async with database.write() as session:
+        got = await make_unlock_bundle(session, actor, parcel_id=key_of("parcel"), tools=tools())
+    assert isinstance(got, UnlockBundle)
+    lists = [one for one in got.statements if one.kind is StatementType.REVOCATIONS]
+    return lists[0] if lists else None
 
 
 @pytest.mark.parametrize("is_damaged", [True, False])
