@@ -62,4 +62,4 @@ def is_pass_right(
     wanted = [counter_digits(key, parcel_id, one) for key in keys for one in (day, day - 1)]
     given = typed.strip().encode()
     # Each is compared, so that the time taken tells nothing.
-    return any([hmac.compare_digest(given, digits.encode()) for digits in wanted])
+    return sum(hmac.compare_digest(given, digits.encode()) for digits in wanted) > 0

@@ -19,7 +19,7 @@ from server.access.service import facts as access
 from server.ledger import service as ledger
 from server.lockers.service import facts as lockers
 from server.parcels import queries as stays
-from server.parcels.service import depositing
+from server.parcels.service import assisting, depositing
 from server.parcels.service import facts as parcels
 from server.parcels.service.depositing import Putting
 from server.parcels.service.scenes import Opening
@@ -67,10 +67,17 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
             desk.fact(line, accepted.comp),
             stay=stay,
             holder_id=None if admission is None else admission.holder_id,
-            reason=_BY_DELEGATE if admission is not None and admission.is_by_delegate else None,
+            reason=await _reason(desk, line, admission, stay),
             ids=desk.ids,
             now=desk.now,
         )
+
+
+async def _reason(desk: Desk, line: Line, admission: Admission | None, stay: StayId) -> str | None:
+    """What the history of the parcel says of who stood at the door, besides its holder."""
+    if await assisting.find_helper(desk.session, stay, at=desk.at(line.entry)) is not None:
+        return assisting.ASSISTED
+    return _BY_DELEGATE if admission is not None and admission.is_by_delegate else None
 
 
 async def _on_deposited(desk: Desk, line: Line) -> None:
@@ -92,12 +99,13 @@ async def _on_deposited(desk: Desk, line: Line) -> None:
 async def _on_collected(desk: Desk, line: Line) -> None:
     comp, stay = _comp_and_stay(line)
     admission = await _admission_behind(desk, line, comp)
+    helper_id = await assisting.find_helper(desk.session, stay, at=desk.at(line.entry))
     await parcels.on_collected(
         desk.session,
         desk.fact(line, comp),
         stay=stay,
         grade=as_uint(line.entry.body[2]),
-        opening=_opening(admission),
+        opening=_opening(admission, is_assisted=helper_id is not None),
         ids=desk.ids,
         now=desk.now,
     )
@@ -250,13 +258,17 @@ async def _stay_behind(desk: Desk, admission: Admission | None, comp: int) -> St
     return None if running is None else StayId(running.name)
 
 
-def _opening(admission: Admission | None) -> Opening:
-    """Without a token it was a PIN, which only its locker can judge and nobody proves."""
+def _opening(admission: Admission | None, *, is_assisted: bool) -> Opening:
+    """Without a token it was a PIN, which only its locker can judge and nobody proves; where staff
+    helped, nobody proves that it was the holder who took it.
+    """
     if admission is None:
         return Opening(is_token_valid=True, is_holder_proved=False)
     return Opening(
         is_token_valid=admission.is_token_valid,
-        is_holder_proved=admission.is_holder_proved and admission.grant.action is Action.OPEN,
+        is_holder_proved=admission.is_holder_proved
+        and admission.grant.action is Action.OPEN
+        and not is_assisted,
         holder_id=admission.holder_id,
         removal=admission.grant.removal,
     )

@@ -84,7 +84,7 @@ class JournalingLocker:
     def accept(
         self,
         operation: Operation,
-        comp: int,
+        comp: int | None,
         cti: bytes | None,
         *,
         chain: tuple[bytes, ...] = (b"",),

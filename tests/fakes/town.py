@@ -115,6 +115,29 @@ class Town:
         await session.flush()
         return device
 
+    async def add_staff(self, session: Session, *names: str) -> None:
+        """People of these names with a phone each."""
+        for name in names:
+            session.add(Person(id=key_of(name), created_at=START))
+        await session.flush()
+        for name in names:
+            await self.add_phone(session, name)
+
+    @property
+    def manager(self) -> Actor:
+        """Who runs the hub; one of `add_staff`."""
+        return self.actor("manager", Role.HUB_MANAGER)
+
+    @property
+    def clerk(self) -> Actor:
+        """Who stands at the hub's counter; one of `add_staff`."""
+        return self.actor("clerk", Role.HUB_CLERK)
+
+    @property
+    def technician(self) -> Actor:
+        """Who repairs the hub's locker; one of `add_staff`."""
+        return self.actor("technician", Role.TECHNICIAN)
+
     async def add_parcel(
         self,
         session: Session,

@@ -12,13 +12,13 @@ from graphql import GraphQLObjectType, get_named_type, get_nullable_type, is_lis
 
 from server.access.rules import Action
 from server.access.service.grants import GrantTerms, issue_grant
-from server.access.tables import IssuedToken, PassedOn
+from server.access.tables import EmergencyOpening, IssuedToken, PassedOn
 from server.hubs.tables import Hub, HubClosure, HubOpening
 from server.kit.graph import global_id, read_id
 from server.kit.keyring import Purpose
 from server.lockers.incidents import Finding, IncidentKind
 from server.lockers.service.facts import open_incident
-from server.lockers.tables import Compartment, Locker
+from server.lockers.tables import Compartment, CompartmentEvent, Locker
 from server.parcels.tables import Parcel
 from server.people.roles import Role
 from server.people.rules import ContactKind
@@ -51,6 +51,10 @@ LISTS = {
     "Query.journal": "{ journal(lockerId: $locker, first: 100) { edges { node { kind } } } }",
     "Query.delegations": "{ delegations(parcelId: $parcel, first: 100) { edges { node { id state "
     "expiresAt } } } }",
+    "Query.compartmentHistory": "{ compartmentHistory(locker: $locker, number: 1, first: 100) "
+    "{ edges { node { at row reason } } } }",
+    "Query.emergencyOpenings": "{ emergencyOpenings(locker: $locker, first: 100) "
+    "{ edges { node { id reason askedAt } } } }",
     "Me.parcels": "{ me { parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } } history { edges { node { row } } } } } } } }",
     "Me.sentParcels": "{ me { sentParcels(first: 100) { edges { node { code location { hub "
@@ -77,6 +81,7 @@ OF_ONE_THING = {
     "ParcelProof.formerSignPublic",
     "Query.lockerStatements",
     "UnlockBundle.statements",
+    "InspectionBundle.statements",
     "EnrolLockerPayload.statements",
     "EnrolLockerPayload.stays",
     "CourierStop.statements",
@@ -203,7 +208,32 @@ class Village:
         finding = Finding(kind=IncidentKind.OBJECTION, subject_id=parcel.id, hub_id=town.hub_id)
         await open_incident(session, finding, ids=ids, now=START)
         await self._share(session, new)
+        self._decide(session, new)
         return parcel.id
+
+    def _decide(self, session: Session, new: uuid.UUID) -> None:
+        """One more decision about a compartment, and one more emergency opening."""
+        session.add(
+            CompartmentEvent(
+                id=new,
+                compartment_id=key_of("door 1"),
+                at=START,
+                recorded_at=START,
+                row="C14",
+                before="IN_SERVICE",
+                after="QUARANTINED",
+            )
+        )
+        session.add(
+            EmergencyOpening(
+                id=new,
+                locker_id=self.town.locker_id,
+                reason="Fire",
+                asked_at=START,
+                asked_by=self.person_id,
+                expires_at=START,
+            )
+        )
 
     async def _share(self, session: Session, new: uuid.UUID) -> None:
         """One more delegation of the one parcel that is shared."""

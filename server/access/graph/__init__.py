@@ -8,7 +8,9 @@ import strawberry
 
 from server.access.graph import sharing, types
 from server.access.graph.bundles import BundleMutation
+from server.access.graph.emergencies import EmergencyMutation, EmergencyQuery
 from server.access.graph.evidence import EvidenceQuery
+from server.access.graph.inspections import InspectionMutation
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.passes import PassMutation
 from server.access.graph.rounds import RoundMutation
@@ -22,13 +24,20 @@ if TYPE_CHECKING:
 
 
 @strawberry.type
-class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery):
+class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery, EmergencyQuery):
     """Joined into the root query."""
 
 
 @strawberry.type
 class Mutation(
-    BundleMutation, RoundMutation, StatementMutation, KeyMutation, SharingMutation, PassMutation
+    BundleMutation,
+    RoundMutation,
+    StatementMutation,
+    KeyMutation,
+    SharingMutation,
+    PassMutation,
+    InspectionMutation,
+    EmergencyMutation,
 ):
     """Joined into the root mutation."""
 

@@ -60,12 +60,13 @@ async def find_rooms(
 
 
 def may_share(parcel: Parcel, other: Parcel) -> bool:
-    """Whether both may lie together: one recipient, one carrier, one temperature."""
+    """Whether both may lie together: one recipient, one carrier, one temperature, nothing owed."""
     return (
         parcel.recipient_id is not None
         and parcel.recipient_id == other.recipient_id
         and parcel.carrier_id == other.carrier_id
         and parcel.climate_zone is other.climate_zone
+        and (parcel.cod_amount, other.cod_amount) == (None, None)
     )
 
 

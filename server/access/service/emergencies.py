@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from server.access.queries import staff as queries
+from server.access import queries
 from server.access.rules import EMERGENCY_LIFE
 from server.access.tables import EmergencyOpening
 from server.kit.auth import Actor, Permission, Scope, deny, not_found

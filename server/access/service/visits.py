@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.keys import Operation
-from server.access.queries import get_grant
-from server.access.queries import staff as queries
+from server.access import queries
 from server.access.rules import Turn
 from server.access.service import emergencies
 from server.access.service.grants import end_grant
@@ -107,7 +106,7 @@ async def on_opened(
     """DOOR_OPENED: an inspector's grant is used up with it, as its token is."""
     opening = await queries.find_staff_opening(session, locker.id, comp, before=before)
     if opening is not None and opening.grant_id is not None:
-        grant = await get_grant(session, opening.grant_id)
+        grant = await queries.get_grant(session, opening.grant_id)
         await end_grant(session, grant, Turn.USE_UP, now=now)
 
 

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from server.lockers.graph.reading import Query
+import strawberry
+
+from server.lockers.graph import reading, writing
+from server.lockers.graph.closing import ClosingMutation, ClosingQuery
 from server.lockers.graph.types import NODE_TYPES, NODES
-from server.lockers.graph.writing import Mutation
+
+
+@strawberry.type
+class Query(reading.Query, ClosingQuery):
+    """Joined into the root query."""
+
+
+@strawberry.type
+class Mutation(writing.Mutation, ClosingMutation):
+    """Joined into the root mutation."""
+
 
 __all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]

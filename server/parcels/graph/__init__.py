@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import strawberry
 
+from server.parcels.graph.compartments import CompartmentMutation
+from server.parcels.graph.counter import CounterMutation
 from server.parcels.graph.reading import Me, Query
 from server.parcels.graph.sending import SendingMutation
 from server.parcels.graph.types import NODE_TYPES, NODES
@@ -11,7 +13,7 @@ from server.parcels.graph.writing import ParcelMutation
 
 
 @strawberry.type
-class Mutation(ParcelMutation, SendingMutation):
+class Mutation(ParcelMutation, SendingMutation, CounterMutation, CompartmentMutation):
     """Joined into the root mutation."""
 
 

@@ -148,6 +148,10 @@ class Parcel(Node):
     perishable: bool = strawberry.field(description="Whether it spoils.")
     age_restricted: bool = strawberry.field(description="Whether the recipient must be of age.")
     fragile: bool = strawberry.field(description="Whether it must stay upright.")
+    cod_amount: int | None = strawberry.field(
+        description="What is to be paid on receipt, in the smallest unit; null for nothing."
+    )
+    cod_currency: str | None = strawberry.field(description="The currency of that.")
     dropoff_through: datetime | None = strawberry.field(
         description="Until when its sender may bring it; null where its carrier had it before us."
     )
@@ -224,6 +228,8 @@ def as_parcel(context: Context, placed: PlacedParcel) -> Parcel:
         perishable=row.is_perishable,
         age_restricted=row.is_age_restricted,
         fragile=row.is_fragile,
+        cod_amount=row.cod_amount,
+        cod_currency=row.cod_currency,
         dropoff_through=row.dropoff_through,
         returns=None if row.returns_id is None else global_id("Parcel", row.returns_id),
         available_from=row.available_from,

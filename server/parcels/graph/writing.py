@@ -44,6 +44,13 @@ class ParcelInput:
         description="Whether the recipient must be of age.", default=False
     )
     fragile: bool = strawberry.field(description="Whether it must stay upright.", default=False)
+    cod_amount: int | None = strawberry.field(
+        description="What is to be paid on receipt, in the smallest unit of the currency.",
+        default=None,
+    )
+    cod_currency: str | None = strawberry.field(
+        description="Three capital letters (ISO 4217), with an amount.", default=None
+    )
 
 
 @strawberry.input(description="Heights of a compartment's sill that somebody can use.")
@@ -263,6 +270,8 @@ def _draft(context: Context, parcel: ParcelInput) -> ParcelDraft | Refusal:
         is_perishable=parcel.perishable,
         is_age_restricted=parcel.age_restricted,
         is_fragile=parcel.fragile,
+        cod_amount=parcel.cod_amount,
+        cod_currency=parcel.cod_currency,
     )
 
 

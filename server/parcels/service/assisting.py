@@ -11,7 +11,6 @@ from schema.codes import ProblemCode
 from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.parcels import queries
-from server.parcels.queries import counter
 from server.parcels.states import ParcelState
 from server.parcels.tables import Assistance, Parcel
 from server.parcels.visibility import visibility_of
@@ -57,5 +56,5 @@ async def record_assistance(
 
 async def find_helper(session: Session, stay: bytes, *, at: datetime) -> uuid.UUID | None:
     """Who of the hub helped when the door of this stay was opened at that time."""
-    help_given = await counter.find_assistance(session, stay, since=at - BEFORE, until=at + AFTER)
+    help_given = await queries.find_assistance(session, stay, since=at - BEFORE, until=at + AFTER)
     return None if help_given is None else help_given.staff_id

@@ -20,7 +20,6 @@ from server.parcels.identity import (
     counter_digits,
     is_pass_right,
 )
-from server.parcels.queries import counter
 from server.parcels.rules import Situation
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.states import ParcelState, Party, Trigger
@@ -174,7 +173,7 @@ async def is_kept_out(session: Session, parcel: Parcel) -> bool:
     """
     if parcel.state is not ParcelState.AT_HUB:
         return False
-    arrival = await counter.find_last_of(session, parcel.id, Trigger.HAND_TO_HUB)
+    arrival = await queries.find_last_of(session, parcel.id, Trigger.HAND_TO_HUB)
     return parcel.is_age_restricted or (arrival is not None and arrival.reason in KEPT_OUT)
 
 
@@ -201,7 +200,7 @@ def _judge(parcel: Parcel, checked: Checked, keyring: Keyring, *, now: datetime)
 
 
 async def _answer_again(session: Session, actor: Actor, parcel: Parcel) -> Parcel | Refusal:
-    done = await counter.find_last_handover(session, parcel.id)
+    done = await queries.find_last_handover(session, parcel.id)
     is_own = done is not None and done.staff_id == actor.person_id
     if parcel.state is ParcelState.COLLECTED and is_own:
         return parcel

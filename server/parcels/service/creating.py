@@ -118,6 +118,8 @@ def _make(draft: ParcelDraft, origin: Origin, *, sources: Sources, now: datetime
         is_perishable=draft.is_perishable,
         is_age_restricted=draft.is_age_restricted,
         is_fragile=draft.is_fragile,
+        cod_amount=draft.cod_amount,
+        cod_currency=draft.cod_currency,
         state=get_move(None, origin.trigger, origin.party, Situation()).target,
         hub_id=draft.hub_id,
         planned_hub_id=draft.hub_id,

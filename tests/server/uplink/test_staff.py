@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlmodel import select
 
+from schema.codes import ProblemCode
 from schema.keys import Operation
 from schema.tokens import parse_token
-from server.access.service import staff
-from server.access.tables import RegisteredToken
+from server.access.service import emergencies, staff
+from server.access.tables import EmergencyOpening, RegisteredToken
 from server.kit.ceremony.keyfiles import KeyKind, make_key
 from server.kit.ceremony.signing import StaffTerms, amend, issue_staff_token, sign_key_set
+from server.kit.errors import Refusal
 from server.lockers.service import keysets
+from server.parcels.states import ParcelState
+from server.people.roles import Role
 from tests.fakes.sources import START, SeededRandomness
 from tests.fakes.town import ROOT_KID, ROOT_SEED, ROOTS, phone_key
 
@@ -49,6 +54,27 @@ async def publish(story: Story) -> None:
         await keysets.add_key_set(session, raw, roots=ROOTS, ids=story.ids, now=START)
 
 
+async def agree_to_open_all(story: Story) -> None:
+    """Two operators have agreed that every door may be opened."""
+    colleague = story.town.actor("colleague", Role.OPERATOR)
+    async with story.database.write() as session:
+        await story.town.add_staff(session, "colleague")
+        asked = await emergencies.request_opening(
+            session,
+            story.town.operator,
+            locker_id=story.town.locker_id,
+            compartment=None,
+            reason="smoke",
+            ids=story.ids,
+            now=START,
+        )
+        assert isinstance(asked, EmergencyOpening)
+        agreed = await emergencies.confirm_opening(
+            session, colleague, emergency_id=asked.id, ids=story.ids, now=START
+        )
+    assert agreed == asked
+
+
 async def register(story: Story, *raws: bytes) -> None:
     async with story.database.write() as session:
         for raw in raws:
@@ -59,7 +85,7 @@ async def register(story: Story, *raws: bytes) -> None:
 def accept_all(story: Story, pair: list[bytes]) -> None:
     """The locker let both in."""
     cti = parse_token(pair[0]).claims.cti
-    story.machine.accept(Operation.OPEN_ALL, 0, cti, chain=tuple(pair))
+    story.machine.accept(Operation.OPEN_ALL, None, cti, chain=tuple(pair))
 
 
 async def test_registered_service_token_opens_no_incident(story: Story) -> None:
@@ -79,11 +105,15 @@ async def test_unregistered_service_token_opens_one(story: Story) -> None:
     assert await story.incidents() == ["UNKNOWN_TOKEN"]
 
 
-@pytest.mark.parametrize(("known", "incidents"), [(2, []), (1, ["UNKNOWN_TOKEN"])])
+@pytest.mark.parametrize(
+    ("known", "incidents"),
+    [(2, ["EMERGENCY_OPENING"]), (1, ["EMERGENCY_OPENING", "UNKNOWN_TOKEN"])],
+)
 async def test_both_tokens_that_open_every_door_must_be_known(
     story: Story, known: int, incidents: list[str]
 ) -> None:
     await publish(story)
+    await agree_to_open_all(story)
     pair = tokens(story, Operation.OPEN_ALL)
     await register(story, *pair[:known])
     accept_all(story, pair)
@@ -93,8 +123,37 @@ async def test_both_tokens_that_open_every_door_must_be_known(
 
 async def test_second_token_that_is_none_is_reported(story: Story) -> None:
     await publish(story)
+    await agree_to_open_all(story)
     pair = tokens(story, Operation.OPEN_ALL)
     await register(story, pair[0])
     accept_all(story, [pair[0], b"\x80"])
     await story.bring_all()
-    assert await story.incidents() == ["UNKNOWN_TOKEN"]
+    assert await story.incidents() == ["EMERGENCY_OPENING", "UNKNOWN_TOKEN"]
+
+
+async def test_opening_every_door_is_noted_and_what_may_be_gone_is_held(story: Story) -> None:
+    await publish(story)
+    await story.deposit(3)
+    await story.deposit(4, name="other")
+    await story.bring_all()
+    await agree_to_open_all(story)
+    pair = tokens(story, Operation.OPEN_ALL)
+    await register(story, *pair)
+    accept_all(story, pair)
+    story.machine.move_door(3, before=True, after=True)
+    story.machine.move_door(4, before=True, after=False)
+    await story.bring_all()
+    assert await story.state() is ParcelState.DEPOSITED
+    assert await story.state("other") is ParcelState.ON_HOLD
+    async with story.database.read() as session:
+        kept = (await session.exec(select(EmergencyOpening))).one()
+    assert kept.used_seq is not None
+
+
+async def test_tokens_that_nobody_agreed_to_are_not_registered(story: Story) -> None:
+    await publish(story)
+    for raw in tokens(story, Operation.OPEN_ALL):
+        async with story.database.write() as session:
+            refused = await staff.register_token(session, story.town.operator, raw, now=START)
+        assert isinstance(refused, Refusal)
+        assert refused.code is ProblemCode.SECOND_PERSON_NEEDED

@@ -40,10 +40,11 @@ ONE, TWO = a_key(KeyKind.SERVICE), a_key(KeyKind.SERVICE, "two")
 def token_of(key: OfflineKey, lid: LockerId, name: str = "token") -> bytes:
     terms = StaffTerms(
         lid=lid,
-        operation=Operation.OPEN_ALL,
+        operation=Operation.SERVICE,
         holder=phone_key("operator").public,
         start=NOW,
         life_s=3600,
+        comps=(2,),
     )
     return issue_staff_token(key, terms, SeededRandomness(f"{name} {key.kid.hex()}"))
 
@@ -108,10 +109,11 @@ async def test_token_for_a_locker_of_others_is_not_found(database: Database, tow
 async def test_second_token_of_one_name_is_refused(database: Database, town: Town) -> None:
     terms = StaffTerms(
         lid=town.machine.lid,
-        operation=Operation.OPEN_ALL,
+        operation=Operation.SERVICE,
         holder=phone_key("operator").public,
         start=NOW,
         life_s=3600,
+        comps=(2,),
     )
     raws = [
         issue_staff_token(ONE, replace(terms, life_s=life_s), SeededRandomness("same"))

@@ -14,7 +14,8 @@ from server.kit.outbox import Outbox
 from server.lockers import jobs, queries
 from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding, IncidentKind
 from server.lockers.rules import Allocation, Change, DisplayStatus, LockerState, ServiceState
-from server.lockers.service import doors, facts, reading
+from server.lockers.service import closing, doors, facts, reading
+from server.lockers.service.history import Cause
 from server.lockers.service.reservations import status_of
 from server.lockers.tables import Compartment, Incident, Locker
 from tests.fakes.sources import START
@@ -144,14 +145,16 @@ async def test_unknown_compartment_changes_nothing(
 
 
 async def test_quarantine_does_not_hide_that_a_door_is_broken(
-    database: Database, town: Town
+    database: Database, town: Town, ids: CountedIds
 ) -> None:
+    cause = Cause(at=START, reason="a complaint")
     async with database.write() as session:
         broken = await queries.lock_compartment(session, town.locker_id, 2)
         assert broken is not None
         broken.service = ServiceState.OUT_OF_SERVICE
-        await facts.quarantine(session, key_of("door 1"))
-        await facts.quarantine(session, key_of("door 2"))
+        for number in (1, 2):
+            key = key_of(f"door {number}")
+            await closing.quarantine_by_rule(session, key, cause, ids=ids, now=START)
     assert (await door_of(database, 1)).service is ServiceState.QUARANTINED
     assert (await door_of(database, 2)).service is ServiceState.OUT_OF_SERVICE
 

@@ -9,11 +9,14 @@ from sqlmodel import col, func, or_, select, update
 from schema.ids import EVERY_LOCKER
 from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import (
+    EmergencyOpening,
     Grant,
+    IssuedPass,
     IssuedToken,
     PassedOn,
     RegisteredToken,
     SignedStatement,
+    StaffOpening,
     StatementCounter,
 )
 from server.kit.db import held, insert_new
@@ -306,6 +309,101 @@ async def list_registered_tokens(
         col(RegisteredToken.cti).in_(names), RegisteredToken.lid == lid
     )
     return (await session.exec(query)).all()
+
+
+async def find_living_inspection(
+    session: AsyncSession,
+    *,
+    action: Action,
+    locker_id: uuid.UUID,
+    compartment: int,
+    holder_id: uuid.UUID | None,
+    reason: str,
+    since: datetime | None,
+) -> Grant | None:
+    """The holder's newest living grant to look into this compartment for this reason, held.
+
+    With `since` only one that was made no earlier.
+    """
+    query = select(Grant).where(
+        Grant.locker_id == locker_id,
+        Grant.compartment == compartment,
+        Grant.action == action,
+        Grant.holder_id == holder_id,
+        Grant.reason == reason,
+        col(Grant.state).in_(LIVING),
+    )
+    if since is not None:
+        query = query.where(col(Grant.created_at) >= since)
+    return (await session.exec(held(query.order_by(col(Grant.id).desc()).limit(1)))).one_or_none()
+
+
+async def insert_staff_opening(session: AsyncSession, opening: StaffOpening) -> bool:
+    """Adds what a locker let staff do; False when the same journal entry has told it."""
+    return await insert_new(session, StaffOpening, **opening.model_dump())
+
+
+async def find_staff_opening(
+    session: AsyncSession, locker_id: uuid.UUID, compartment: int, *, before: int
+) -> StaffOpening | None:
+    """The newest time before that entry when the locker let staff at this door, or at all."""
+    query = (
+        select(StaffOpening)
+        .where(
+            StaffOpening.locker_id == locker_id,
+            or_(
+                col(StaffOpening.compartment) == compartment,
+                col(StaffOpening.compartment).is_(None),
+            ),
+            StaffOpening.seq < before,
+        )
+        .order_by(col(StaffOpening.seq).desc())
+        .limit(1)
+    )
+    return (await session.exec(query)).one_or_none()
+
+
+async def find_emergency(session: AsyncSession, emergency_id: uuid.UUID) -> EmergencyOpening | None:
+    """The emergency opening of this id, held."""
+    query = select(EmergencyOpening).where(EmergencyOpening.id == emergency_id)
+    return (await session.exec(held(query))).one_or_none()
+
+
+async def find_standing_emergency(
+    session: AsyncSession, locker_id: uuid.UUID, compartment: int | None, *, at: datetime
+) -> EmergencyOpening | None:
+    """What two persons said of this door, or of all doors, that held at that time, held."""
+    query = (
+        select(EmergencyOpening)
+        .where(
+            EmergencyOpening.locker_id == locker_id,
+            or_(
+                col(EmergencyOpening.compartment) == compartment,
+                col(EmergencyOpening.compartment).is_(None),
+            ),
+            col(EmergencyOpening.confirmed_at) <= at,
+            col(EmergencyOpening.expires_at) >= at,
+        )
+        .order_by(col(EmergencyOpening.id).desc())
+        .limit(1)
+    )
+    return (await session.exec(held(query))).one_or_none()
+
+
+async def list_emergencies(
+    session: AsyncSession, page: Page, *, locker_id: uuid.UUID
+) -> Sequence[EmergencyOpening]:
+    """One more than the page of a locker's emergency openings, newest first."""
+    query = select(EmergencyOpening).where(EmergencyOpening.locker_id == locker_id)
+    if page.after is not None:
+        query = query.where(col(EmergencyOpening.id) < page.after)
+    query = query.order_by(col(EmergencyOpening.id).desc()).limit(page.limit)
+    return (await session.exec(query)).all()
+
+
+async def insert_pass(session: AsyncSession, issued: IssuedPass) -> bool:
+    """Adds a PIN's issue; False when the phone was given that of this day already."""
+    return await insert_new(session, IssuedPass, **issued.model_dump())
 
 
 async def draw_seq(session: AsyncSession, kind: StatementType) -> int:
