@@ -131,9 +131,7 @@ def parse_entry(raw: bytes) -> Entry:
         kind=as_uint(kind),
         body=as_array(body),
     )
-    check = _BODIES.get(entry.kind)
-    if check is not None:
-        check(entry.body)
+    _check_body(entry.kind, entry.body)
     return entry
 
 
@@ -236,33 +234,34 @@ def _aad(value: Value) -> None:
     as_bytes(value, 8)
 
 
-def _fields(*checks: _Check) -> Callable[[list[Value]], object]:
-    def check(body: list[Value]) -> None:
-        for field, wanted in zip(as_array(body, len(checks)), checks, strict=True):
-            wanted(field)
+def _check_body(kind: int, body: list[Value]) -> None:
+    """Each field in its form; a body of an unknown kind may hold anything."""
+    if kind == Kind.ACCEPTED:
+        parse_accepted(body)
+    elif kind in _FORMS:
+        checks = _FORMS[kind]
+        for field, check in zip(as_array(body, len(checks)), checks, strict=True):
+            check(field)
 
-    return check
 
-
-_BODIES: Final[dict[int, Callable[[list[Value]], object]]] = {
-    Kind.BOOT: _fields(as_text, as_uint),
-    Kind.ACCEPTED: parse_accepted,
-    Kind.PULSED: _fields(as_compartment, as_uint),
-    Kind.DOOR_OPENED: _fields(as_compartment, _optional_flag),
-    Kind.DOOR_CLOSED: _fields(as_compartment, _optional_flag),
-    Kind.OPEN_NOT_DETECTED: _fields(as_compartment),
-    Kind.CLOSE_OVERDUE: _fields(as_compartment),
-    Kind.UNEXPECTED_OPEN: _fields(as_compartment),
-    Kind.DENIED: _fields(as_time, _counters),
-    Kind.STATEMENT: _fields(_aad, as_uint),
-    Kind.CLOCK: _fields(as_time, as_time, as_uint),
-    Kind.DEPOSITED: _fields(as_compartment, as_id),
-    Kind.COLLECTED: _fields(as_compartment, as_id, as_uint),
-    Kind.EXCURSION: _fields(as_compartment, as_uint, as_int),
-    Kind.SANITISED: _fields(as_compartment, as_uint, as_uint),
-    Kind.POWER: _fields(as_uint),
-    Kind.FAULT: _fields(_optional_compartment, as_uint),
-    Kind.REFITTED: _fields(_compartments),
-    Kind.WITHDRAWN: _fields(as_compartment, as_id),
-    Kind.FOUND_EMPTY: _fields(as_compartment, as_id),
+_FORMS: Final[dict[int, tuple[_Check, ...]]] = {
+    Kind.BOOT: (as_text, as_uint),
+    Kind.PULSED: (as_compartment, as_uint),
+    Kind.DOOR_OPENED: (as_compartment, _optional_flag),
+    Kind.DOOR_CLOSED: (as_compartment, _optional_flag),
+    Kind.OPEN_NOT_DETECTED: (as_compartment,),
+    Kind.CLOSE_OVERDUE: (as_compartment,),
+    Kind.UNEXPECTED_OPEN: (as_compartment,),
+    Kind.DENIED: (as_time, _counters),
+    Kind.STATEMENT: (_aad, as_uint),
+    Kind.CLOCK: (as_time, as_time, as_uint),
+    Kind.DEPOSITED: (as_compartment, as_id),
+    Kind.COLLECTED: (as_compartment, as_id, as_uint),
+    Kind.EXCURSION: (as_compartment, as_uint, as_int),
+    Kind.SANITISED: (as_compartment, as_uint, as_uint),
+    Kind.POWER: (as_uint,),
+    Kind.FAULT: (_optional_compartment, as_uint),
+    Kind.REFITTED: (_compartments,),
+    Kind.WITHDRAWN: (as_compartment, as_id),
+    Kind.FOUND_EMPTY: (as_compartment, as_id),
 }
