@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.policy import judge
+from ble_agent.policy.verdicts import Refusal
 from ble_agent.policy.world import Bearer, Compartment, Opening, Phase, World
+from schema.codes import Code
 from schema.handshake import OpenRequest, Request, proof_message
 from schema.ids import KeyId, LockerId, StayId, TokenId, locker_text
 from schema.keys import KeySet, Operation, Role
@@ -15,7 +18,10 @@ from schema.tokens import Claims, issue_token, parse_delegation, parse_token
 from tests.ble_agent.standing import ISSUER, KEYS, NOW, bytes_of, key_of
 
 if TYPE_CHECKING:
-    from ble_agent.policy.verdicts import Permit, Refusal
+    from ble_agent.policy.verdicts import Permit
+
+WORDS = re.compile(r"(?!.*\bpin\b)(?:[a-z',]+|PIN)(?: (?:[a-z',]+|PIN))+")
+"""A clause for a log: what was wrong, and nothing of the visitor's."""
 
 LID = LockerId(bytes_of("lid"))
 STAY = StayId(b"stay0001")
@@ -35,6 +41,14 @@ CLAIMS = Claims(
     depth=0,
     minrev=0,
 )
+
+
+def code_of(verdict: Permit | Refusal) -> Code:
+    """What the visitor is answered with; a refusal must tell our log why."""
+    if not isinstance(verdict, Refusal):
+        return Code.OK
+    assert WORDS.fullmatch(verdict.detail), verdict
+    return verdict.code
 
 
 def token(signer: str = "issuer", kid: KeyId = ISSUER, lid: LockerId = LID, **claims: Any) -> bytes:

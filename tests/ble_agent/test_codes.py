@@ -12,6 +12,7 @@ import pytest
 from ble_agent.codes import Codes
 from ble_agent.hardware.simulated import Faults
 from ble_agent.policy.lockout import FIRST_S, TRIES
+from ble_agent.policy.world import MAX_PULSES
 from schema.codes import Code, DoorEvent
 from schema.ids import StayId
 from schema.journal import Kind, parse_accepted
@@ -258,3 +259,15 @@ async def test_whatever_is_scanned_is_answered_and_changes_nothing(panel: Panel)
         }
     assert panel.standing.journal() == before
     assert panel.codes.show_qr(good).code == Code.OK
+
+
+async def test_a_door_that_never_opens_for_a_pin_is_given_up(panel: Panel) -> None:
+    panel.standing.hardware.set_faults(1, Faults(stuck_pulses=100))
+    answers = []
+    for _ in range(MAX_PULSES):
+        answers.append(panel.type_in(1).code)
+        await panel.standing.pass_time(60)
+    assert answers[0] == Code.OK
+    assert answers[-1] == Code.COMPARTMENT_FAULT
+    raw = panel.standing.token(Operation.OPEN, stay=STAY)
+    assert panel.show(raw).code == Code.COMPARTMENT_FAULT

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.mutants.engine import ToolFailed, try_mutants
-from tests.mutants.reasons import find_faults, read_reasons
+from tests.mutants.reasons import find_faults, find_stale, read_reasons
 from tests.mutants.report import as_table, holds
 from tests.mutants.scope import find_scope
 from tests.mutants.verdicts import read_mutants
@@ -63,7 +63,7 @@ def _judge(workspace: Workspace, scope: Scope) -> int:
     mutants = read_mutants(workspace.mutants, scope.files)
     known = read_reasons(SURVIVORS)
     reasons = {of: why for of, why in known.items() if of.file in scope.files}
-    faults = find_faults(reasons, mutants)
+    faults = [*find_faults(reasons, mutants), *find_stale(known.keys() - reasons.keys(), ROOT)]
     print(as_table(mutants, faults, explained=len(reasons)))
     return 0 if holds(mutants, faults) else 1
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from schema.ids import KeyId
-from schema.keys import KeySet, Operation, Roots
-from tests.schema.makers import NOW, ROOT_KID, make_key_entry, signing_key
+from schema.keys import KeySet, Operation, Roots, bare_code, enrolment_message
+from tests.schema.makers import LID, NOW, ROOT_KID, make_key_entry, seed, signing_key
 
 LIFE = {"nbf": NOW, "exp": NOW + 1000, "max_ttl": 600}
 KEY = make_key_entry(1, actions=int(Operation.OPEN | Operation.DEPOSIT), **LIFE)
@@ -64,3 +66,16 @@ def test_roots_are_found_by_their_ids_only() -> None:
     assert roots.find(ROOT_KID) == root
     assert roots.find(KeyId(b"\xf0\x03")) is None
     assert roots.find(None) is None
+
+
+@pytest.mark.parametrize("typed", ["K7Q2-M4XD", "k7q2 m4xd", " K7Q2-m4xd\n", "k7-q2-m4-xd"])
+def test_enrolment_code_is_read_however_people_type_it(typed: str) -> None:
+    assert bare_code(typed) == "K7Q2M4XD"
+    keys = (LID, seed("noise"), seed("sign"))
+    assert enrolment_message(typed, *keys) == enrolment_message("K7Q2M4XD", *keys)
+
+
+def test_enrolment_message_names_locker_code_and_both_keys() -> None:
+    digest = hashlib.sha256(b"K7Q2M4XD").digest()
+    message = enrolment_message("K7Q2M4XD", LID, seed("noise"), seed("sign"))
+    assert message == b"SLK1-enrol" + LID + digest + seed("noise") + seed("sign")

@@ -65,6 +65,17 @@ def test_pin_of_another_stay_or_locker_is_wrong() -> None:
     assert not is_pin_right(seed("another secret"), STAY, pin(SECRET, STAY, DAY), NOW)
 
 
+@pytest.mark.parametrize(
+    "typed", ["\ud800", "\ud800" * 8, "\uff11" * 8], ids=["half", "halves", "wide"]
+)
+def test_letters_that_no_keypad_has_are_wrong_and_break_nothing(typed: str) -> None:
+    assert not is_pin_right(SECRET, STAY, typed, NOW)
+
+
+def test_on_the_first_day_of_all_the_second_has_not_come() -> None:
+    assert not is_pin_right(SECRET, STAY, pin(SECRET, STAY, 1), 0)
+
+
 @given(st.text(max_size=12))
 def test_whatever_else_is_typed_is_wrong(typed: str) -> None:
     right = {pin(SECRET, STAY, DAY), pin(SECRET, STAY, DAY - 1)}

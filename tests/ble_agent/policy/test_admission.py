@@ -15,8 +15,10 @@ from schema.ids import StayId
 from schema.keys import Operation, Role
 from tests.ble_agent.asking import (
     CLAIMS,
+    STAY,
     Asking,
     bearer,
+    code_of,
     make_compartments,
     make_opening,
     make_world,
@@ -32,7 +34,7 @@ FRESH = token(role=Role.COURIER, actions=2)
 def answer(raw: bytes, op: Operation, comp: int | None = None, **world: Any) -> object:
     """The compartment that opens, or the code of the refusal."""
     verdict = Asking((raw,), op=op, comp=comp, world=make_world(**world)).judge()
-    return verdict.code if isinstance(verdict, Refusal) else verdict.comp
+    return verdict.comp if isinstance(verdict, Permit) else code_of(verdict)
 
 
 def with_opening(raw: bytes, comp: int, op: Operation, **opening: Any) -> dict[int, Compartment]:
@@ -207,6 +209,17 @@ class TestDeposit:
     ) -> None:
         assert answer(FRESH, Operation.DEPOSIT, comp) == expected
 
+    def test_adding_waits_for_others_and_for_a_door_that_opens(self) -> None:
+        other = token(role=Role.COURIER, actions=2, cti=b"cti00002")
+        held = with_opening(other, 3, Operation.DEPOSIT)
+        assert answer(FRESH, Operation.DEPOSIT, compartments=held) == Code.COMPARTMENT_BUSY
+        own = with_opening(FRESH, 3, Operation.DEPOSIT)
+        assert answer(FRESH, Operation.DEPOSIT, compartments=own) == 3
+        pulses: dict[bytes | tuple[bytes, int], int] = {STAY: MAX_PULSES - 1}
+        assert answer(FRESH, Operation.DEPOSIT, pulses=pulses) == 3
+        pulses[STAY] = MAX_PULSES
+        assert answer(FRESH, Operation.DEPOSIT, pulses=pulses) == Code.COMPARTMENT_FAULT
+
 
 class TestBusy:
     """Who waits for whom."""
@@ -264,8 +277,7 @@ class TestStorageAndPresence:
     @pytest.mark.parametrize("code", [None, 0, 41, 42])
     def test_the_digits_on_show_are_asked_for(self, code: int | None) -> None:
         verdict = Asking(code=code, world=make_world(presence_code=42)).judge()
-        found = verdict.code if isinstance(verdict, Refusal) else Code.OK
-        assert found == (Code.OK if code == 42 else Code.PRESENCE_CODE_WRONG)
+        assert code_of(verdict) == (Code.OK if code == 42 else Code.PRESENCE_CODE_WRONG)
 
 
 class TestOpenAll:
@@ -293,8 +305,7 @@ class TestOpenAll:
 
     def test_when_all_were_opened_it_is_used(self) -> None:
         verdict = self.ask(make_world(used=frozenset((b"cti00001", n) for n in (1, 2, 3, 4))))
-        assert isinstance(verdict, Refusal)
-        assert verdict.code == Code.USED
+        assert code_of(verdict) == Code.USED
 
     def test_doors_that_never_open_are_left_out(self) -> None:
         spent: dict[bytes | tuple[bytes, int], int] = {
@@ -305,13 +316,11 @@ class TestOpenAll:
         assert verdict.comps == (4,)
         spent[b"cti00001", 4] = MAX_PULSES
         verdict = self.ask(make_world(pulses=spent))
-        assert isinstance(verdict, Refusal)
-        assert verdict.code == Code.COMPARTMENT_FAULT
+        assert code_of(verdict) == Code.COMPARTMENT_FAULT
 
     def test_it_names_no_compartment(self) -> None:
         verdict = self.ask(make_world(), comp=1)
-        assert isinstance(verdict, Refusal)
-        assert verdict.code == Code.OUT_OF_SCOPE
+        assert code_of(verdict) == Code.OUT_OF_SCOPE
 
 
 def test_an_instant_of_another_start_is_never_within() -> None:

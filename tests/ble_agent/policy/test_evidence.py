@@ -81,6 +81,7 @@ def test_only_the_stored_stay_is_collected(stored: StayId | None) -> None:
     ):
         assert conclusion.ends is None
         assert len(conclusion.lines) == 1
+    assert conclude_overdue(OPEN, stored=stored).event is DoorEvent.CLOSE_OVERDUE
 
 
 @pytest.mark.parametrize(

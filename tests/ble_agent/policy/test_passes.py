@@ -17,7 +17,15 @@ from schema.codes import Code
 from schema.ids import LockerId, StayId
 from schema.keys import Operation, Role
 from schema.tokens.passes import PIN_WINDOW_S, parse_shown_token, pin, show_token
-from tests.ble_agent.asking import STAY, bearer, make_compartments, make_opening, make_world, token
+from tests.ble_agent.asking import (
+    STAY,
+    bearer,
+    code_of,
+    make_compartments,
+    make_opening,
+    make_world,
+    token,
+)
 from tests.ble_agent.standing import DAY, NOW, key_of
 
 SECRET = bytes(range(32))
@@ -45,11 +53,6 @@ def show(
     """The verdict on a token shown as a code, by default the recipient's of `STAY`."""
     text = show_token(raw or token(), key_of(holder), shown_at)
     return judge_shown(parse_shown_token(text), used, make_world(**world))
-
-
-def code_of(verdict: Permit | Refusal) -> Code:
-    """What the visitor is answered with."""
-    return verdict.code if isinstance(verdict, Refusal) else Code.OK
 
 
 class TestPin:
