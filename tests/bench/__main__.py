@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import decision, door, flood, long_journal, story
+from tests.bench import carriers, decision, door, flood, long_journal, story
 from tests.bench.report import as_table, holds
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ SECTIONS: dict[str, Callable[[], Coroutine[None, None, list[Row]]]] = {
     "door": door.measure,
     "flood": flood.measure,
     "journal": long_journal.measure,
+    "carriers": carriers.measure,
     "demo": story.measure,
 }
 
