@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import StayId
 from schema.tokens.passes import PIN_WINDOW_S, pin
-from server.access import signing
-from server.access.queries import passes as queries
+from server.access import queries, signing
 from server.access.rules import pass_end
 from server.access.service.bundles import ensure_recipient_grant, find_place, find_to_open
 from server.access.tables import IssuedPass

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import LockerId
 from server.access import queries, signing
-from server.access.queries import passes
 from server.access.rules import DEPOSITS, Action, GrantState, Turn, pass_end
 from server.access.service.grants import end_grant
 from server.access.service.statements import ensure_revocations, find_signer
@@ -71,7 +70,7 @@ async def revoke_grant(
 
 async def find_pin_end(session: Session, grant: Grant, *, now: datetime) -> datetime | None:
     """When the last PIN that was given out for the grant is over; None if it is, or none was."""
-    day = await passes.find_last_day(session, grant.id)
+    day = await queries.find_last_pass_day(session, grant.id)
     end = None if day is None else instant_of(pass_end(day))
     return end if end is not None and end > now else None
 

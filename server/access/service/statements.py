@@ -22,7 +22,6 @@ from schema.statements import (
     parse_statement,
 )
 from server.access import queries, signing
-from server.access.queries import passes
 from server.access.rules import Revoked, first_day, list_revocations, pass_end
 from server.access.tables import SignedStatement
 from server.kit.auth import Actor, deny
@@ -258,7 +257,7 @@ async def _list_revoked(
     delegations = await queries.list_revoked_delegations(
         session, lid, issued_since=since, now_s=now_s, limit=REVOKED_AT_ONCE
     )
-    outliving = await passes.list_outliving(
+    outliving = await queries.list_outliving_passes(
         session, lid, since_day=first_day(now_s), limit=REVOKED_AT_ONCE
     )
     return [
@@ -277,7 +276,7 @@ async def _is_outdated(session: Session, listed: Revocations, revoked: list[Revo
     if wanted - named:
         return True
     extra = named - wanted
-    return bool(extra and await passes.list_opened_again(session, extra))
+    return bool(extra and await queries.list_opened_again(session, extra))
 
 
 def _revocations_of(row: SignedStatement) -> Revocations:
