@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import ServiceError, deliver
 from ble_agent.errors import AgentError
-from ble_agent.phone import sharing
+from ble_agent.phone import bundles, rounds, sharing
 from ble_agent.phone.account import Account
 from ble_agent.phone.bluetooth import reach
 from ble_agent.phone.bundles import (
@@ -27,6 +28,7 @@ from ble_agent.phone.bundles import (
     read_pass,
 )
 from ble_agent.phone.door import replay, visit_door
+from ble_agent.phone.files import parse_object, read_file, write_file
 from ble_agent.phone.staff import join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
 from schema.codec import Malformed
@@ -34,7 +36,7 @@ from schema.ids import locker_text
 from schema.statements import time_nonce
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ble_agent.phone.bundles import Pass
     from ble_agent.phone.errand import TimeSource
@@ -94,7 +96,7 @@ async def show_parcels(phone: Phone, options: argparse.Namespace) -> dict[str, A
 
 async def ask_anything(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Send one operation to the API in the account's name; its problems are part of the answer."""
-    variables = _parse("--variables", options.variables)
+    variables = parse_object("--variables", options.variables)
     return {"data": await phone.account().ask(options.document, variables)}
 
 
@@ -194,13 +196,13 @@ async def share_parcel(phone: Phone, options: argparse.Namespace) -> dict[str, A
     text = sharing.write_share(shared)
     if options.file is None:
         return {**answer, "share": text}
-    _write(options.file, text)
+    write_file(options.file, text)
     return {**answer, "file": str(options.file)}
 
 
 async def accept_parcel(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep what was shared with this phone, as a bundle like those that it fetched itself."""
-    bundle = _parse(options.file, _read(options.file))
+    bundle = parse_object(options.file, read_file(options.file))
     parcel = sharing.take(bundle, phone.wallet.key)
     if phone.wallet.has_own(parcel):
         raise AgentError("this phone has a pass of its own for that parcel")
@@ -212,7 +214,7 @@ async def replay_request(phone: Phone, options: argparse.Namespace) -> dict[str,
     """Send a recorded request again, as an attacker would."""
     found = read_pass(phone.wallet.get_bundle(options.parcel))
     async with reach(found.keys.lid, phone.radio, timeout_s=FIND_S) as link:
-        return await replay(link, _read(options.file))
+        return await replay(link, read_file(options.file))
 
 
 async def deliver_envelopes(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -236,7 +238,7 @@ async def export(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
 
 async def import_bundle(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep a bundle printed by another wallet: what a thief of bundles would do."""
-    bundle = _parse(options.file, _read(options.file))
+    bundle = parse_object(options.file, read_file(options.file))
     read_pass(bundle)
     parcel = str(bundle.get("parcel"))
     phone.wallet.put_bundle(parcel, bundle)
@@ -250,31 +252,62 @@ async def show_receipts(phone: Phone, options: argparse.Namespace) -> dict[str, 
     return {"receipts": [{name: getattr(row, name) for name in row.__slots__} for row in rows]}
 
 
-def _read(path: str) -> bytes:
-    """A file that a person named; AgentError where it cannot be read."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise AgentError(f"{path} cannot be read: {error.strerror}") from error
+async def fetch_removals(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what takes parcels out of their compartments."""
+    found = await bundles.fetch_removals(
+        phone.account(), options.parcel, purpose=options.purpose, is_route=options.route
+    )
+    for parcel, bundle in found.items():
+        phone.wallet.put_bundle(rounds.REMOVAL + parcel, bundle)
+    return {"parcels": sorted(found)}
 
 
-def _write(path: Path, text: str) -> None:
-    """A file that a person named; AgentError where it cannot be written."""
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise AgentError(f"{path} cannot be written: {error.strerror}") from error
+async def fetch_dropoff(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what puts a parcel that one sends into a locker."""
+    bundle = await bundles.fetch_dropoff(phone.account(), options.parcel, options.locker)
+    phone.wallet.put_bundle(options.parcel, bundle)
+    return {"parcel": options.parcel, "words": bundle["words"]}
 
 
-def _parse(name: str, text: str | bytes) -> dict[str, Any]:
-    """A JSON object that a person gave; AgentError for anything else."""
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise AgentError(f"{name} must be a JSON object") from error
-    if not isinstance(found, dict):
-        raise AgentError(f"{name} must be a JSON object")
-    return found
+async def show_round(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """List what is to be done at which locker."""
+    del options
+    return {"stops": rounds.list_stops(phone.wallet)}
+
+
+async def show_doors(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """List the doors that a parcel may go into."""
+    choices = rounds.list_choices(phone.wallet, options.parcel)
+    return {"doors": [{name: getattr(one, name) for name in one.__slots__} for one in choices]}
+
+
+async def deposit(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Put a parcel into a compartment, or to another one of its recipient."""
+    async with _at_work(phone, options.parcel) as visit:
+        return await rounds.deposit(
+            visit, options.parcel, comp=options.compartment, beside=options.beside
+        )
+
+
+async def undo_deposit(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Take a parcel back that was deposited a moment ago."""
+    async with _at_work(phone, options.parcel) as visit:
+        return await rounds.undo(visit, options.parcel)
+
+
+async def remove(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Take out a parcel that nobody collected, or that was dropped off."""
+    async with _at_work(phone, rounds.REMOVAL + options.parcel) as visit:
+        return await rounds.remove(visit, options.parcel)
+
+
+@asynccontextmanager
+async def _at_work(phone: Phone, name: str) -> AsyncIterator[rounds.Visit]:
+    bundle = phone.wallet.get_bundle(name)
+    find_time = phone.time_source(bundle["locker"]["lockerId"])
+    lid = read_pass(bundle).keys.lid
+    async with reach(lid, phone.radio, timeout_s=FIND_S) as link:
+        yield rounds.Visit(link, phone.wallet, find_time, DOOR_S)
 
 
 _Verb = tuple[str, "Callable[[Phone, argparse.Namespace], Awaitable[dict[str, Any]]]"]
@@ -285,6 +318,13 @@ _VERBS: dict[str, _Verb] = {
     "ask": ("send any GraphQL operation in the account's name", ask_anything),
     "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
     "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),
+    "fetch-removals": ("keep what a courier needs to take parcels out", fetch_removals),
+    "fetch-dropoff": ("keep what puts a parcel that one sends into a locker", fetch_dropoff),
+    "round": ("list what is to be done at which locker", show_round),
+    "doors": ("list the doors that a parcel may go into", show_doors),
+    "deposit": ("put a parcel into a compartment, or to another one", deposit),
+    "undo": ("take a parcel back that was just deposited", undo_deposit),
+    "remove": ("take out what nobody collected, or what was dropped off", remove),
     "open": ("use a kept bundle at the door: collect, or deposit", open_door),
     "invite": ("print what another phone needs to share a parcel with this one", show_invite),
     "delegate": ("share a kept bundle with the phone of an invitation", share_parcel),
@@ -318,9 +358,16 @@ def _parser() -> argparse.ArgumentParser:
     parts["sign-in"].add_argument("--push", metavar="TOKEN", help="FCM token for push messages")
     parts["ask"].add_argument("document", help="the operation, in one argument")
     parts["ask"].add_argument("--variables", default="{}", metavar="JSON", help="its variables")
-    parts["fetch-route"].add_argument("parcel", nargs="+", help="ids of the parcels")
-    parts["fetch-route"].add_argument("--route", action="store_true", help="for a whole tour")
-    for name in ("fetch", "open", "delegate", "replay", "export"):
+    for name in ("fetch-route", "fetch-removals"):
+        parts[name].add_argument("parcel", nargs="+", help="ids of the parcels")
+        parts[name].add_argument("--route", action="store_true", help="for a whole tour")
+    parts["fetch-removals"].add_argument("--purpose", help="ONWARD, RETURN or TO_COUNTER")
+    for name in ("fetch", "fetch-dropoff", "doors", "deposit", "undo", "remove"):
+        parts[name].add_argument("parcel", help="id of the parcel")
+    parts["fetch-dropoff"].add_argument("locker", help="id of the locker")
+    parts["deposit"].add_argument("--compartment", type=int, help="another one than was kept")
+    parts["deposit"].add_argument("--beside", metavar="PARCEL", help="to this one of its recipient")
+    for name in ("open", "delegate", "replay", "export"):
         parts[name].add_argument("parcel", help="id of the parcel")
     parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")

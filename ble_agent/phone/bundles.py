@@ -19,20 +19,40 @@ if TYPE_CHECKING:
     from ble_agent.phone.account import Account
     from ble_agent.phone.errand import Carried
 
-_STOP = """hub { name street postalCode city latitude longitude timeZone } locker { lockerId }
+_SITE = """hub { name street postalCode city latitude longitude timeZone }
   noisePublic signPublic statements { type bytes }"""
 
-_DOOR = "token { bytes expiresAt } compartment { number label } words"
+STOP = f"{_SITE} locker {{ lockerId }}"
+"""Where to go and which locker, with what to bring it."""
+
+_WORKPLACE = f"""{_SITE} locker {{ lockerId
+  compartments {{ number label sizeClass widthMm heightMm depthMm status }} }}"""
+
+DOOR = "token { bytes expiresAt } compartment { number label } words"
+"""What opens which door."""
 
 _UNLOCK = f"""
 mutation($parcelId: ID!) {{ unlockBundle(parcelId: $parcelId) {{ __typename
-  ... on UnlockBundle {{ {_STOP} {_DOOR} }}
+  ... on UnlockBundle {{ {STOP} {DOOR} }}
   ... on Problem {{ code message }} }} }}"""
 
 _COURIER = f"""
 mutation($parcelIds: [ID!]!, $isRoute: Boolean!) {{
   courierBundle(parcelIds: $parcelIds, isRoute: $isRoute) {{ __typename
-    ... on CourierBundle {{ stops {{ {_STOP} deposits {{ parcelId {_DOOR} compartments }} }} }}
+    ... on CourierBundle {{ stops {{ {_WORKPLACE} deposits {{ parcelId {DOOR} compartments
+      additions {{ beside token {{ bytes expiresAt }} compartments }} }} }} }}
+    ... on Problem {{ code message }} }} }}"""
+
+_REMOVAL = f"""
+mutation($parcelIds: [ID!]!, $purpose: RemovalPurpose, $isRoute: Boolean!) {{
+  removalBundle(parcelIds: $parcelIds, purpose: $purpose, isRoute: $isRoute) {{ __typename
+    ... on RemovalBundle {{ stops {{ {STOP} removals {{ parcelId purpose {DOOR} }} }} }}
+    ... on Problem {{ code message }} }} }}"""
+
+_DROPOFF = f"""
+mutation($parcelId: ID!, $lockerId: ID!) {{
+  dropoffBundle(parcelId: $parcelId, lockerId: $lockerId) {{ __typename
+    ... on DropoffBundle {{ parcelId {_WORKPLACE} {DOOR} compartments }}
     ... on Problem {{ code message }} }} }}"""
 
 _TIME = """
@@ -81,6 +101,26 @@ async def fetch_deposits(
         for deposit in stop["deposits"]:
             found[deposit["parcelId"]] = {"operation": "DEPOSIT", **shared, **deposit}
     return found
+
+
+async def fetch_removals(
+    account: Account, parcels: list[str], *, purpose: str | None, is_route: bool
+) -> dict[str, dict[str, Any]]:
+    """What takes these parcels out of their compartments, by parcel. Declined, Unreachable."""
+    variables = {"parcelIds": parcels, "purpose": purpose, "isRoute": is_route}
+    data = await account.ask(_REMOVAL, variables)
+    found: dict[str, dict[str, Any]] = {}
+    for stop in pick(data, "removalBundle", "RemovalBundle")["stops"]:
+        shared = {name: value for name, value in stop.items() if name != "removals"}
+        for removal in stop["removals"]:
+            found[removal["parcelId"]] = {"operation": "OPEN", **shared, **removal}
+    return found
+
+
+async def fetch_dropoff(account: Account, parcel: str, locker: str) -> dict[str, Any]:
+    """What puts a parcel that one sends into a locker. Declined, Unreachable."""
+    data = await account.ask(_DROPOFF, {"parcelId": parcel, "lockerId": locker})
+    return {"operation": "DEPOSIT", **pick(data, "dropoffBundle", "DropoffBundle")}
 
 
 async def fetch_time(account: Account, locker_id: str, nonce: bytes) -> bytes:

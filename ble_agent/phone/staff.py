@@ -1,4 +1,6 @@
-"""What technicians bring to a locker: tokens that a service or hub key signed offline, as files."""
+"""What staff bring to a locker: tokens that a service or hub key signed offline, as files, and
+what the server gives those who look into an empty compartment.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import pick
 from ble_agent.errors import AgentError
-from ble_agent.phone.bundles import Pass
+from ble_agent.phone.bundles import DOOR, STOP, Pass
 from ble_agent.phone.errand import LockerKeys
 from schema.codec import Malformed
 from schema.ids import parse_locker_text
@@ -26,6 +28,12 @@ _REGISTER = """
 mutation($token: Base64!) { registerToken(token: $token) { __typename
   ... on RegisterTokenPayload { expiresAt }
   ... on Problem { code message } } }"""
+
+_INSPECTION = f"""
+mutation($locker: ID!, $number: Int!, $reason: String!) {{
+  inspectionBundle(locker: $locker, number: $number, reason: $reason) {{ __typename
+    ... on InspectionBundle {{ {STOP} {DOOR} }}
+    ... on Problem {{ code message }} }} }}"""
 
 
 class StaffFileBroken(AgentError):
@@ -71,6 +79,20 @@ def join(first: Pass, second: Pass) -> Pass:
         statements=first.statements,
         more=(second.token,),
     )
+
+
+async def fetch_inspection(
+    account: Account, locker: str, number: int, *, reason: str
+) -> dict[str, Any]:
+    """What opens a compartment without a parcel, to be kept in the wallet. Declined, Unreachable.
+
+    Where a stay was left behind, its token opens that stay instead.
+    """
+    variables = {"locker": locker, "number": number, "reason": reason}
+    data = await account.ask(_INSPECTION, variables)
+    bundle = pick(data, "inspectionBundle", "InspectionBundle")
+    claims = parse_token(base64.b64decode(bundle["token"]["bytes"])).claims
+    return {"operation": Operation(claims.actions).name, **bundle}
 
 
 async def register(account: Account, found: Pass) -> str:
