@@ -16,7 +16,7 @@ from ble_agent.session import Session
 from schema.handshake import OpenRequest, PhoneVisit
 from schema.ids import StayId
 from schema.keys import Operation, Role
-from tests.ble_agent.standing import NOW, Standing, key_of
+from tests.ble_agent.standing import NOW, Standing, key_of, quick_folder
 from tests.ble_agent.visitor import Randomness
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ MESSAGE_SIZE, RESULT_SIZE = 254, 111
 
 async def measure() -> list[Row]:
     """Two rows: in memory against the bare cryptography, durable against memory plus one fsync."""
-    with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
-        in_memory_s, bare_s = await _measure_unlocks(Path(folder) / "state")
+    with quick_folder() as folder:
+        in_memory_s, bare_s = await _measure_unlocks(folder / "state")
     with tempfile.TemporaryDirectory(dir=".") as folder:
         durable_s, _ = await _measure_unlocks(Path(folder) / "state")
         insert_s = _measure_insert(Path(folder) / "plain.sqlite")
@@ -54,11 +54,6 @@ async def measure() -> list[Row]:
             f" ({in_memory_s * 1e6:.0f} + {insert_s * 1e6:.0f}) us",
         },
     ]
-
-
-def _memory_folder() -> str | None:
-    shared = Path("/dev/shm")  # noqa: S108 - a folder in memory, not a predictable name
-    return str(shared) if shared.is_dir() else None
 
 
 async def _measure_unlocks(folder: Path) -> tuple[float, float]:
