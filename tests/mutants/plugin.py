@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,15 +37,21 @@ def pytest_configure() -> None:
     gc.freeze()  # pytest collects garbage ten times a run; the heap of a fork is not its own
 
 
+@cache
+def _read_times() -> dict[str, float]:
+    """How long each test took; read before the forks, which are thousands."""
+    times: dict[str, float] = json.loads(TIMES.read_text())["duration_by_test"]
+    return times
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The quickest tests first, for one that fails is enough."""
     for item in items:
         if "\\\\" in item.nodeid:
             raise pytest.UsageError(f"pytest does not find a test again by this id: {item.nodeid}")
-    if TIMES.exists():
-        took = json.loads(TIMES.read_text())["duration_by_test"]
-        items.sort(key=lambda item: took.get(item.nodeid, 0.0))
+    took = _read_times() if TIMES.exists() else {}
+    items.sort(key=lambda item: took.get(item.nodeid, 0.0))
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ do_not_mutate_patterns = ['^\\s*raise ']
 process_isolation = "forkserver"
 timeout_constant = 3.0
 timeout_multiplier = 4.0
+track_dependencies = false
 use_git_change_detection = false
 """
 """How mutmut works here. A raised exception's sentence is for people, so its words are not mutated.
