@@ -143,9 +143,10 @@ async def _find_wanted(
     now: datetime,
 ) -> list[_Wanted] | Refusal:
     visible = work_of(actor, Permission.PARCEL_DEPOSIT)
-    found = await parcels.lock_all_visible(session, set(parcel_ids), visible)
-    if len(found) < len(set(parcel_ids)):
+    locked = await parcels.lock_all_visible(session, set(parcel_ids), visible)
+    if len(locked) < len(set(parcel_ids)):
         return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
+    found = sorted(locked, key=lambda one: parcel_ids.index(one.id))
     for parcel in found:
         if not (parcel.state in DEPOSITABLE or (is_route and _is_going_on(parcel))):
             sentence = f"Parcel {parcel.code} can't be deposited while it is {parcel.state}."

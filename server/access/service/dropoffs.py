@@ -12,8 +12,10 @@ from server.access.service.stops import Job, find_site, grant_job, take_order
 from server.kit.auth import Actor, Permission, not_found
 from server.kit.errors import Refusal
 from server.lockers.choice import ReservationPurpose
+from server.lockers.rules import DisplayStatus
 from server.lockers.service import reservations
 from server.lockers.service.reading import lock_locker
+from server.lockers.service.reservations import status_of
 from server.parcels import queries as parcels
 from server.parcels.service.reserving import wish_of
 from server.parcels.service.stays import mint_stay
@@ -79,6 +81,8 @@ async def make_dropoff_bundle(
     comps = fitting([parcel], site.doors)
     if not comps:
         return Refusal(ProblemCode.NO_COMPARTMENT, field="lockerId")
+    free = {one.number for one in site.doors if status_of(one) is DisplayStatus.AVAILABLE}
+    comps = tuple(sorted(comps, key=lambda number: number not in free))
     wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id)
     held = await reservations.reserve(session, [locker], wish, ids=tools.ids, now=tools.now)
     if not isinstance(held, Refusal):

@@ -113,9 +113,10 @@ async def _find_wanted(
     session: Session, actor: Actor, parcel_ids: Sequence[uuid.UUID], purpose: Removal | None
 ) -> list[_Wanted] | Refusal:
     visible = work_of(actor, Permission.PARCEL_REMOVE)
-    found = await parcels.lock_all_visible(session, set(parcel_ids), visible)
-    if len(found) < len(set(parcel_ids)):
+    locked = await parcels.lock_all_visible(session, set(parcel_ids), visible)
+    if len(locked) < len(set(parcel_ids)):
         return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
+    found = sorted(locked, key=lambda one: parcel_ids.index(one.id))
     wanted: list[_Wanted] = []
     for parcel in found:
         stay = await find_stay_of(session, parcel)
