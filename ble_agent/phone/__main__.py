@@ -29,7 +29,7 @@ from ble_agent.phone.bundles import (
 )
 from ble_agent.phone.door import replay, visit_door
 from ble_agent.phone.files import parse_object, read_file, write_file
-from ble_agent.phone.staff import join, read_staff_pass, register
+from ble_agent.phone.staff import fetch_inspection, join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
 from schema.codec import Malformed
 from schema.ids import locker_text
@@ -269,6 +269,16 @@ async def fetch_dropoff(phone: Phone, options: argparse.Namespace) -> dict[str, 
     return {"parcel": options.parcel, "words": bundle["words"]}
 
 
+async def fetch_look(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep what opens a compartment without a parcel, for `open`."""
+    bundle = await fetch_inspection(
+        phone.account(), options.locker, options.number, reason=options.reason
+    )
+    name = f"inspection {options.number}"
+    phone.wallet.put_bundle(name, bundle)
+    return {"open": name, "words": bundle["words"]}
+
+
 async def show_round(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """List what is to be done at which locker."""
     del options
@@ -330,6 +340,7 @@ _VERBS: dict[str, _Verb] = {
     "delegate": ("share a kept bundle with the phone of an invitation", share_parcel),
     "accept": ("keep what another phone has shared with this one", accept_parcel),
     "key": ("print this phone's public key", show_key),
+    "fetch-inspection": ("keep what opens a compartment without a parcel, to look in", fetch_look),
     "service": ("open a compartment by a token of a service or hub key", open_as_staff),
     "open-all": ("open every compartment by two tokens of two keys", open_all),
     "register-token": ("make staff tokens known to the server", register_tokens),
@@ -376,6 +387,9 @@ def _parser() -> argparse.ArgumentParser:
         parts[name].add_argument("--key-set", type=Path, help="signed key set to bring along")
     parts["service"].add_argument("--compartment", type=int, help="which door of those allowed")
     parts["open-all"].add_argument("second", type=Path, help="the same by another key")
+    parts["fetch-inspection"].add_argument("locker", help="id of the locker")
+    parts["fetch-inspection"].add_argument("number", type=int, help="number of the compartment")
+    parts["fetch-inspection"].add_argument("reason", help="why; it is kept")
     parts["register-token"].add_argument("file", type=Path, nargs="+", help="as for service")
     parts["delegate"].add_argument("invite", help="what the other phone's invite printed")
     parts["delegate"].add_argument(

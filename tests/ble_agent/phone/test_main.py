@@ -70,6 +70,7 @@ def test_file_that_holds_no_bundle_is_refused_with_a_sentence(
     [
         (["parcels"], "name the server"),
         (["deliver"], "name the server"),
+        (["fetch-inspection", "a-locker", "3", "a smell"], "name the server"),
         (["export", "parcel-9"], "nothing is cached for parcel parcel-9"),
         (["import", "/nowhere/at/all"], "cannot be read"),
         (["ask", "{ me { id } }", "--variables", "[]"], "--variables must be a JSON object"),
