@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from server.parcels.states import Removal
     from server.parcels.tables import Parcel
 
-AT_WORK = frozenset(set(LockerState) - {LockerState.PROVISIONING, LockerState.RETIRED})
+AT_WORK = frozenset(
+    set(LockerState) - {LockerState.PROVISIONING, LockerState.LOCKED_DOWN, LockerState.RETIRED}
+)
 """States of a locker in which somebody may take out what lies in it."""
 
 PARCELS_AT_ONCE = 50
