@@ -50,13 +50,12 @@ class Scheduler(Protocol):
 
 
 def measure_uptime_s() -> float:
-    """Seconds since the machine started, sleep included where the system can tell.
+    """Seconds since the machine started, sleep included.
 
     Python's monotonic clock stands still while a Linux machine sleeps; trusted time that did
     the same would let an expired token live on.
     """
-    boottime = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @dataclass(frozen=True, slots=True)
