@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 QUIET_S = 5.0
 """Between two lines of progress."""
 
+GRACE_S = 20.0
+
 KEPT_LINES = 60
 """Of mutmut's last words, for whoever must find out why it stopped."""
 
@@ -40,16 +42,24 @@ def try_mutants(workspace: Workspace, *, jobs: int) -> None:
         stderr=subprocess.STDOUT,
     ) as run:
         assert run.stdout is not None
-        told_at = 0.0
-        for line in _lines(run.stdout):
-            progress = PROGRESS.search(line)
-            if progress is None:
-                said.append(line)
-            elif time.monotonic() - told_at >= QUIET_S:
-                told_at = time.monotonic()
-                _tell(f"{progress[1]} of {progress[2]}")
+        try:
+            _listen(run.stdout, said)
+        except KeyboardInterrupt:
+            run.wait(GRACE_S)  # it had the same Ctrl-C, and writes down what it knows
+            raise
     if run.returncode:
         raise ToolFailed("\n".join([*said, f"mutmut stopped with {run.returncode}"]))
+
+
+def _listen(stream: IO[bytes], said: deque[str]) -> None:
+    told_at = 0.0
+    for line in _lines(stream):
+        progress = PROGRESS.search(line)
+        if progress is None:
+            said.append(line)
+        elif time.monotonic() - told_at >= QUIET_S:
+            told_at = time.monotonic()
+            _tell(f"{progress[1]} of {progress[2]}")
 
 
 def _environment(workspace: Workspace) -> dict[str, str]:

@@ -78,6 +78,7 @@ class Workspace:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         digest = self._bring_up(root, scope)
+        self._drop_torn()
         if self._stamp.exists() and self._stamp.read_text() == digest:
             return
         if keep_killed:
@@ -104,6 +105,15 @@ class Workspace:
             if file.relative_to(self.folder).as_posix() not in wanted:
                 file.unlink()
         return digest.hexdigest()
+
+    def _drop_torn(self) -> None:
+        """Begin anew with a file whose verdicts were half written when the run was killed."""
+        for meta in self.mutants.rglob("*.meta"):
+            try:
+                json.loads(meta.read_text())
+            except ValueError:
+                meta.unlink()
+                meta.with_suffix("").unlink(missing_ok=True)
 
     def _forget_all_but_killed(self) -> None:
         """Leave the killed ones to mutmut, which tries them again where their function changed."""
