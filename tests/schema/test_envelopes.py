@@ -78,6 +78,13 @@ def test_sealed_envelope_is_opened_whole(
     assert outer.last == first + len(entries) - 1
 
 
+@pytest.mark.parametrize("count", [1, 22, 23, 24, 25, 254, 255, 256, 257])
+def test_size_is_exact_where_a_number_grows_by_a_byte(count: int) -> None:
+    packed = pack(first=1, entries=(b"",) * count, head=bytes(32))
+    envelope = _seal(packed, first=1, count=count)
+    assert len(envelope) == envelope_size(packed, first=1, count=count)
+
+
 def test_readings_travel_alone() -> None:
     reading = Reading(NOW, 3, 1, -185)
     packed = pack(first=7, entries=(), head=bytes(32), readings=(reading,))
