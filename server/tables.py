@@ -16,7 +16,7 @@ from server.access.tables import (
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
-from server.ledger.tables import ChainHead, JournalEntry, LockerReading
+from server.ledger.tables import ChainHead, ContradictingEntry, JournalEntry, LockerReading
 from server.lockers.tables import (
     Compartment,
     CompartmentEvent,
@@ -52,6 +52,7 @@ TABLES = (
     Outbox,
     JournalEntry,
     ChainHead,
+    ContradictingEntry,
     LockerReading,
     Person,
     ContactAddress,

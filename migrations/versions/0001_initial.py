@@ -27,8 +27,19 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("forked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("fork_raw", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("lid", name=op.f("pk_chain_heads")),
+    )
+    op.create_table(
+        "contradicting_entries",
+        sa.Column("lid", sa.LargeBinary(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("judged_by", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("lid", "seq", "head", name=op.f("pk_contradicting_entries")),
     )
     op.create_table(
         "journal_entries",
@@ -1159,5 +1170,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_journal_entries_lid_comp_seq")
 
     op.drop_table("journal_entries")
+    op.drop_table("contradicting_entries")
     op.drop_table("chain_heads")
     op.drop_table("carriers")

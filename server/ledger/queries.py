@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import col, func, select, update
+from sqlmodel import and_, col, delete, func, select, update
 
 from schema.journal import FIRST_PREV_HEAD, Kind
 from server.kit.db import held, insert_new
 from server.ledger.rules import Link, about
-from server.ledger.tables import ChainHead, JournalEntry, LockerReading
+from server.ledger.tables import ChainHead, ContradictingEntry, JournalEntry, LockerReading
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
@@ -47,11 +48,43 @@ async def move_chain(
     return moved.rowcount == 1
 
 
-async def mark_fork(session: AsyncSession, lid: LockerId, *, raw: bytes, now: datetime) -> None:
+async def mark_fork(session: AsyncSession, line: Line, *, now: datetime) -> None:
     """Keeps the entry that contradicts the chain, and with it the end of all trust."""
+    lid = line.entry.lid
+    await session.exec(update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=now))
+    await _set_aside(session, lid, line.seq, line.head, raw=line.raw, now=now)
+
+
+async def set_waiting_aside(session: AsyncSession, lid: LockerId, *, now: datetime) -> None:
+    """Entries behind a gap, which have had no effect yet, are evidence and not journal any more."""
+    tip = select(col(ChainHead.seq)).where(ChainHead.lid == lid).scalar_subquery()
+    waiting = and_(col(JournalEntry.lid) == lid, col(JournalEntry.seq) > tip)
+    for row in (await session.exec(select(JournalEntry).where(waiting))).all():
+        await _set_aside(session, lid, row.seq, row.head, raw=row.raw, now=now)
+    await session.exec(delete(JournalEntry).where(waiting))
+
+
+async def judge(
+    session: AsyncSession, lid: LockerId, *, by: uuid.UUID, reason: str, now: datetime
+) -> None:
+    """Somebody has inspected the locker: what contradicts is judged, and the chain goes on."""
     await session.exec(
-        update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=now, fork_raw=raw)
+        update(ContradictingEntry)
+        .where(col(ContradictingEntry.lid) == lid, col(ContradictingEntry.judged_at).is_(None))
+        .values(judged_at=now, judged_by=by, reason=reason)
     )
+    await session.exec(update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=None))
+
+
+async def is_judged(session: AsyncSession, line: Line) -> bool:
+    """Whether this entry has contradicted the chain before, and was judged."""
+    query = select(ContradictingEntry.seq).where(
+        ContradictingEntry.lid == line.entry.lid,
+        ContradictingEntry.seq == line.seq,
+        ContradictingEntry.head == line.head,
+        col(ContradictingEntry.judged_at).is_not(None),
+    )
+    return (await session.exec(query)).one_or_none() is not None
 
 
 async def find_links(
@@ -211,6 +244,21 @@ async def insert_readings(
     if rows:
         dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
         await session.exec(dialect.insert(LockerReading).on_conflict_do_nothing(), params=rows)
+
+
+async def _set_aside(
+    session: AsyncSession, lid: LockerId, seq: int, head: bytes, *, raw: bytes, now: datetime
+) -> None:
+    await insert_new(
+        session,
+        ContradictingEntry,
+        lid=lid,
+        seq=seq,
+        head=head,
+        raw=raw,
+        found_at=now,
+        reason="",
+    )
 
 
 def _in_chain(lid: LockerId) -> SelectOfScalar[JournalEntry]:

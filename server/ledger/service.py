@@ -14,6 +14,7 @@ from server.ledger import queries
 from server.ledger.rules import ENDS_OF_STAY, Line, find_fork, read_line, read_lines
 
 if TYPE_CHECKING:
+    import uuid
     from collections.abc import Sequence
     from datetime import datetime
 
@@ -53,10 +54,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Forked:
-    """The locker contradicts its own journal; nothing was taken. `is_new`: not seen before."""
+    """The locker contradicts its own journal; nothing was taken.
+
+    `is_new`: not seen before, and all trust ends with it. `is_judged`: seen before, and the locker
+    was inspected since; it goes on being believed.
+    """
 
     seq: int
     is_new: bool
+    is_judged: bool = False
 
 
 async def append(session: Session, contents: Contents, *, now: datetime) -> Appended | Forked:
@@ -73,8 +79,10 @@ async def append(session: Session, contents: Contents, *, now: datetime) -> Appe
         return Forked(chain.seq, is_new=False)
     stored = await queries.find_links(session, lid, first=first - 1, last=first + len(lines))
     fork = find_fork(lines, stored)
+    if fork is not None and await queries.is_judged(session, fork):
+        return Forked(fork.seq, is_new=False, is_judged=True)
     if fork is not None:
-        await queries.mark_fork(session, lid, raw=fork.raw, now=now)
+        await queries.mark_fork(session, fork, now=now)
         return Forked(fork.seq, is_new=True)
     fresh = [line for line in lines if line.seq not in stored]
     await queries.insert_lines(session, fresh, now=now)
@@ -99,6 +107,22 @@ async def is_distrusted(session: Session, lid: LockerId) -> bool:
     """Whether the locker once contradicted its own journal and was not inspected since."""
     chain = await queries.find_chain(session, lid)
     return chain is not None and chain.forked_at is not None
+
+
+async def trust_again(
+    session: Session, lid: LockerId, *, by: uuid.UUID, reason: str, now: datetime
+) -> bool:
+    """The journal goes on from where it stands here; False if the locker was not distrusted.
+
+    What stands counts, and has had its effect. What contradicted it, and what waits behind a gap,
+    is kept as evidence: a locker that goes on from there brings the latter again.
+    """
+    chain = await queries.hold_chain(session, lid)
+    if chain.forked_at is None:
+        return False
+    await queries.set_waiting_aside(session, lid, now=now)
+    await queries.judge(session, lid, by=by, reason=reason, now=now)
+    return True
 
 
 async def list_entries(

@@ -1,13 +1,15 @@
-"""Tables of the ledger: entries, one chain head per locker, readings; only the heads change.
+"""Tables of the ledger: entries, one chain head per locker, readings, and what contradicts them.
 
-The locker's own time stands in the keys, so that the large tables can be parted by month.
+Only the heads change, and the judgement of what contradicts. The locker's own time stands in the
+keys, so that the large tables can be parted by month.
 """
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
 
@@ -41,8 +43,8 @@ class JournalEntry(SQLModel, table=True):
 class ChainHead(SQLModel, table=True):
     """How far a locker's journal is stored without a gap; all up to `seq` has had its effect.
 
-    The two `fork` columns keep the first entry that contradicted the chain: from then on nothing
-    of this locker is taken until it was inspected.
+    From `forked_at` on nothing of this locker is taken: it has contradicted the chain, and nobody
+    has inspected it since.
     """
 
     __tablename__ = "chain_heads"
@@ -51,7 +53,25 @@ class ChainHead(SQLModel, table=True):
     seq: int = Field(default=0, sa_type=BigInteger)
     head: bytes
     forked_at: datetime | None = None
-    fork_raw: bytes | None = None
+
+
+class ContradictingEntry(SQLModel, table=True):
+    """An entry that a locker signed and that does not fit its journal: evidence, without effect.
+
+    `judged_at` is when somebody vouched for the locker again; what comes of it after that is
+    refused, and no news.
+    """
+
+    __tablename__ = "contradicting_entries"
+
+    lid: bytes = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    head: bytes = Field(primary_key=True)
+    raw: bytes
+    found_at: datetime
+    judged_at: datetime | None = None
+    judged_by: uuid.UUID | None = None
+    reason: str = Field(default="", sa_type=Text)
 
 
 class LockerReading(SQLModel, table=True):

@@ -96,8 +96,10 @@ async def _take(desk: Desk, contents: Contents, keyring: Keyring) -> Taken | Ref
         return _INVALID
     if isinstance(outcome, Forked):
         if outcome.is_new:
-            await report(desk, IncidentKind.JOURNAL_FORK, outcome.seq, "two entries, one number")
-        return _FORKED
+            # Without a number of its own: after an inspection the same may be told anew.
+            detail = f"two entries have number {outcome.seq}"
+            await report(desk, IncidentKind.JOURNAL_FORK, None, detail)
+        return _INVALID if outcome.is_judged else _FORKED
     await ledger.observe_readings(session, lid, contents.readings, now=now)
     if contents.entries:
         newest = read_line(contents.entries[-1]).entry

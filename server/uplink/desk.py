@@ -42,8 +42,10 @@ class Desk:
         return Fact(self.locker.id, entry.seq, self.at(entry), entry.clockq, compartment)
 
 
-async def report(desk: Desk, kind: IncidentKind, seq: int, detail: str) -> None:
-    """Opens an incident about the locker; the same entry opens one of a kind only once."""
+async def report(desk: Desk, kind: IncidentKind, seq: int | None, detail: str) -> None:
+    """Opens an incident about the locker; the same entry opens one of a kind only once, and what
+    has no entry one each time.
+    """
     finding = Finding(
         kind=kind,
         subject_id=desk.locker.id,

@@ -6,6 +6,7 @@ import strawberry
 
 from server.lockers.graph import reading, writing
 from server.lockers.graph.closing import ClosingMutation, ClosingQuery
+from server.lockers.graph.trust import TrustMutation
 from server.lockers.graph.types import NODE_TYPES, NODES
 
 
@@ -15,7 +16,7 @@ class Query(reading.Query, ClosingQuery):
 
 
 @strawberry.type
-class Mutation(writing.Mutation, ClosingMutation):
+class Mutation(writing.Mutation, ClosingMutation, TrustMutation):
     """Joined into the root mutation."""
 
 

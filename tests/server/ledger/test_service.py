@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from schema.codec import Malformed
 from schema.envelopes import Contents, Reading
 from schema.journal import Kind
 from server.ledger import service
 from server.ledger.service import Appended, ChainTip, Forked
-from server.ledger.tables import LockerReading
+from server.ledger.tables import ContradictingEntry, LockerReading
 from tests.fakes.journals import JournalingLocker, stay_of
 from tests.fakes.sources import START
 
@@ -96,6 +97,77 @@ async def test_fork_takes_nothing_and_ends_all_trust(
     async with database.read() as session:
         assert await service.is_distrusted(session, locker.lid)
         assert await service.find_tip(session, locker.lid) == ChainTip(7, locker.head_at(7))
+
+
+async def vouch(database: Database, locker: JournalingLocker, reason: str = "Seals whole.") -> bool:
+    async with database.write() as session:
+        return await service.trust_again(
+            session, locker.lid, by=uuid.UUID(int=1), reason=reason, now=START
+        )
+
+
+async def evidence(database: Database) -> list[ContradictingEntry]:
+    async with database.read() as session:
+        query = select(ContradictingEntry).order_by(col(ContradictingEntry.seq))
+        return list((await session.exec(query)).all())
+
+
+async def test_inspected_locker_goes_on_from_where_it_stood(
+    database: Database, locker: JournalingLocker
+) -> None:
+    assert not await vouch(database, locker)
+    twin = locker.copy()
+    locker.write(Kind.POWER, 1)
+    twin.write(Kind.POWER, 2)
+    await append(database, locker.contents())
+    await append(database, twin.contents(7))
+    locker.write(Kind.POWER, 3)
+    assert await vouch(database, locker)
+    assert not await vouch(database, locker, "Again.")
+    assert numbers(await appended(database, locker.contents())) == [8]
+    [kept] = await evidence(database)
+    assert (kept.seq, kept.raw) == (7, twin.entries[6])
+    assert (kept.judged_at, kept.judged_by, kept.reason) == (
+        START,
+        uuid.UUID(int=1),
+        "Seals whole.",
+    )
+
+
+async def test_what_was_judged_is_refused_for_good_and_ends_no_trust(
+    database: Database, locker: JournalingLocker
+) -> None:
+    twin = locker.copy()
+    locker.write(Kind.POWER, 1)
+    twin.write(Kind.POWER, 2)
+    await append(database, locker.contents())
+    await append(database, twin.contents(7))
+    await vouch(database, locker)
+    for _ in range(2):
+        again = await append(database, twin.contents(7))
+        assert again == Forked(7, is_new=False, is_judged=True)
+    locker.write(Kind.POWER, 3)
+    assert numbers(await appended(database, locker.contents())) == [8]
+    twin.write(Kind.POWER, 4)
+    assert await append(database, twin.contents(8)) == Forked(8, is_new=True)
+    assert [one.judged_at for one in await evidence(database)] == [START, None]
+
+
+async def test_what_waited_behind_a_gap_does_not_outlast_the_inspection(
+    database: Database, locker: JournalingLocker
+) -> None:
+    """It may be of either branch: the locker that goes on brings its own again."""
+    twin = locker.copy()
+    for mode in range(3):
+        locker.write(Kind.POWER, mode)
+        twin.write(Kind.POWER, mode + 1)
+    await append(database, locker.contents(1, 6))
+    await append(database, twin.contents(9))
+    assert await append(database, locker.contents(7)) == Forked(8, is_new=True)
+    await vouch(database, locker)
+    assert numbers(await appended(database, locker.contents(7))) == [7, 8, 9]
+    assert [one.seq for one in await evidence(database)] == [8, 9]
+    assert await append(database, twin.contents(9)) == Forked(9, is_new=False, is_judged=True)
 
 
 async def test_fork_of_an_entry_that_waits_is_seen(

@@ -44,6 +44,10 @@ ACTIVATE = """
 mutation ($locker: ID!, $tested: [Int!]!, $clock: Boolean!) {
   activateLocker(locker: $locker, testedCompartments: $tested, clockIsSet: $clock) {
     ... on LockerPayload { locker { state } } ... on Problem { code field } } }"""
+RESTORE = """
+mutation ($locker: ID!, $reason: String!) {
+  restoreLockerTrust(locker: $locker, reason: $reason) {
+    ... on LockerPayload { locker { serial } } ... on Problem { code field } } }"""
 ADD_KEY_SET = """
 mutation ($statement: Base64!) { addKeySet(statement: $statement) {
   ... on AddKeySetPayload { seq } ... on Problem { code field } } }"""
@@ -166,6 +170,23 @@ async def test_refusals_of_enrolment_name_their_field(
     assert anonymous["createEnrolment"]["code"] == "SIGNED_OUT"
     unknown = await operator.ask(ACTIVATE, locker="?", tested=[], clock=True)
     assert unknown["activateLocker"]["code"] == "NOT_FOUND"
+
+
+async def test_operator_says_that_a_locker_was_inspected(
+    town: Town, operator: Phone, api: httpx.AsyncClient
+) -> None:
+    key = global_id("Locker", town.locker_id)
+    for _ in range(2):
+        done = await operator.ask(RESTORE, locker=key, reason="Seals whole.")
+        assert done["restoreLockerTrust"] == {"locker": {"serial": "L-1"}}
+    for locker, reason, code, field in (
+        (key, "", "INPUT_INVALID", "reason"),
+        ("nonsense", "Seals whole.", "NOT_FOUND", "locker"),
+    ):
+        outcome = (await operator.ask(RESTORE, locker=locker, reason=reason))["restoreLockerTrust"]
+        assert outcome == {"code": code, "field": field}
+    anonymous = await ask(api, RESTORE, locker=key, reason="Seals whole.")
+    assert anonymous["restoreLockerTrust"]["code"] == "SIGNED_OUT"
 
 
 async def test_locker_is_public_but_its_compartments_are_for_those_who_work_there(

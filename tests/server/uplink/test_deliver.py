@@ -20,7 +20,10 @@ from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
 from server.ledger.tables import LockerReading
-from server.lockers.tables import Locker
+from server.lockers.incidents import IncidentKind
+from server.lockers.service.trust import restore_trust
+from server.lockers.tables import Incident, Locker
+from server.parcels.states import ParcelState
 from server.uplink.deliver import Taken
 from tests.fakes.journals import JournalingLocker
 from tests.fakes.town import key_of
@@ -217,6 +220,60 @@ async def test_fork_opens_one_critical_incident_and_ends_all_taking(story: Story
     story.machine.write(16, 1)
     await refused(story, story.seal())
     assert await story.incidents() == ["JOURNAL_FORK"]
+
+
+async def restore(story: Story) -> None:
+    async with story.database.write() as session:
+        outcome = await restore_trust(
+            session,
+            story.town.operator,
+            locker_id=story.town.locker_id,
+            reason="Seals whole, board ours.",
+            now=story.clock.now(),
+        )
+    assert isinstance(outcome, Locker)
+
+
+async def test_inspected_locker_is_taken_and_acknowledged_again(story: Story) -> None:
+    twin = story.machine.copy()
+    await story.deposit()
+    twin.write(16, 1)
+    await story.bring_all()
+    foreign = story.seal(machine=twin)
+    await refused(story, foreign)
+    story.machine.write(16, 2)
+    await refused(story, story.seal())
+    await restore(story)
+    taken = await story.bring_all()
+    assert taken.upto_seq == len(story.machine.entries)
+    assert StatementType.ACKNOWLEDGEMENT in {one.kind for one in taken.statements}
+    assert await story.state() is ParcelState.DEPOSITED
+    # Whoever still carries what was judged stops nothing by it.
+    refusal = await refused(story, foreign)
+    assert "contradicted" not in refusal.message
+    story.machine.write(16, 3)
+    await story.bring_all()
+    async with story.database.read() as session:
+        incidents = (await session.exec(select(Incident))).all()
+    assert [(one.kind, one.resolution) for one in incidents] == [
+        (IncidentKind.JOURNAL_FORK, "Seals whole, board ours.")
+    ]
+
+
+async def test_locker_that_contradicts_itself_anew_is_another_incident(story: Story) -> None:
+    """Its memory has the other branch: only a new controller helps."""
+    twin = story.machine.copy()
+    story.machine.boot()
+    await story.bring_all()
+    for mode in (1, 2):
+        twin.write(16, mode)
+        await refused(story, story.seal(machine=twin))
+        await restore(story)
+        twin.entries.pop()
+    async with story.database.read() as session:
+        incidents = (await session.exec(select(Incident))).all()
+    assert len(incidents) == 2
+    assert all(one.resolved_at for one in incidents)
 
 
 async def test_without_a_key_set_the_journal_is_taken_but_not_acknowledged(story: Story) -> None:
