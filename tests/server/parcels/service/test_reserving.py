@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schema.codes import ProblemCode
-from schema.compartments import ACCESSIBLE_REACH, ReachBand
+from schema.compartments import ACCESSIBLE_REACH, DoorState, ReachBand
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
+from server.lockers.rules import Allocation
 from server.lockers.service.reservations import Held
-from server.parcels.service.reserving import cancel_reservation, reserve_compartment
+from server.lockers.tables import Compartment
+from server.parcels.service.reserving import (
+    cancel_reservation,
+    reserve_compartment,
+    swap_compartment,
+)
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
 from server.people.roles import Role
@@ -118,3 +124,56 @@ async def test_cancelling_frees_the_place_and_again_changes_nothing(
     again = await reserve(database, town.courier, ids)
     assert isinstance(again, Held)
     assert again.reservation.id != held.reservation.id
+
+
+async def swap(database: Database, actor: Actor, ids: CountedIds) -> Held | Refusal:
+    async with database.write() as session:
+        return await swap_compartment(
+            session, actor, parcel_id=key_of("parcel"), ids=ids, now=START
+        )
+
+
+async def resize(database: Database, number: int, **changes: object) -> None:
+    async with database.write() as session:
+        door = await session.get_one(Compartment, key_of(f"door {number}"))
+        for field, value in changes.items():
+            setattr(door, field, value)
+
+
+async def test_parcel_that_does_not_go_in_gets_a_larger_compartment(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town)
+    await resize(database, 4, height_mm=300)
+    first = await reserve(database, town.courier, ids)
+    second = await swap(database, town.courier, ids)
+    assert isinstance(first, Held)
+    assert isinstance(second, Held)
+    assert (first.compartment.number, second.compartment.number) == (1, 4)
+    async with database.read() as session:
+        left = await session.get_one(Compartment, first.compartment.id)
+    assert left.allocation is Allocation.FREE
+    assert code_of(await swap(database, town.courier, ids)) is ProblemCode.NO_COMPARTMENT
+    async with database.read() as session:
+        kept = await session.get_one(Compartment, second.compartment.id)
+    assert kept.allocation is Allocation.RESERVED
+
+
+async def test_open_door_is_not_left_for_another(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town)
+    await resize(database, 4, height_mm=300)
+    await reserve(database, town.courier, ids)
+    await resize(database, 1, door=DoorState.OPEN)
+    assert code_of(await swap(database, town.courier, ids)) is ProblemCode.WRONG_STATE
+
+
+async def test_swap_needs_something_to_swap_and_somebody_who_may(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town)
+    assert code_of(await swap(database, town.courier, ids)) is ProblemCode.RESERVATION_EXPIRED
+    await reserve(database, town.courier, ids)
+    assert code_of(await swap(database, town.stranger, ids)) is ProblemCode.NOT_FOUND
+    assert code_of(await swap(database, town.recipient, ids)) is ProblemCode.NOT_PERMITTED
