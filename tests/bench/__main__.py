@@ -30,10 +30,12 @@ def main(argv: list[str]) -> int:
     """Run the sections asked for; 1 when a limit is not kept."""
     parser = argparse.ArgumentParser(prog="./restante bench", description=__doc__)
     parser.add_argument(
-        "section", nargs="*", choices=[[], *SECTIONS], help="what to measure (default: all)"
+        "section", nargs="*", help=f"{', '.join(SECTIONS)} (default: all)", metavar="SECTION"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE as well")
     options = parser.parse_args(argv)
+    if unknown := set(options.section) - SECTIONS.keys():
+        parser.error(f"no section {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     for name in options.section or SECTIONS:
         print(f"measuring: {name}", flush=True)
