@@ -445,6 +445,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=False),
+        sa.Column("resolved_by", sa.Uuid(), nullable=True),
         sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_incidents_hub_id_hubs")),
         sa.ForeignKeyConstraint(
             ["locker_id"], ["lockers.id"], name=op.f("fk_incidents_locker_id_lockers")

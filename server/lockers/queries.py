@@ -384,6 +384,11 @@ async def find_incident(session: Session, incident_id: uuid.UUID) -> Incident | 
     return await session.get(Incident, incident_id)
 
 
+async def lock_incident(session: Session, incident_id: uuid.UUID) -> Incident | None:
+    """The incident of this id, kept from changing until the end of the transaction."""
+    return (await session.exec(held(select(Incident).where(Incident.id == incident_id)))).first()
+
+
 async def list_incidents(
     session: Session, page: Page, *, hub_ids: Collection[uuid.UUID] | None
 ) -> Sequence[Incident]:

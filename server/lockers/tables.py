@@ -237,3 +237,5 @@ class Incident(SQLModel, table=True):
     resolved_at: datetime | None = None
     resolution: str = Field(default="", sa_type=Text)
     """What ended it, in a few words; empty while it is open."""
+    resolved_by: uuid.UUID | None = None
+    """Who said so; None where the world itself put it right."""

@@ -1,4 +1,4 @@
-"""Compartments closed for a check, and put back; and what was decided about them."""
+"""Compartments closed and put back, what was decided about them, and the end of incidents."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from server.kit.graph import (
     get_page,
     read_id,
 )
-from server.lockers.graph.types import Compartment, as_compartment
-from server.lockers.service import closing, history
+from server.lockers.graph.types import Compartment, Incident, as_compartment, as_incident
+from server.lockers.service import closing, history, resolving
 
 if TYPE_CHECKING:
     from server.lockers import tables
@@ -61,6 +61,17 @@ class CompartmentEvent:
     )
 
 
+@strawberry.type(description="The incident as it is now.")
+class IncidentPayload:
+    """Ended now, or before."""
+
+    incident: Incident = strawberry.field(description="The incident.")
+
+
+ResolveIncidentResult = Annotated[
+    IncidentPayload | Problem,
+    strawberry.union("ResolveIncidentResult", description="Outcome of `resolveIncident`."),
+]
 QuarantineCompartmentResult = Annotated[
     CompartmentPayload | Problem,
     strawberry.union(
@@ -161,6 +172,34 @@ class ClosingMutation:
                 now=context.clock.now(),
             )
         return answer(outcome)
+
+    @strawberry.mutation(
+        description="Ends an incident with what became of it, for those who look after its hub. "
+        "Parcels and compartments are put right by mutations of their own."
+    )
+    async def resolve_incident(
+        self,
+        info: Info[Context, None],
+        incident: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the incident.")
+        ],
+        reason: ReasonArgument,
+    ) -> ResolveIncidentResult:
+        """Repeating keeps the first answer."""
+        context, incident_id = context_of(info), read_id("Incident", incident)
+        if incident_id is None:
+            return as_problem(not_found(context.actor, "incident"))
+        async with context.database.write() as session:
+            outcome = await resolving.resolve_incident(
+                session,
+                context.actor,
+                incident_id=incident_id,
+                reason=reason,
+                now=context.clock.now(),
+            )
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return IncidentPayload(incident=as_incident(outcome))
 
 
 def answer(outcome: tables.Compartment | Refusal) -> CompartmentPayload | Problem:

@@ -76,7 +76,7 @@ async def list_incidents(session: Session, actor: Actor, *, page: Page) -> Seque
     permission = Permission.INCIDENT_RESOLVE
     if (permission, Scope.NETWORK, None) in actor.grants:
         return await queries.list_incidents(session, page, hub_ids=None)
-    hub_ids = actor.subjects(permission, Scope.HUB)
+    hub_ids = actor.subjects(permission, Scope.HUB, Scope.ROUTE)
     return await queries.list_incidents(session, page, hub_ids=hub_ids) if hub_ids else []
 
 

@@ -9,7 +9,7 @@ import strawberry
 from strawberry.types import Info
 
 from schema.codes import ProblemCode
-from server.kit.auth import not_found
+from server.kit.auth import deny, not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, described, global_id, read_id
 from server.kit.rates import Rate
@@ -123,6 +123,8 @@ class CounterMutation:
         context, parcel_id = context_of(info), read_id("Parcel", parcel)
         if parcel_id is None:
             return as_problem(not_found(context.actor, "parcel"))
+        if context.actor.device_id is None:
+            return as_problem(deny(context.actor))
         refusal = await _count(context, COUNTER_PASSES, str(context.actor.device_id))
         if refusal is not None:
             return as_problem(refusal)
