@@ -38,8 +38,8 @@ class Lockout:
 
         While the clock stands before the newest try, the whole span is left.
         """
-        passed_s = now - self.last_at
-        return self.span_s if passed_s < 0 else max(0, self.span_s - passed_s)
+        passed_s = max(0, now - self.last_at)
+        return max(0, self.span_s - passed_s)
 
     def after_wrong(self, now: int) -> Lockout:
         """With one more wrong try, made when nothing was locked."""

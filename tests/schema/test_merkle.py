@@ -55,7 +55,7 @@ def test_altered_sibling_leads_elsewhere(size: int, data: st.DataObject) -> None
     assert root_from_inclusion(leaves[index], index, size, proof) != tree_root(leaves)
 
 
-@pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (0, -1)])
+@pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (1, 1), (0, 0), (0, -1)])
 def test_leaf_outside_the_tree_has_no_root(index: int, size: int) -> None:
     assert root_from_inclusion(bytes(32), index, size, []) is None
 

@@ -172,6 +172,23 @@ class TestDeposit:
         assert answer(DEPOSIT, Operation.DEPOSIT, compartments=stuck) == 2
         assert answer(DEPOSIT, Operation.DEPOSIT, 4, compartments=stuck) == 4
 
+    def test_where_another_ones_door_never_opened_is_no_place_to_go_back_to(self) -> None:
+        other = token(actions=2, role=Role.COURIER, stay=StayId(b"stay0008"), cti=b"cti00002")
+        stuck = with_opening(other, 4, Operation.DEPOSIT, phase=Phase.NOT_DETECTED)
+        assert answer(DEPOSIT, Operation.DEPOSIT, compartments=stuck) == 1
+        assert answer(other, Operation.DEPOSIT, compartments=stuck) == 4
+        held = with_opening(DEPOSIT, 4, Operation.DEPOSIT, phase=Phase.NOT_DETECTED)
+        full = {1: False, 4: True}
+        assert answer(DEPOSIT, Operation.DEPOSIT, compartments=held, occupied=full) == 4
+        shut = frozenset({4})
+        assert answer(DEPOSIT, Operation.DEPOSIT, compartments=held, open_doors=shut) == 1
+
+    def test_a_deposit_ends_at_a_door_that_never_opens(self) -> None:
+        pulses: dict[bytes | tuple[bytes, int], int] = {NEW: MAX_PULSES - 1}
+        assert answer(DEPOSIT, Operation.DEPOSIT, pulses=pulses) == 1
+        pulses[NEW] = MAX_PULSES
+        assert answer(DEPOSIT, Operation.DEPOSIT, pulses=pulses) == Code.COMPARTMENT_FAULT
+
     @pytest.mark.parametrize("phase", [Phase.ACCEPTED, Phase.NOT_DETECTED])
     def test_a_parcel_shut_in_while_the_power_was_off_is_reached_again(self, phase: Phase) -> None:
         stuck = with_opening(DEPOSIT, 2, Operation.DEPOSIT, phase=phase)

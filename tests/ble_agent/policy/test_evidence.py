@@ -112,6 +112,7 @@ def test_overdue_over_what_was_sensed_empty_is_found_empty() -> None:
 @pytest.mark.parametrize("occupied", [True, None])
 def test_a_deposit_is_stored_unless_sensed_empty(occupied: bool | None) -> None:
     conclusion = conclude_close(DEPOSIT, stored=None, occupied=occupied)
+    assert conclusion.event is CLOSED[occupied]
     assert conclusion.lines[1] == (Kind.DEPOSITED, [3, STAY])
     assert conclusion.stores == STAY
     assert conclusion.consumes_deposit
@@ -127,12 +128,14 @@ def test_a_deposit_sensed_empty_stores_and_consumes_nothing() -> None:
 def test_a_deposit_opened_again_changes_nothing_unless_sensed_empty(occupied: bool | None) -> None:
     conclusion = conclude_close(DEPOSIT, stored=STAY, occupied=occupied)
     assert kinds(conclusion) == [Kind.DOOR_CLOSED]
+    assert conclusion.event is CLOSED[occupied]
     assert conclusion.consumes_deposit
     assert (conclusion.stores, conclusion.ends) == (None, None)
 
 
 def test_a_deposit_opened_again_and_sensed_empty_is_withdrawn() -> None:
     conclusion = conclude_close(DEPOSIT, stored=STAY, occupied=False)
+    assert conclusion.event is DoorEvent.CLOSED_EMPTY
     assert conclusion.lines[1] == (Kind.WITHDRAWN, [3, STAY])
     assert conclusion.ends == STAY
     assert conclusion.consumes_deposit
