@@ -69,6 +69,7 @@ class Doors:
         self._overdue_s = overdue_s
         self._on_failure = on_failure
         self._followers: dict[int, Follower] = {}
+        self._unnoted: set[int] = set()
         self._timers = Timers(scheduler)
         self._prompts = Prompts(show_prompt)
         self._flapping = Flapping()
@@ -142,6 +143,13 @@ class Doors:
         self.fire((again.comp,), follower)
         return line
 
+    def owes_opening(self, comp: int) -> bool:
+        """Whether this door was seen open and the store had no room to say so yet.
+
+        Until it has, nobody may be let at the compartment: a use could happen twice.
+        """
+        return comp in self._unnoted
+
     def is_open_for(self, follower: Follower) -> bool:
         """Whether a door that this follower is told of stands open or is about to open."""
         return any(
@@ -160,6 +168,8 @@ class Doors:
 
     def _take_up(self, comp: int) -> None:
         """Go on with an opening that a stop, or a full store, has interrupted."""
+        if comp in self._unnoted:
+            self._observe(comp, Door.OPEN)
         opening, door = self._find_opening(comp), self._hardware.door(comp)
         if opening is None or not opening.is_pending:
             return
@@ -178,10 +188,13 @@ class Doors:
     def _observe(self, comp: int, door: Door) -> None:
         opening = self._find_opening(comp)
         if door is Door.OPEN:
+            # It stands until it is noted: the door may be shut by the time there is room.
+            self._unnoted.add(comp)
             if opening is not None and opening.phase is Phase.ACCEPTED:
                 self._take_up_open(opening)
             elif opening is None or not opening.is_pending:
                 self._note_unexpected(comp)
+            self._unnoted.discard(comp)
         elif door is Door.CLOSED:
             if opening is not None and opening.phase is Phase.OPENED:
                 self._on_closed(opening)

@@ -58,11 +58,18 @@ class Pruning:
         """Drop what may go, no more than space asks for of what is not yet old.
 
         On return room is no longer tight, if that can be had: somebody may wait to leave a
-        parcel. The other steps follow by themselves.
+        parcel. The other steps follow by themselves. A disk without room even for that is left
+        until the next hour, or the next acknowledgement.
         """
         if self._next_step is not None:
             self._next_step.cancel()
             self._next_step = None
+        try:
+            self._drop()
+        except StoreFull as error:
+            logger.warning("the journal cannot be pruned for want of room: %s", error)
+
+    def _drop(self) -> None:
         is_more = self._step()
         while is_more and self._is_tight():
             is_more = self._step()
@@ -78,7 +85,5 @@ class Pruning:
     def _go_on(self) -> None:
         try:
             self.run()
-        except StoreFull as error:
-            logger.warning("the journal cannot be pruned for want of room: %s", error)
         except StateError as error:
             self._on_failure(error)

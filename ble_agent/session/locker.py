@@ -213,7 +213,7 @@ class Locker:
             uptime_s=uptime_s,
             keys=trust.keys,
             compartments=compartments,
-            open_doors=OpenDoors(self.hardware, compartments),
+            open_doors=OpenDoors(self.hardware, compartments, self.doors.owes_opening),
             occupied=Sensed(self.hardware, compartments),
             revoked=trust.revoked,
             used=self.redemptions.used(ctis),
@@ -356,8 +356,12 @@ async def stop_locker(locker: Locker) -> None:
     locker.presence.stop()
     locker.pruning.stop()
     locker.denials.flush()
-    with locker.journal.record("stop") as record:
-        set_number(record.connection, "running", 0)
+    try:
+        with locker.journal.record("stop") as record:
+            set_number(record.connection, "running", 0)
+    except StoreFull as error:
+        # Nothing is lost by it: the next start says that it was interrupted.
+        logger.warning("no room to note this end: %s", error)
 
 
 def _record_boot(journal: Journal, boot: int, *, was_interrupted: bool) -> None:

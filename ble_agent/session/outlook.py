@@ -13,7 +13,7 @@ from ble_agent.hardware.port import Door
 from ble_agent.policy.world import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ble_agent.hardware.port import Hardware
     from ble_agent.policy.world import Compartment
@@ -26,18 +26,24 @@ ROOM_S = 1.0
 class OpenDoors(Container[int]):
     """The compartments whose doors count as open."""
 
-    def __init__(self, hardware: Hardware, compartments: Mapping[int, Compartment]) -> None:
+    def __init__(
+        self,
+        hardware: Hardware,
+        compartments: Mapping[int, Compartment],
+        owes_opening: Callable[[int], bool],
+    ) -> None:
         self._hardware = hardware
         self._compartments = compartments
+        self._owes_opening = owes_opening
 
     def __contains__(self, number: object) -> bool:
-        """Open, or shut a moment ago: until `doors` was told, what the close proves is unknown."""
+        """Open, or shut a moment ago, or seen open and not noted: what that proves is unknown."""
         compartment = self._compartments.get(number) if isinstance(number, int) else None
         if compartment is None:
             return False
         door, opening = self._hardware.door(compartment.number), compartment.opening
         is_untold = door is Door.CLOSED and opening is not None and opening.phase is Phase.OPENED
-        return door is Door.OPEN or is_untold
+        return door is Door.OPEN or is_untold or self._owes_opening(compartment.number)
 
 
 class Sensed(Mapping[int, bool]):

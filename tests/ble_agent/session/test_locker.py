@@ -239,7 +239,40 @@ class TestFullStore:
         assert small.stay(1) == STAY
         assert await acknowledge(small) == Code.OK
         await small.pass_time(60)
-        assert small.journal()[-1] == (Kind.COLLECTED, [1, STAY, 1])
+        assert (Kind.COLLECTED, [1, STAY, 1]) in small.journal()
+
+    async def test_a_door_that_opens_over_a_full_store_is_noted_later_and_opens_once(
+        self, small: Standing
+    ) -> None:
+        token = small.token(Operation.INSPECT, comps=(2,), role=Role.HUB)
+        small.hardware.set_faults(2, Faults(door_late_s=5))
+        assert (await small.ask(Operation.INSPECT, 2, token=token)).code == Code.OK
+        await fill(small, 0.0)
+        await small.pass_time(5)
+        await small.shut(2)
+        await small.pass_time(5)
+        again = await small.ask(Operation.INSPECT, 2, token=token)
+        assert again.code == Code.COMPARTMENT_BUSY
+        assert await acknowledge(small) == Code.OK
+        await small.pass_time(60)
+        noted = [kind for kind in small.kinds()[-3:] if kind is not Kind.DENIED]
+        assert noted == [Kind.DOOR_OPENED, Kind.DOOR_CLOSED]
+        assert (await small.ask(Operation.INSPECT, 2, token=token)).code == Code.USED
+
+    async def test_an_alarm_over_a_full_store_is_raised_once_there_is_room(
+        self, small: Standing
+    ) -> None:
+        await fill(small, 0.0)
+        small.hardware.swing_open(2)
+        await small.shut(2)
+        assert await acknowledge(small) == Code.OK
+        await small.pass_time(60)
+        assert small.journal()[-1] == (Kind.UNEXPECTED_OPEN, [2])
+
+    async def test_it_ends_in_order_over_a_full_store(self, small: Standing) -> None:
+        await fill(small, 0.0)
+        await small.stop()
+        await small.start()
 
     async def test_refusals_and_statements_wait_for_room_too(self, small: Standing) -> None:
         await fill(small, 0.0)

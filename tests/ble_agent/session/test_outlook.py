@@ -23,7 +23,8 @@ STAY = StayId(b"stay0001")
 
 def outlook(standing: Standing) -> tuple[OpenDoors, Sensed]:
     compartments = standing.locker.redemptions.stored()
-    return OpenDoors(standing.hardware, compartments), Sensed(standing.hardware, compartments)
+    owes = standing.locker.doors.owes_opening
+    return OpenDoors(standing.hardware, compartments, owes), Sensed(standing.hardware, compartments)
 
 
 async def test_a_silent_sensor_is_left_out_and_a_strange_number_too(standing: Standing) -> None:
