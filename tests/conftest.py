@@ -103,6 +103,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how often the agent's process is killed in the middle of a visit; CI: 40",
     )
     parser.addoption(
+        "--every-fault",
+        action="store_true",
+        help="let a locker's disk fail at each of its writes, not at one in some; CI does",
+    )
+    parser.addoption(
         "--visits",
         type=int,
         default=40,

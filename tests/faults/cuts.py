@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ble_agent.codes import Codes
 from ble_agent.errors import StateError
@@ -49,6 +49,17 @@ class Scissors:
         self.nth -= 1
 
 
+class Mishap(Protocol):
+    """What befalls a locker once: `Scissors`, or trouble of its disk."""
+
+    @property
+    def has_cut(self) -> bool:
+        """Whether it has happened."""
+
+    def __call__(self, moment: Moment, label: str) -> None:
+        """As `Store` calls it around each commit."""
+
+
 class Story:
     """Everything that is ever written, once: a parcel comes, is inspected around, and goes.
 
@@ -56,9 +67,9 @@ class Story:
     until they have what they came for.
     """
 
-    def __init__(self, folder: Path, scissors: Scissors) -> None:
-        self.standing = Standing(folder, door_seconds=None, cut=scissors)
-        self.scissors = scissors
+    def __init__(self, folder: Path, mishap: Mishap) -> None:
+        self.standing = Standing(folder, door_seconds=None, cut=mishap)
+        self.mishap = mishap
         self.openings = {"deposit": 0, "inspect": 0, "open": 0, "shown": 0}
         self.wrong_answers = 0
         self.opened_by_all = dict.fromkeys(range(1, 5), 0)
@@ -95,14 +106,14 @@ class Story:
         await self._until_done(self._start)
 
     async def _until_done(self, step: Callable[[], Awaitable[object]]) -> None:
-        was_whole = not self.scissors.has_cut
+        was_whole = not self.mishap.has_cut
         try:
             await step()
             await self.standing.pass_time()
         except (Cut, Refused, RadioLost, StateError, AssertionError):
-            if not (was_whole and self.scissors.has_cut):
+            if not (was_whole and self.mishap.has_cut):
                 raise
-        if was_whole and self.scissors.has_cut:
+        if was_whole and self.mishap.has_cut:
             await self._come_back()
             await self._until_done(step)
 
@@ -136,7 +147,7 @@ class Story:
 
     def _check_light(self) -> None:
         """Nobody goes on in the dark: what happens then, no locker can know."""
-        if self.scissors.has_cut and not self.is_back:
+        if self.mishap.has_cut and not self.is_back:
             raise Cut
 
     async def _shut(self, comp: int, *, occupied: bool | None = None) -> None:
@@ -187,7 +198,8 @@ class Story:
 
     async def _mistype(self) -> None:
         """Somebody guesses until the PIN of the compartment is locked."""
-        while self._codes().enter_pin(1, "00000000").code is not Code.RATE_LIMITED:
+        while (code := self._codes().enter_pin(1, "00000000").code) is not Code.RATE_LIMITED:
+            assert code is Code.HOLDER_PROOF_FAILED
             self.wrong_answers += 1
 
     async def _show(self) -> None:
