@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import hmac
 import json
-import os
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from schema.cose import SigningKey
 from schema.ids import KEY_ID_SIZE, KeyId
 from schema.noise import x25519_public
+from server.kit.durable import write_whole
 from server.kit.errors import KeyringError
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from server.kit.clock import Clock
     from server.kit.ids import Randomness
+
+logger = logging.getLogger(__name__)
 
 SEED_SIZE = 32
 
@@ -142,17 +145,32 @@ class FileKeyring:
         self._seen: tuple[int, tuple[PrivateKey, ...]] | None = None
 
     def list_keys(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
-        """The keys alive now, newest first; a new one is made where none has enough time left."""
+        """The keys alive now, newest first; a new one is made where none has enough time left.
+
+        A disk that takes no new key is warned of for as long as an older one is alive, and a
+        KeyringError after that.
+        """
         if self._wants_new(purpose):
-            with self._locked():
-                if self._wants_new(purpose):
-                    self._make(purpose)
+            self._renew(purpose)
         return self._alive(purpose)
 
     def rotate(self, purpose: Purpose) -> PrivateKey:
-        """A new key beside those that are alive; it is the newest from now on."""
+        """A new key beside those that are alive; it is the newest from now on.
+
+        KeyringError, and none made, where the disk takes no new key.
+        """
         with self._locked():
             return self._make(purpose)
+
+    def _renew(self, purpose: Purpose) -> None:
+        try:
+            with self._locked():
+                if self._wants_new(purpose):
+                    self._make(purpose)
+        except KeyringError as error:
+            if not self._alive(purpose):
+                raise
+            logger.warning("no new key for %s: %s", purpose, error)
 
     def _alive(self, purpose: Purpose) -> tuple[PrivateKey, ...]:
         now = self._clock.now()
@@ -174,8 +192,6 @@ class FileKeyring:
         return key
 
     def _write(self, key: PrivateKey) -> None:
-        path = self._folder / f"{key.purpose}-{key.kid.hex()}.json"
-        draft = path.with_suffix(".draft")
         text = json.dumps(
             {
                 "purpose": key.purpose,
@@ -185,12 +201,9 @@ class FileKeyring:
                 "expires_at": key.expires_at.isoformat(),
             }
         )
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        # If we crash here, a draft stays behind that nobody reads and the next key replaces.
-        draft.rename(path)
+        path = self._folder / f"{key.purpose}-{key.kid.hex()}.json"
+        # Once this returns the key may sign: a key that a power cut took back could not be read by.
+        write_whole(path, text, draft=self._folder / "new.draft")
         self._seen = None
 
     def _all(self) -> tuple[PrivateKey, ...]:
@@ -205,7 +218,10 @@ class FileKeyring:
         return self._seen[1]
 
     def _make_folder(self) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KeyringError(f"{self._folder} cannot be made: {error.strerror}") from error
         if self._folder.stat().st_mode & 0o077:
             raise KeyringError(
                 f"{self._folder} holds private keys but is open to others; chmod 700 it"
@@ -214,9 +230,12 @@ class FileKeyring:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         self._make_folder()
-        with (self._folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            with (self._folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise KeyringError(f"{self._folder} takes no new key: {error.strerror}") from error
 
 
 def _read_key(path: Path) -> PrivateKey:

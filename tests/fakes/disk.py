@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import random
 import re
+import resource
 from contextlib import contextmanager
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_void_p, cast, string_at
 from dataclasses import dataclass, field
@@ -229,6 +230,17 @@ class Disk:
         known.synced_size = known.path.stat().st_size
         code: int = _Sync(known.methods.sync)(file, flags)
         return code
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file of this process grows beyond so many bytes, by the kernel's own limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _lose(known: _File, chance: random.Random) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,7 @@ from schema.codec.fields import as_array, as_bytes, as_text, as_time
 from schema.cose import PUBLIC_KEY_SIZE, SEED_SIZE, SigningKey
 from schema.ids import KEY_ID_SIZE, KeyId
 from schema.keys import KeyEntry, Operation
+from server.kit import durable
 from server.kit.errors import KeyringError
 
 if TYPE_CHECKING:
@@ -173,15 +173,11 @@ def read_half(text: str) -> PublicHalf:
 
 
 def write_new(path: Path, text: str) -> None:
-    """A new file for its owner's eyes alone; KeyringError where one stands already."""
+    """A new file for its owner's eyes alone; KeyringError, and none, where that cannot be."""
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        durable.write_new(path, text)
     except OSError as error:
         raise KeyringError(f"{path} cannot be written: {error.strerror}") from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def read_text(path: Path) -> str:

@@ -12,6 +12,7 @@ from schema.cose import verify
 from schema.ids import KEY_ID_SIZE
 from server.kit.errors import KeyringError
 from server.kit.keyring import LIVES, OVERLAPS, FileKeyring, Purpose, current_key, derive
+from tests.fakes.disk import room_for
 from tests.fakes.sources import DerivedKeyring, MovableClock, SeededRandomness
 
 if TYPE_CHECKING:
@@ -132,10 +133,43 @@ class Stubborn:
         return bytes([(self._asked - 1) // 2]) * size
 
 
-def test_a_half_written_key_is_no_key(folder: Path, clock: MovableClock) -> None:
+def test_a_half_written_key_is_no_key_and_makes_room_for_the_next(
+    folder: Path, clock: MovableClock
+) -> None:
     key = current_key(keyring_of(folder, clock), Purpose.ISSUER)
-    (folder / "issuer-ffff.draft").write_text('{"purpose"')
-    assert keyring_of(folder, clock).list_keys(Purpose.ISSUER) == (key,)
+    draft = folder / "new.draft"
+    draft.write_text('{"purpose": "issuer", ' + 1000 * " ")
+    keyring = keyring_of(folder, clock, "another process")
+    assert keyring.list_keys(Purpose.ISSUER) == (key,)
+    new = keyring.rotate(Purpose.ISSUER)
+    assert not draft.exists()
+    assert set(keyring_of(folder, clock).list_keys(Purpose.ISSUER)) == {key, new}
+
+
+def test_a_disk_that_takes_no_new_key_is_warned_of_while_an_old_one_lives(
+    folder: Path, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    keyring = keyring_of(folder, clock)
+    old = current_key(keyring, Purpose.ISSUER)
+    clock.move(days=(LIVES[Purpose.ISSUER] - OVERLAPS[Purpose.ISSUER]).days)
+    with room_for(20):
+        assert keyring.list_keys(Purpose.ISSUER) == (old,)
+        with pytest.raises(KeyringError, match="takes no new key: File too large"):
+            keyring.rotate(Purpose.ISSUER)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert len(keyring.list_keys(Purpose.ISSUER)) == 2
+
+
+def test_without_a_living_key_a_disk_that_takes_none_is_an_error(
+    folder: Path, clock: MovableClock
+) -> None:
+    keyring = keyring_of(folder, clock)
+    with room_for(20), pytest.raises(KeyringError, match="takes no new key"):
+        keyring.list_keys(Purpose.SEAL)
+    assert len(keyring.list_keys(Purpose.SEAL)) == 1
+    (folder.parent / "file").touch()
+    with pytest.raises(KeyringError, match="cannot be made"):
+        keyring_of(folder.parent / "file", clock).list_keys(Purpose.SEAL)
 
 
 def test_what_a_key_is_for_decides_what_it_can_do(keyring: DerivedKeyring) -> None:

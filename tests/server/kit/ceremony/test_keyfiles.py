@@ -20,6 +20,7 @@ from server.kit.ceremony.keyfiles import (
     write_new,
 )
 from server.kit.errors import KeyringError
+from tests.fakes.disk import room_for
 from tests.fakes.sources import SeededRandomness
 from tests.server.kit.ceremony.tables import CHEAP
 
@@ -125,3 +126,11 @@ def test_file_is_for_its_owner_and_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(KeyringError, match="cannot be written"):
         write_new(path, "two")
     assert path.read_text() == "one"
+
+
+def test_disk_without_room_for_a_key_keeps_nothing_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "root.key"
+    with room_for(4), pytest.raises(KeyringError, match="cannot be written: File too large"):
+        write_new(path, "longer than there is room")
+    assert not path.exists()
+    write_new(path, "shorter")
