@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
 from server.kit.errors import DatabaseError
 from server.kit.graph import Context
+from server.kit.http import fault_response
 from server.kit.identify import GRAPHQL_PATH, Identifier, Identity
 from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
 from server.kit.keyring import FileKeyring, Keyring
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from server.kit.guard import GuardedSchema
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,12 @@ def make_app(house: House, schema: GuardedSchema) -> Starlette:
     # Both spellings are answered: a redirect would turn a POST into a GET.
     for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/"):
         routes += [Route(path, view, methods=None), WebSocketRoute(path, view)]
-    app = Starlette(routes=routes, middleware=_middleware(house.settings), lifespan=_lifespan)
+    app = Starlette(
+        routes=routes,
+        middleware=_middleware(house.settings),
+        exception_handlers={Exception: _on_fault},
+        lifespan=_lifespan,
+    )
     app.state.house = house
     return app
 
@@ -162,6 +171,14 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
         await house.queue.close()
     await house.rates.close()
     await house.database.close()
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """What no operation has caught; the server that called us logs the error itself."""
+    house: House = request.app.state.house
+    error_id = str(house.ids.new())
+    logger.error("a request failed: %s", type(error).__name__, extra={"error_id": error_id})
+    return fault_response(error_id)
 
 
 async def _healthz(request: Request) -> Response:

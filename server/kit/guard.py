@@ -17,6 +17,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from schema.codes import ProblemCode
 from server.kit.graph import Context
 from server.kit.limits import DocumentLimits
+from server.kit.sentences import INTERNAL, OUR_FAULT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -98,8 +99,7 @@ def _tidy(error: GraphQLError, context: object) -> GraphQLError:
         return _replaced(error, message, {"code": ProblemCode.INPUT_INVALID.value})
     error_id = str(context.ids.new() if isinstance(context, Context) else uuid.uuid4())
     logger.error("unexpected error in an operation", exc_info=cause, extra={"error_id": error_id})
-    message = "Something went wrong on our side; quote the id when you ask about it."
-    return _replaced(error, message, {"code": "INTERNAL", "id": error_id})
+    return _replaced(error, OUR_FAULT, {"code": INTERNAL, "id": error_id})
 
 
 def _replaced(

@@ -17,6 +17,7 @@ from typing import Any
 from starlette.responses import Response
 
 from server.kit.errors import TransportRefused
+from server.kit.sentences import INTERNAL, OUR_FAULT
 
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
@@ -123,6 +124,13 @@ def refusal_response(refused: TransportRefused, kind: str = JSON) -> Response:
     body = json.dumps({"errors": [error]}, separators=(",", ":"))
     headers = {"content-type": f"{kind}; charset=utf-8", **refused.headers}
     return Response(body, refused.status, headers=headers)
+
+
+def fault_response(error_id: str) -> Response:
+    """An exception as a GraphQL request error: the id leads to it in the log, no more is told."""
+    error = {"message": OUR_FAULT, "extensions": {"code": INTERNAL, "id": error_id}}
+    body = json.dumps({"errors": [error]}, separators=(",", ":"))
+    return Response(body, 500, headers={"content-type": f"{JSON}; charset=utf-8", **SAFE_HEADERS})
 
 
 @dataclass(slots=True)

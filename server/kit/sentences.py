@@ -10,6 +10,12 @@ from schema.codes import ProblemCode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+INTERNAL = "INTERNAL"
+"""The code of an exception; no refusal has it."""
+
+OUR_FAULT = "Something went wrong on our side; quote the id when you ask about it."
+"""What is said of an exception, whatever it was."""
+
 SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
     {
         ProblemCode.SIGNED_OUT: "Sign in again.",

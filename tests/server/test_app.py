@@ -49,6 +49,22 @@ async def test_a_migrated_database_is_taken(house: House) -> None:
         pass
 
 
+async def test_a_caller_who_cannot_be_looked_up_is_told_that_it_is_our_fault(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    app = make_app(dataclasses.replace(house, database=away), probe_schema())
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as door:
+        answer = await door.post("/graphql", json=HELLO, headers={"authorization": "Bearer key"})
+    await away.close()
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["extensions"]["code"]) == (500, "INTERNAL")
+    assert answer.headers["cache-control"] == "no-store"
+    (logged,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert vars(logged)["error_id"] == error["extensions"]["id"]
+
+
 async def test_readiness_tells_that_the_database_is_away(house: House) -> None:
     away = Database("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
     app = make_app(dataclasses.replace(house, database=away), probe_schema())
