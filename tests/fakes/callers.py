@@ -25,12 +25,12 @@ class CarrierSystem:
     """A carrier's computer with an API key."""
 
     def __init__(self, client: httpx.AsyncClient, secret: str) -> None:
-        self._client = client
+        self.client = client
         self._secret = secret
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The data of an operation that must not end in an error."""
-        response = await self._client.post(
+        response = await self.client.post(
             "/graphql",
             json={"query": query, "variables": variables},
             headers={"authorization": f"Bearer {self._secret}"},
