@@ -154,6 +154,7 @@ TELLING = frozenset(
         IncidentKind.UNEXPECTED_OPEN,
         IncidentKind.FOUND_EMPTY,
         IncidentKind.OBJECTION,
+        IncidentKind.COMPARTMENT_BROKEN,
     }
 )
 """What the holder of the parcel is told too; the others are about records."""
@@ -165,7 +166,7 @@ def steps_for_holder(kind: IncidentKind, *, is_broken: bool) -> tuple[NextStep, 
     Another compartment is none of it: what lies behind a door is had through that door only.
     """
     match kind:
-        case IncidentKind.OPEN_NOT_DETECTED if is_broken:
+        case IncidentKind.OPEN_NOT_DETECTED | IncidentKind.COMPARTMENT_BROKEN if is_broken:
             return NextStep.ASK_AT_HUB, NextStep.WAIT_FOR_REPAIR
         case IncidentKind.OPEN_NOT_DETECTED:
             return NextStep.TRY_AGAIN, NextStep.ASK_AT_HUB

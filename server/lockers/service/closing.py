@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
+from schema.compartments import DoorState
 from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.lockers import queries
 from server.lockers.closing import PROOFS, Closing, find_return, find_service, is_since, read_reason
 from server.lockers.incidents import Finding, IncidentKind
+from server.lockers.rules import Change, find_allocation
 from server.lockers.service import history
 from server.lockers.service.facts import open_incident
 from server.lockers.service.history import Cause
@@ -143,13 +145,21 @@ async def close(
     ids: Ids,
     now: datetime,
 ) -> bool:
-    """Moves a locked compartment along the rows C14 to C17; False where none takes it."""
+    """Moves a locked compartment along the rows C14 to C17; False where none takes it.
+
+    What was kept in one that is closed is kept no more, unless its door stands open (C2).
+    """
     before, after = compartment.service, find_service(compartment.service, closing)
     if after is None:
         return False
     compartment.service = after
     compartment.closed_at = None if find_return(after) is None else cause.at
     compartment.version += 1
+    released = find_allocation(compartment.allocation, Change.RELEASE)
+    is_closed = compartment.closed_at is not None
+    if is_closed and released is not None and compartment.door is not DoorState.OPEN:
+        compartment.allocation = released
+        await queries.end_reservations(session, compartment.id, now=now)
     session.add(compartment)
     await history.note(
         session, compartment, cause, row=closing, before=before, after=after, ids=ids, now=now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,15 +12,18 @@ from schema.journal import Kind
 from schema.keys import Operation
 from schema.tokens import parse_token
 from server.access.service import emergencies, holds, inspections, staff
+from server.access.service.deposits import make_courier_bundle
 from server.access.service.holds import HoldOutcome
 from server.access.service.inspections import InspectionBundle
 from server.access.tables import EmergencyOpening, RegisteredToken
 from server.kit.errors import Refusal
+from server.lockers.queries import list_reservations
 from server.lockers.rules import Allocation, ServiceState
 from server.lockers.service import closing
 from server.lockers.tables import Compartment
 from server.parcels.service import compartments
 from server.parcels.service.compartments import Found
+from server.parcels.service.waiting import on_ready_accepted
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel, PauseCause
 from tests.fakes.sources import START
@@ -210,6 +214,15 @@ async def test_what_lies_behind_a_broken_door_is_held_and_its_time_stops(story: 
     await break_down(story, story.town.manager)
     parcel = await story.parcel()
     assert (parcel.state, parcel.pause_cause) == (S.ON_HOLD, PauseCause.LOCKER_FAULT)
+
+
+async def test_nothing_is_kept_in_a_compartment_that_was_closed(story: Story) -> None:
+    await story.offer(3)
+    await close(story, story.town.clerk)
+    assert (await door(story)).allocation is Allocation.FREE
+    async with story.database.read() as session:
+        kept = await list_reservations(session, [key_of("parcel")], now=START)
+    assert kept == []
 
 
 async def test_nobody_of_staff_gets_a_token_to_look_at_a_parcel(story: Story) -> None:
@@ -435,3 +448,50 @@ async def test_a_held_parcel_waits_again_for_as_long_as_it_had_left(story: Story
     assert waiting.state is S.READY_FOR_PICKUP
     assert (await door(story)).allocation is Allocation.OCCUPIED
     await story.unlock_bundle()
+
+
+async def test_time_in_which_nobody_could_collect_is_not_the_holders(story: Story) -> None:
+    await story.deposit()
+    await story.bring_all()
+    async with story.database.write() as session:
+        await on_ready_accepted(
+            session, parcel_id=key_of("parcel"), at=START, ids=story.ids, now=START
+        )
+    before = (await story.parcel()).available_through
+    story.clock.move(hours=1)
+    story.machine.now += 3600
+    story.machine.write(Kind.UNEXPECTED_OPEN, 3)
+    story.machine.write(Kind.DOOR_CLOSED, 3, True)
+    await story.bring_all()
+    story.clock.move(hours=5)
+    waiting = await resolve(story, story.town.manager, HoldOutcome.READY_FOR_PICKUP)
+    assert isinstance(waiting, Parcel)
+    assert waiting.available_through is not None
+    assert before is not None
+    assert waiting.available_through - before == timedelta(hours=5)
+    assert waiting.deadline_version == 2
+
+
+async def test_staff_put_a_parcel_of_the_counter_into_a_locker_and_take_it_back(
+    story: Story,
+) -> None:
+    town = story.town
+    async with story.database.write() as session:
+        parcel = await town.add_parcel(session, state=S.AT_HUB)
+        await town.reserve(session, parcel, 3)
+        stops = await make_courier_bundle(
+            session, town.clerk, parcel_ids=[parcel.id], is_route=False, tools=story.tools
+        )
+    assert not isinstance(stops, Refusal)
+    [offered] = stops[0].deposits
+    stay = parse_token(offered.token.raw).claims.stay
+    story.machine.admit(offered.token.raw, 3, phone_key("clerk"))
+    story.machine.move_door(3, before=False, after=True)
+    story.machine.write(Kind.DEPOSITED, 3, stay)
+    await story.bring_all()
+    kept = await story.parcel()
+    assert (kept.state, kept.is_from_counter) == (S.DEPOSITED, True)
+    story.machine.move_door(3, before=True, after=False)
+    story.machine.write(Kind.WITHDRAWN, 3, stay)
+    await story.bring_all()
+    assert await story.state() is S.AT_HUB

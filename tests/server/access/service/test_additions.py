@@ -78,6 +78,7 @@ async def test_second_of_a_bundle_may_join_the_first_wherever_both_fit(
     "changes",
     [
         {"recipient_id": key_of("stranger")},
+        {"cod_amount": 1999, "cod_currency": "EUR"},
         {"recipient_id": None},
         {"is_fragile": True, "height_mm": 250, "width_mm": 150, "depth_mm": 150},
     ],

@@ -83,6 +83,15 @@ async def test_parcel_is_announced_for_an_account_that_its_owner_can_sign_in_to(
     )
 
 
+async def test_what_is_to_be_paid_on_receipt_is_kept(
+    database: Database, town: Town, draft: ParcelDraft, sources: Sources
+) -> None:
+    owed = replace(draft, cod_amount=1999, cod_currency="EUR")
+    parcel = await announce(database, make_carrier_actor(town.carrier_id), owed, sources)
+    assert isinstance(parcel, Parcel)
+    assert (parcel.cod_amount, parcel.cod_currency) == (1999, "EUR")
+
+
 async def test_same_announcement_again_is_the_same_parcel(
     database: Database, town: Town, draft: ParcelDraft, sources: Sources
 ) -> None:
@@ -125,6 +134,10 @@ async def test_two_announcements_at_once_make_one_parcel(
         ({"recipient_name": "a\nb"}, ProblemCode.INPUT_INVALID, "recipientName"),
         ({"recipient_name": " "}, ProblemCode.INPUT_INVALID, "recipientName"),
         ({"weight_g": 0}, ProblemCode.INPUT_INVALID, "weightG"),
+        ({"cod_amount": 0, "cod_currency": "EUR"}, ProblemCode.INPUT_INVALID, "codAmount"),
+        ({"cod_amount": 10**9, "cod_currency": "EUR"}, ProblemCode.INPUT_INVALID, "codAmount"),
+        ({"cod_amount": 100, "cod_currency": "eur"}, ProblemCode.INPUT_INVALID, "codCurrency"),
+        ({"cod_amount": 100}, ProblemCode.INPUT_INVALID, "codCurrency"),
         ({"hub_id": uuid.UUID(int=5)}, ProblemCode.NOT_FOUND, "hub"),
     ],
 )
