@@ -1,4 +1,4 @@
-"""The table of threats names tests that exist."""
+"""The table of threats names tests that exist, and each threat has some."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from tests.contracts.tree import ROOT
 
 ROWS = table_under(Path(schema.__file__).parent / "README.md", "## Threats and their tests")
 DEFINED = re.compile(r"^ *(?:async )?def (test_\w+)\(", re.MULTILINE)
+THREATS = 20
+"""Rows of the protocol's own table."""
 
 
 def _defined_tests() -> set[str]:
@@ -18,8 +20,16 @@ def _defined_tests() -> set[str]:
     return {name for file in files for name in DEFINED.findall(file.read_text(encoding="utf-8"))}
 
 
+def _named_tests(row: list[str]) -> list[str]:
+    return re.findall(r"\btest_\w+", row[2])
+
+
 def test_every_test_named_against_a_threat_exists() -> None:
-    named = {name for row in ROWS for name in re.findall(r"\btest_\w+", row[2])}
-    assert len(ROWS) == 20
-    assert named
+    named = {name for row in ROWS for name in _named_tests(row)}
     assert named - _defined_tests() == set()
+
+
+def test_every_threat_names_its_tests_each_once() -> None:
+    assert len(ROWS) == THREATS
+    assert [row[0] for row in ROWS if not _named_tests(row)] == []
+    assert [row[0] for row in ROWS if len({*_named_tests(row)}) < len(_named_tests(row))] == []

@@ -65,6 +65,27 @@ async def test_a_door_found_open_is_watched_on(by_hand: Standing) -> None:
     assert by_hand.journal()[-1] == (Kind.DOOR_CLOSED, [1, False])
 
 
+async def test_a_door_left_open_by_a_phone_that_is_gone_is_overdue_after_a_power_cut_too(
+    by_hand: Standing,
+) -> None:
+    await by_hand.deposit_by_hand(STAY, 1)
+    visitor, report = await by_hand.come(Operation.OPEN, stay=STAY)
+    assert report.code == Code.OK
+    await by_hand.pass_time(60)
+    await visitor.leave()
+    await by_hand.lose_power()
+    await by_hand.pass_time(119)
+    assert Kind.CLOSE_OVERDUE not in by_hand.kinds()
+    await by_hand.pass_time(1)
+    assert by_hand.journal()[-2:] == [(Kind.CLOSE_OVERDUE, [1]), (Kind.COLLECTED, [1, STAY, 3])]
+    await by_hand.lose_power()
+    await by_hand.pass_time(600)
+    assert by_hand.kinds()[-1] is Kind.BOOT  # told once, whatever happens after it
+    await by_hand.shut(1, occupied=False)
+    assert by_hand.journal()[-1] == (Kind.DOOR_CLOSED, [1, False])
+    assert by_hand.stay(1) is None
+
+
 async def test_a_door_that_opened_under_the_acceptance_consumes_the_use(by_hand: Standing) -> None:
     by_hand.hardware.set_faults(2, Faults(stuck_pulses=9))
     token = by_hand.token(Operation.INSPECT, comps=(2,))
