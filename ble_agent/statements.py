@@ -53,6 +53,9 @@ MAX_AHEAD = 1 << 20
 
 _KEYS, _REV, _CFG = "keys", "rev", "cfg"
 
+_Complete = KeySetStatement | Revocations | Configuration
+"""Statements that replace the former of their kind (PROTOCOL 2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -144,24 +147,16 @@ class Statements:
             case Time() as time:
                 self._apply_time(record, time, nonce)
             case Acknowledgement() as ack:
-                if not self._is_future(record, ack.iat) and self._journal.acknowledge(
-                    record, ack.upto_seq, ack.head
-                ):
-                    record.raise_floor(ack.iat)
+                self._apply_acknowledgement(record, ack)
             case KeySetStatement() as keys:
-                if self._supersedes(record, _KEYS, keys):
-                    _put(record, _KEYS, statement, public)
+                if self._replace(record, _KEYS, statement, keys, public):
                     _forget_signers(record.connection, KeySet(keys.keys))
-                    self._finish(record, statement, keys)
             case Revocations() as rev:
-                if rev.min_iat <= rev.iat and self._supersedes(record, _REV, rev):
-                    _put(record, _REV, statement, public)
+                is_possible = rev.min_iat <= rev.iat
+                if is_possible and self._replace(record, _REV, statement, rev, public):
                     _raise_min_iat(record.connection, statement, public, rev.min_iat)
-                    self._finish(record, statement, rev)
             case Configuration() as cfg:
-                if self._supersedes(record, _CFG, cfg):
-                    _put(record, _CFG, statement, public)
-                    self._finish(record, statement, cfg)
+                self._replace(record, _CFG, statement, cfg, public)
             case _ as unreachable:
                 assert_never(unreachable)
 
@@ -171,24 +166,34 @@ class Statements:
         record.set_time(time.t)
         self._redemptions.prune(record, time.t - TOLERANCE_S)
 
-    def _supersedes(
-        self, record: Record, kind: str, body: KeySetStatement | Revocations | Configuration
+    def _apply_acknowledgement(self, record: Record, ack: Acknowledgement) -> None:
+        is_future = self._is_future(record, ack.iat)
+        if not is_future and self._journal.acknowledge(record, ack.upto_seq, ack.head):
+            record.raise_floor(ack.iat)
+
+    def _replace(
+        self,
+        record: Record,
+        kind: str,
+        statement: SignedStatement,
+        body: _Complete,
+        public: bytes,
     ) -> bool:
+        """Puts a complete statement in the place of the former; False for one that is ignored."""
+        if not self._supersedes(record, kind, body):
+            return False
+        _put(record, kind, statement, public)
+        record.raise_floor(body.iat)
+        record.append(Kind.STATEMENT, [statement.type.aad.value, body.seq])
+        return True
+
+    def _supersedes(self, record: Record, kind: str, body: _Complete) -> bool:
         last = _find_seq(record.connection, kind)
         return last < body.seq <= last + MAX_AHEAD and not self._is_future(record, body.iat)
 
     def _is_future(self, record: Record, iat: int) -> bool:
         now = record.clock.now(self._journal.clock.uptime_s())
         return bool(record.clock.quality) and iat > now + TOLERANCE_S
-
-    def _finish(
-        self,
-        record: Record,
-        statement: SignedStatement,
-        body: KeySetStatement | Revocations | Configuration,
-    ) -> None:
-        record.raise_floor(body.iat)
-        record.append(Kind.STATEMENT, [statement.type.aad.value, body.seq])
 
 
 def _find_seq(connection: sqlite3.Connection, kind: str) -> int:
