@@ -364,9 +364,13 @@ async def end_incidents(
 
 
 async def list_open_incidents_about(
-    session: Session, subject_ids: Collection[uuid.UUID], kinds: Collection[IncidentKind]
+    session: Session,
+    subject_ids: Collection[uuid.UUID],
+    kinds: Collection[IncidentKind],
+    *,
+    limit: int,
 ) -> Sequence[Incident]:
-    """What is open of these kinds about these subjects, by id."""
+    """At most `limit` that are open of these kinds about these subjects, by id."""
     statement = (
         select(Incident)
         .where(
@@ -375,6 +379,7 @@ async def list_open_incidents_about(
             col(Incident.resolved_at).is_(None),
         )
         .order_by(col(Incident.id))
+        .limit(limit)
     )
     return (await session.exec(statement)).all()
 

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from server.parcels.queries import PlacedParcel
 
 
+TROUBLES_EACH = 10
+"""Troubles looked at for each parcel of a page: one of each kind about it, and about its door."""
+
+
 class HistoryPage(NamedTuple):
     """Part of one parcel's history."""
 
@@ -84,7 +88,9 @@ class TroublesByParcel(DataLoader[Doorstep, list[Incident]]):
     async def _load(self, doorsteps: Sequence[Doorstep]) -> list[list[Incident]]:
         subjects = {key for step in doorsteps for key in step if key is not None}
         async with self._context.database.read() as session:
-            found = await doors.list_open_incidents_about(session, subjects, TELLING)
+            found = await doors.list_open_incidents_about(
+                session, subjects, TELLING, limit=TROUBLES_EACH * len(doorsteps)
+            )
         return [[one for one in found if one.subject_id in step] for step in doorsteps]
 
 

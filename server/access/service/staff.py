@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from schema.codec import Malformed
 from schema.codes import ProblemCode
 from schema.cose import Aad
-from schema.ids import parse_locker_text
+from schema.ids import LockerId, parse_locker_text
 from schema.keys import Operation
 from schema.tokens import parse_token
 from server.access import queries
@@ -19,6 +19,11 @@ from server.access.service import emergencies
 from server.access.tables import RegisteredToken
 from server.kit.auth import Actor, Permission, Scope, deny
 from server.kit.errors import BrokenPromise, Refusal
+from server.ledger import service as ledger
+from server.ledger.rules import accepted_of, read_line
+from server.lockers.incidents import IncidentKind
+from server.lockers.service.doors import list_open_incidents_about
+from server.lockers.service.facts import end_incident
 from server.lockers.service.keysets import find_key_set, keys_of
 from server.lockers.service.reading import find_locker_by_lid
 
@@ -26,10 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from schema.ids import LockerId
     from schema.journal import Accepted
     from schema.tokens import Token
     from server.kit.db import Session
+    from server.lockers.tables import Locker
+
+ALARMS_AT_ONCE = 100
+"""Incidents about unknown tokens looked at when one is registered, the oldest first."""
 
 _NO_TOKEN = Refusal(
     ProblemCode.INPUT_INVALID, "This is no token that a service or hub key signed.", "token"
@@ -43,7 +51,7 @@ async def register_token(
 
     For whoever provisions lockers in the whole network. One that opens every door, or the door of
     a parcel, needs that two persons agreed to an emergency opening before: SECOND_PERSON_NEEDED.
-    Repeating changes nothing.
+    If it was used already, the alarm of that is over. Repeating changes nothing.
     """
     if (Permission.LOCKER_PROVISION, Scope.NETWORK, None) not in actor.grants:
         return deny(actor)
@@ -73,7 +81,10 @@ async def register_token(
     kept = await queries.list_registered_tokens(session, lid, [claims.cti])
     if not kept:
         raise BrokenPromise(f"token {claims.cti.hex()} is registered for another locker")
-    return kept[0] if kept[0].raw == raw else _NO_TOKEN
+    if kept[0].raw != raw:
+        return _NO_TOKEN
+    await _end_alarms(session, locker, now=now)
+    return kept[0]
 
 
 async def list_unknown_tokens(session: Session, lid: LockerId, accepted: Accepted) -> list[str]:
@@ -94,6 +105,19 @@ async def find_registered(
     """The token of a service or hub key by which somebody was let in, if it was registered."""
     kept = await queries.list_registered_tokens(session, lid, [accepted.cti or b""])
     return kept[0] if kept else None
+
+
+async def _end_alarms(session: Session, locker: Locker, *, now: datetime) -> None:
+    """Ends the locker's incidents about tokens of which every one is known by now."""
+    lid, kind = LockerId(locker.lid), IncidentKind.UNKNOWN_TOKEN
+    alarms = await list_open_incidents_about(session, [locker.id], [kind], limit=ALARMS_AT_ONCE)
+    for alarm in alarms:
+        entries = await ledger.list_entries(session, lid, after=(alarm.seq or 0) - 1, limit=1)
+        if not entries or entries[0].seq != alarm.seq:
+            continue
+        accepted = accepted_of(read_line(entries[0].raw).entry)
+        if not await list_unknown_tokens(session, lid, accepted):
+            end_incident(session, alarm, "The token was registered.", now=now)
 
 
 def _reach(token: Token) -> Collection[int] | None:

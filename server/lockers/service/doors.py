@@ -152,10 +152,16 @@ async def find_left_open(session: Session, fact: Fact) -> Compartment | None:
 
 
 async def list_open_incidents_about(
-    session: Session, subject_ids: Collection[uuid.UUID], kinds: Collection[IncidentKind]
+    session: Session,
+    subject_ids: Collection[uuid.UUID],
+    kinds: Collection[IncidentKind],
+    *,
+    limit: int,
 ) -> Sequence[Incident]:
-    """What is open of these kinds about these parcels, compartments or lockers, oldest first."""
-    return await queries.list_open_incidents_about(session, subject_ids, kinds)
+    """At most `limit` that are open of these kinds about these parcels, compartments or lockers,
+    the oldest first.
+    """
+    return await queries.list_open_incidents_about(session, subject_ids, kinds, limit=limit)
 
 
 async def _report(

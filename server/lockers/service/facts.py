@@ -111,3 +111,9 @@ async def open_incident(session: Session, finding: Finding, *, ids: Ids, now: da
         detail=finding.detail[:DETAIL_CHARACTERS],
     )
     return await queries.insert_incident(session, incident)
+
+
+def end_incident(session: Session, incident: Incident, resolution: str, *, now: datetime) -> None:
+    """Ends an open incident whose cause is gone by itself, or by what somebody did elsewhere."""
+    incident.resolved_at, incident.resolution = now, resolution
+    session.add(incident)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
 from schema.codes import ProblemCode
 from schema.keys import Operation
@@ -16,6 +16,7 @@ from server.kit.ceremony.keyfiles import KeyKind, make_key
 from server.kit.ceremony.signing import StaffTerms, amend, issue_staff_token, sign_key_set
 from server.kit.errors import Refusal
 from server.lockers.service import keysets
+from server.lockers.tables import Incident
 from server.parcels.states import ParcelState
 from server.people.roles import Role
 from tests.fakes.sources import START, SeededRandomness
@@ -103,6 +104,37 @@ async def test_unregistered_service_token_opens_one(story: Story) -> None:
     story.machine.admit(one, 2, phone_key("operator"))
     await story.bring_all()
     assert await story.incidents() == ["UNKNOWN_TOKEN"]
+
+
+async def open_incidents(story: Story) -> list[str]:
+    async with story.database.read() as session:
+        query = select(Incident.kind).where(col(Incident.resolved_at).is_(None))
+        return sorted((await session.exec(query)).all())
+
+
+async def test_token_that_is_registered_late_ends_its_alarm_and_no_other(story: Story) -> None:
+    await publish(story)
+    one, other = tokens(story, Operation.SERVICE, 2)
+    for raw in (one, other):
+        story.machine.admit(raw, 2, phone_key("operator"))
+    await story.bring_all()
+    assert await open_incidents(story) == ["UNKNOWN_TOKEN"] * 2
+    await register(story, one)
+    assert await open_incidents(story) == ["UNKNOWN_TOKEN"]
+    await register(story, other)
+    assert await open_incidents(story) == []
+
+
+async def test_alarm_of_a_pair_ends_with_the_second_of_them(story: Story) -> None:
+    await publish(story)
+    await agree_to_open_all(story)
+    pair = tokens(story, Operation.OPEN_ALL)
+    accept_all(story, pair)
+    await story.bring_all()
+    await register(story, pair[0])
+    assert await open_incidents(story) == ["EMERGENCY_OPENING", "UNKNOWN_TOKEN"]
+    await register(story, pair[1])
+    assert await open_incidents(story) == ["EMERGENCY_OPENING"]
 
 
 @pytest.mark.parametrize(
