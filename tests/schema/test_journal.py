@@ -74,6 +74,25 @@ def test_body_with_any_part_of_another_type_is_malformed(kind: Kind) -> None:
             parse_entry(make_entry(kind, body=wrong).encode())
 
 
+@pytest.mark.parametrize("comp", [None, 0, 255, 256, True])
+def test_fault_is_of_the_locker_or_of_a_compartment(comp: int | None) -> None:
+    entry = make_entry(Kind.FAULT, body=[comp, 7])
+    if comp is None or comp in {0, 255}:
+        assert parse_entry(entry.encode()) == entry
+    else:
+        with pytest.raises(Malformed):
+            parse_entry(entry.encode())
+
+
+@pytest.mark.parametrize("kind", [Kind.DOOR_OPENED, Kind.DOOR_CLOSED])
+@pytest.mark.parametrize("occupied", [True, False, None])
+def test_door_is_told_with_what_the_sensor_said_if_it_said_anything(
+    kind: Kind, *, occupied: bool | None
+) -> None:
+    entry = make_entry(kind, body=[3, occupied])
+    assert parse_entry(entry.encode()) == entry
+
+
 def test_entry_of_a_kind_yet_unknown_is_kept_as_it_is() -> None:
     entry = replace(make_entry(), kind=99, body=[{1: "news"}, None])
     assert parse_entry(entry.encode()) == entry
@@ -133,7 +152,17 @@ def test_acceptance_is_read_back(accepted: Accepted) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{0: [1, None]}, {1: 256}, {2: bytes(7)}, {3: bytes(31)}, {4: b""}, {5: 0}, {6: ["text"]}],
+    [
+        {0: [1, None]},
+        {0: [1, None, 100]},
+        {0: [1, 256, None]},
+        {1: 256},
+        {2: bytes(7)},
+        {3: bytes(31)},
+        {4: b""},
+        {5: 0},
+        {6: ["text"]},
+    ],
     ids=case_id,
 )
 def test_acceptance_of_another_form_is_malformed(wrong: dict[int, Any]) -> None:

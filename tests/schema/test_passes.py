@@ -136,6 +136,7 @@ def test_changed_letter_is_malformed_or_not_proved(data: st.DataObject) -> None:
 
 WRONG_CODES = {
     "another prefix": "slk1:" + base45(make_token()),
+    "no prefix": show_token(make_token(), DEVICE, NOW).removeprefix(QR_PREFIX),
     "no token": QR_PREFIX + base45(bytes(68)),
     "empty": QR_PREFIX,
     "delegation in its place": QR_PREFIX + base45(make_chain("friend")[1] + bytes(68)),
