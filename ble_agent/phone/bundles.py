@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ble_agent.phone.account import Account
-    from ble_agent.phone.errand import Carried
+    from ble_agent.phone.luggage import Carried
 
 _SITE = """hub { name street postalCode city latitude longitude timeZone }
   noisePublic signPublic statements { type bytes }"""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ble_agent.phone.link import PhoneLink
-    from ble_agent.phone.luggage import Carried as Carried
+    from ble_agent.phone.luggage import Carried
     from schema.cose import SigningKey
     from schema.handshake import Hello, OpenRequest
     from schema.ids import LockerId

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ble_agent.phone.account import Account
-    from ble_agent.phone.errand import Carried
+    from ble_agent.phone.luggage import Carried
 
 _REGISTER = """
 mutation($token: Base64!) { registerToken(token: $token) { __typename

@@ -143,18 +143,7 @@ async def find_acceptance(
     session: AsyncSession, lid: LockerId, comp: int, *, before: int
 ) -> JournalEntry | None:
     """The newest ACCEPTED for this compartment with a number below `before`."""
-    newest = (
-        select(JournalEntry)
-        .where(
-            JournalEntry.lid == lid,
-            JournalEntry.comp == comp,
-            JournalEntry.seq < before,
-            JournalEntry.kind == Kind.ACCEPTED.value,
-        )
-        .order_by(col(JournalEntry.seq).desc())
-        .limit(1)
-    )
-    return (await session.exec(newest)).one_or_none()
+    return (await session.exec(_newest_at(lid, comp, Kind.ACCEPTED, before=before))).one_or_none()
 
 
 async def count_failed_openings(
@@ -185,18 +174,9 @@ async def find_last_opening(
     session: AsyncSession, lid: LockerId, comp: int, *, before: int
 ) -> JournalEntry | None:
     """The newest DOOR_OPENED of this compartment with a number below `before`."""
-    newest = (
-        select(JournalEntry)
-        .where(
-            JournalEntry.lid == lid,
-            JournalEntry.comp == comp,
-            JournalEntry.seq < before,
-            JournalEntry.kind == Kind.DOOR_OPENED.value,
-        )
-        .order_by(col(JournalEntry.seq).desc())
-        .limit(1)
-    )
-    return (await session.exec(newest)).one_or_none()
+    return (
+        await session.exec(_newest_at(lid, comp, Kind.DOOR_OPENED, before=before))
+    ).one_or_none()
 
 
 async def has_closed(session: AsyncSession, lid: LockerId, comp: int, *, after: int) -> bool:
@@ -258,6 +238,23 @@ async def _set_aside(
         raw=raw,
         found_at=now,
         reason="",
+    )
+
+
+def _newest_at(
+    lid: LockerId, comp: int, kind: Kind, *, before: int
+) -> SelectOfScalar[JournalEntry]:
+    """The newest entry of this kind about a compartment, with a number below `before`."""
+    return (
+        select(JournalEntry)
+        .where(
+            JournalEntry.lid == lid,
+            JournalEntry.comp == comp,
+            JournalEntry.seq < before,
+            JournalEntry.kind == kind.value,
+        )
+        .order_by(col(JournalEntry.seq).desc())
+        .limit(1)
     )
 
 

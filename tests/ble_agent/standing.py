@@ -78,7 +78,7 @@ KEYS = (
     KeyEntry(OPERATOR, key_of("operator").public, 64, 4 * 3600, NOW - DAY, NOW + 45 * DAY),
     KeyEntry(SEAL, x25519_public(SEAL_PRIVATE), 0, 0, 0, 0),
 )
-_KINDS: dict[type[Statement], StatementType] = {
+STATEMENT_TYPES: dict[type[Statement], StatementType] = {
     Revocations: StatementType.REVOCATIONS,
     Time: StatementType.TIME,
     KeySetStatement: StatementType.KEY_SET,
@@ -287,7 +287,7 @@ class Standing:
     ) -> tuple[StatementType, bytes]:
         """Any statement, signed by any key."""
         name, kid = signer
-        return _KINDS[type(body)], sign_statement(key_of(name), kid, body)
+        return STATEMENT_TYPES[type(body)], sign_statement(key_of(name), kid, body)
 
     def key_set(
         self, seq: int = 1, keys: tuple[KeyEntry, ...] = KEYS

@@ -18,22 +18,14 @@ from schema.statements import (
     Time,
     sign_statement,
 )
-from tests.ble_agent.standing import ISSUER, KEYS, NOW, key_of
+from tests.ble_agent.standing import ISSUER, KEYS, NOW, STATEMENT_TYPES, key_of
 
 LID = LockerId(b"locker01")
 HELLO = Hello(LID, rev=3, keys=1, cfg=0, now=NOW, clockq=2, acked=10, seq=20)
 
-KINDS: dict[type[Statement], StatementType] = {
-    Revocations: StatementType.REVOCATIONS,
-    Time: StatementType.TIME,
-    KeySetStatement: StatementType.KEY_SET,
-    Configuration: StatementType.CONFIGURATION,
-    Acknowledgement: StatementType.ACKNOWLEDGEMENT,
-}
-
 
 def carried(body: Statement) -> Carried:
-    return KINDS[type(body)], sign_statement(key_of("issuer"), ISSUER, body)
+    return STATEMENT_TYPES[type(body)], sign_statement(key_of("issuer"), ISSUER, body)
 
 
 def revocations(seq: int, count: int = 0) -> Carried:
