@@ -265,6 +265,17 @@ async def list_delegations(
     return rows
 
 
+async def is_passed_on(session: AsyncSession, stay: bytes, *, now_s: int) -> bool:
+    """Whether somebody shares what lies under this stay, as far as we know."""
+    query = (
+        select(PassedOn.id)
+        .join(Grant, col(Grant.id) == col(PassedOn.grant_id))
+        .where(Grant.stay == stay, col(PassedOn.revoked_at).is_(None), PassedOn.exp >= now_s)
+        .limit(1)
+    )
+    return (await session.exec(query)).first() is not None
+
+
 async def count_delegations(session: AsyncSession, grant_id: uuid.UUID) -> int:
     """How many delegations of the grant we know of."""
     query = select(func.count()).select_from(PassedOn).where(PassedOn.grant_id == grant_id)

@@ -27,6 +27,9 @@ OVERRULED = Row(
 )
 """The compensating line: a fact takes back intents that came after it. No event causes it alone."""
 
+_MOVING = frozenset({Trigger.DEPOSITED, Trigger.WITHDRAWN, Trigger.REMOVED})
+"""Facts that say where a parcel is. What F1 to F4 say of the others is all that they overrule."""
+
 _CONTRADICTED = {Trigger.DEPOSITED: frozenset({Trigger.FAIL_STOP, Trigger.HAND_TO_HUB})}
 """Intents that a fact contradicts although a row takes it in the state that they left."""
 
@@ -73,11 +76,11 @@ def judge(
     """What a fact does to a parcel in `state` whose history has so many lines.
 
     `later` are those that happened after the fact, in the order of their numbers. None when no row
-    takes it, neither now nor in the state of its own time. A terminal state is left by the rows of
-    the table alone.
+    takes it, neither now nor in the state of its own time. A terminal state is left, and a
+    collection is judged, by the rows of the table alone.
     """
     move = find_move(state, finding.trigger, finding.party, finding.situation)
-    if state in TERMINAL:
+    if state in TERMINAL or finding.trigger not in _MOVING:
         return move
     intents = tuple(_intents(later, lines))
     contradicted = _CONTRADICTED.get(finding.trigger, frozenset())

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from schema.compartments import SizeMm
 from schema.tokens import MAX_COMPARTMENTS
+from server.access import queries
+from server.access.signing import unix_s
 from server.lockers.rules import ServiceState
 from server.lockers.service.reservations import inner_of
 from server.parcels import queries as parcels
@@ -16,6 +18,7 @@ from server.parcels.states import ParcelState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from server.kit.db import Session
     from server.lockers.tables import Compartment, Locker
@@ -38,12 +41,18 @@ class Room:
 
 
 async def find_rooms(
-    session: Session, parcel: Parcel, locker: Locker, doors: Sequence[Compartment]
+    session: Session,
+    parcel: Parcel,
+    locker: Locker,
+    doors: Sequence[Compartment],
+    *,
+    now: datetime,
 ) -> list[Room]:
     """Where other parcels of this recipient lie in the locker with room left for this one.
 
     Only those of its own carrier, all of them still waiting: whoever may add a parcel may also
-    take everything out again within two minutes.
+    take everything out again within two minutes. None that its recipient shares: what opens one of
+    them opens the compartment.
     """
     if parcel.recipient_id is None:
         return []
@@ -54,7 +63,9 @@ async def find_rooms(
         inside = tuple(await parcels.list_parcels_of_stay(session, stay.id))
         here = tuple(door for door in doors if door.id == stay.compartment_id)
         comps = fitting((*inside, parcel), here)
-        if comps and all(_goes_with(one, parcel) for one in inside):
+        if not comps or not all(_goes_with(one, parcel) for one in inside):
+            continue
+        if not await queries.is_passed_on(session, stay.name, now_s=unix_s(now)):
             rooms.append(Room(stay, inside, comps))
     return rooms
 

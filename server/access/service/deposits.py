@@ -244,7 +244,8 @@ async def _add_additions(
     session: Session, site: Site, deposit: Deposit, before: Sequence[Deposit], order: Order
 ) -> Refusal | None:
     """Tokens to put the parcel to others of its recipient, in the locker or in this bundle."""
-    rooms = await find_rooms(session, deposit.parcel, site.locker, site.doors)
+    now = order.tools.now
+    rooms = await find_rooms(session, deposit.parcel, site.locker, site.doors, now=now)
     rooms += _rooms_to_come(deposit, before, site.doors)
     for room in rooms[:MAX_ADDITIONS]:
         job = Job(

@@ -150,6 +150,11 @@ def test_contrary_intent_is_overruled(
     assert (verdict.move.row.name, verdict.undo.target) == (row, last[1])
 
 
+def test_collection_takes_back_no_objection() -> None:
+    lines = [step(1, Trigger.OBJECT, S.COLLECTING, S.ON_HOLD)]
+    assert judged(S.ON_HOLD, lines, Trigger.COLLECTED, Situation()) is None
+
+
 def test_scan_that_came_late_contradicts_no_deposit() -> None:
     lines = [step(1, Trigger.LOAD, S.IN_TRANSIT, S.OUT_FOR_DELIVERY)]
     verdict = judged(S.OUT_FOR_DELIVERY, lines, Trigger.DEPOSITED, Situation())

@@ -8,7 +8,9 @@ import pytest
 
 from schema.keys import Operation
 from schema.tokens import parse_token
+from server.access.service.bundles import UnlockBundle, make_unlock_bundle
 from server.access.service.deposits import Deposit, make_courier_bundle
+from server.access.tables import PassedOn
 from server.lockers.rules import ServiceState
 from server.lockers.tables import Compartment
 from server.parcels.states import ParcelState
@@ -116,6 +118,32 @@ async def test_nothing_joins_what_does_not_wait_any_more(
     await join(database, town, stay, "with it", state)
     (deposit,) = await fetch(database, town, tools(), "second")
     assert deposit.additions == []
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_nothing_joins_what_its_recipient_shares(
+    database: Database, town: Town, tools: Callable[[], Tools], is_over: bool
+) -> None:
+    await lay(database, town, tools(), "first", 2)
+    async with database.write() as session:
+        bundle = await make_unlock_bundle(
+            session, town.recipient, parcel_id=key_of("first"), tools=tools()
+        )
+        assert isinstance(bundle, UnlockBundle)
+        claims = parse_token(bundle.token.raw).claims
+        session.add(
+            PassedOn(
+                id=key_of("share"),
+                name=b"a friend",
+                created_at=START,
+                grant_id=bundle.grant.id,
+                cti=claims.cti,
+                holder=bytes(32),
+                exp=claims.iat - 1 if is_over else claims.exp,
+            )
+        )
+    (deposit,) = await fetch(database, town, tools(), "second")
+    assert len(deposit.additions) == is_over
 
 
 async def test_door_that_is_closed_for_a_check_is_left_out_of_a_route(
