@@ -12,7 +12,6 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import ServiceError, deliver
@@ -31,6 +30,7 @@ from ble_agent.phone.door import replay, visit_door
 from ble_agent.phone.files import parse_object, read_file, write_file
 from ble_agent.phone.staff import fetch_inspection, join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
+from ble_agent.phone.words import make_parser
 from schema.codec import Malformed
 from schema.ids import locker_text
 from schema.statements import time_nonce
@@ -352,60 +352,10 @@ _VERBS: dict[str, _Verb] = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./restante phone", description=__doc__)
-    parser.add_argument("--wallet", type=Path, required=True, help="folder of this phone's keys")
-    parser.add_argument("--server", metavar="URL", help="the server, while there is a network")
-    parser.add_argument(
-        "--radio", default="bluez", help="bluez, bluez:hci1 or bumble:TRANSPORT (default: bluez)"
-    )
-    parser.add_argument("--json", action="store_true", help="print the answer as one JSON object")
-    words = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    parts = {name: words.add_parser(name, help=entry[0]) for name, entry in _VERBS.items()}
-    parts["request-code"].add_argument("address", help="e-mail address or phone number")
-    parts["sign-in"].add_argument("request_id", help="what request-code answered")
-    parts["sign-in"].add_argument("code", help="the code as it was received")
-    parts["sign-in"].add_argument("--name", default="reference phone", help="name of the device")
-    parts["sign-in"].add_argument("--push", metavar="TOKEN", help="FCM token for push messages")
-    parts["ask"].add_argument("document", help="the operation, in one argument")
-    parts["ask"].add_argument("--variables", default="{}", metavar="JSON", help="its variables")
-    for name in ("fetch-route", "fetch-removals"):
-        parts[name].add_argument("parcel", nargs="+", help="ids of the parcels")
-        parts[name].add_argument("--route", action="store_true", help="for a whole tour")
-    parts["fetch-removals"].add_argument("--purpose", help="ONWARD, RETURN or TO_COUNTER")
-    for name in ("fetch", "fetch-dropoff", "doors", "deposit", "undo", "remove"):
-        parts[name].add_argument("parcel", help="id of the parcel")
-    parts["fetch-dropoff"].add_argument("locker", help="id of the locker")
-    parts["deposit"].add_argument("--compartment", type=int, help="another one than was kept")
-    parts["deposit"].add_argument("--beside", metavar="PARCEL", help="to this one of its recipient")
-    for name in ("open", "delegate", "replay", "export"):
-        parts[name].add_argument("parcel", help="id of the parcel")
-    parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
-    parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")
-    for name in ("service", "open-all"):
-        parts[name].add_argument("file", type=Path, help="what ./restante keys issue wrote")
-        parts[name].add_argument("--key-set", type=Path, help="signed key set to bring along")
-    parts["service"].add_argument("--compartment", type=int, help="which door of those allowed")
-    parts["open-all"].add_argument("second", type=Path, help="the same by another key")
-    parts["fetch-inspection"].add_argument("locker", help="id of the locker")
-    parts["fetch-inspection"].add_argument("number", type=int, help="number of the compartment")
-    parts["fetch-inspection"].add_argument("reason", help="why; it is kept")
-    parts["register-token"].add_argument("file", type=Path, nargs="+", help="as for service")
-    parts["delegate"].add_argument("invite", help="what the other phone's invite printed")
-    parts["delegate"].add_argument(
-        "--until", required=True, metavar="TIME", help="18:00, or a date"
-    )
-    parts["delegate"].add_argument(
-        "--file", type=Path, help="where to write it; else it is printed"
-    )
-    for name in ("accept", "replay", "import"):
-        parts[name].add_argument("file", help="file written before")
-    return parser
-
-
 def main(argv: list[str]) -> int:
     """Run one verb; 1 with a sentence on stderr when it cannot be done, 2 when it was refused."""
-    options = _parser().parse_args(argv)
+    parser = make_parser(__doc__, {name: text for name, (text, _) in _VERBS.items()})
+    options = parser.parse_args(argv)
     try:
         wallet = Wallet(options.wallet)
         url = options.server.rstrip("/") if options.server else None
