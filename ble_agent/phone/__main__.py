@@ -5,7 +5,6 @@ For technicians, the demo and tests. Opening needs a fetched bundle and no netwo
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import sys
@@ -36,6 +35,7 @@ from schema.ids import locker_text
 from schema.statements import time_nonce
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ble_agent.phone.bundles import Pass
