@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _DISTRUSTED = Refusal(
     ProblemCode.WRONG_STATE,
-    "A locker that contradicts its own journal is believed again with a new controller only.",
+    "A locker that contradicts its own journal has to be inspected.",
     "incident",
-    next="Replace its controller, then end this.",
+    next="Restore its trust, or replace its controller.",
 )
 
 
