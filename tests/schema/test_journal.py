@@ -93,6 +93,13 @@ def test_door_is_told_with_what_the_sensor_said_if_it_said_anything(
     assert parse_entry(entry.encode()) == entry
 
 
+@pytest.mark.parametrize("size", [7, 9])
+def test_statement_is_told_by_the_eight_bytes_of_its_type(size: int) -> None:
+    parse_entry(make_entry(Kind.STATEMENT, body=[bytes(8), 1]).encode())
+    with pytest.raises(Malformed):
+        parse_entry(make_entry(Kind.STATEMENT, body=[bytes(size), 1]).encode())
+
+
 def test_entry_of_a_kind_yet_unknown_is_kept_as_it_is() -> None:
     entry = replace(make_entry(), kind=99, body=[{1: "news"}, None])
     assert parse_entry(entry.encode()) == entry
@@ -161,6 +168,7 @@ def test_acceptance_is_read_back(accepted: Accepted) -> None:
         {3: bytes(31)},
         {4: b""},
         {5: 0},
+        {5: bytes(31)},
         {6: ["text"]},
     ],
     ids=case_id,

@@ -42,6 +42,7 @@ def test_recipient_with_a_stay_is_let_in() -> None:
     verdict = Asking().judge()
     assert isinstance(verdict, Permit)
     assert (verdict.comp, verdict.comps, verdict.stay) == (3, (3,), STAY)
+    assert (verdict.cti, verdict.second_cti) == (CLAIMS.cti, None)
 
 
 # A request in which everything is wrong, mended one fault after the other: the order of checks.
@@ -330,6 +331,15 @@ class TestPair:
         verdict = self.ask(self.pair(comps=(2, 4)))
         assert isinstance(verdict, Permit)
         assert verdict.comps == (2, 4)
+
+    def test_whichever_of_the_two_has_them(self) -> None:
+        first, second = self.pair()
+        narrow = token("service", SERVICE, actions=64, stay=b"", exp=NOW + 600, comps=(2, 4))
+        for chain in ((narrow, second), (second, narrow)):
+            verdict = self.ask(chain)
+            assert isinstance(verdict, Permit)
+            assert verdict.comps == (2, 4)
+        assert code_of(self.ask((first, second))) == Code.OK
 
     def test_uses_are_remembered_until_the_later_end(self) -> None:
         verdict = self.ask(self.pair(exp=NOW + 900))
