@@ -174,11 +174,13 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         return Done()
 
     return {
-        **dict.fromkeys([*EVENTS.values(), MOVED, GRANT_DELEGATED, PASS_ISSUED], _let_pass),
+        **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED, PASS_ISSUED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
+        EVENTS[ParcelState.AT_HUB]: notices.on_parcel_at_hub,
+        MOVED: notices.on_parcel_moved,
         SETTLING: settle_collection,
         DOOR_LEFT_OPEN: notices.on_door_left_open,
         DOOR_STILL_OPEN: escalate_open_door,

@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from server.notices.push import Push
     from server.notices.queries import Try
 
+_TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
+_ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, ParcelState.AT_HUB})
+"""Before and after a move that contradicts what the recipient was told."""
+
 CHANNEL_OF = {ContactKind.EMAIL: Channel.EMAIL, ContactKind.PHONE: Channel.SMS}
 
 
@@ -122,6 +126,18 @@ class NoticeJobs:
         topic = Topic(parcel.id, NoticeKind.READY, parcel.deadline_version)
         return await self._tell(held, Errand(topic, parcel.recipient_id))
 
+    async def on_parcel_moved(self, held: Lease) -> Outcome:
+        """Tells the recipient that what was ready is not there any more (P13, P14, P24)."""
+        async with self._database.read() as session:
+            parcel = await parcels.get_parcel(session, held.subject)
+            version = int(held.facts["version"] or 0)
+            line = await parcels.find_event(session, parcel.id, number=version)
+        is_news = line is not None and line.source in _TOLD and line.target in _ELSEWHERE
+        if not is_news or parcel.version != version or parcel.recipient_id is None:
+            return Done()
+        topic = Topic(parcel.id, NoticeKind.MOVED, version)
+        return await self._tell(held, Errand(topic, parcel.recipient_id))
+
     async def on_parcel_held(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel is held (5.2); not what they have said themselves."""
         async with self._database.read() as session:
@@ -132,6 +148,15 @@ class NoticeJobs:
         if is_known or parcel.state is not ParcelState.ON_HOLD or parcel.recipient_id is None:
             return Done()
         topic = Topic(parcel.id, NoticeKind.INCIDENT, version)
+        return await self._tell(held, Errand(topic, parcel.recipient_id))
+
+    async def on_parcel_at_hub(self, held: Lease) -> Outcome:
+        """Tells the recipient that the parcel is at the counter (P11); not once it has left it."""
+        async with self._database.read() as session:
+            parcel = await parcels.get_parcel(session, held.subject)
+        if parcel.state is not ParcelState.AT_HUB or parcel.recipient_id is None:
+            return Done()
+        topic = Topic(parcel.id, NoticeKind.AT_COUNTER, parcel.deadline_version)
         return await self._tell(held, Errand(topic, parcel.recipient_id))
 
     async def on_door_left_open(self, held: Lease) -> Outcome:

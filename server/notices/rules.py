@@ -28,10 +28,14 @@ class NoticeKind(StrEnum):
 
     READY = "READY"
     """A parcel can be collected."""
+    AT_COUNTER = "AT_COUNTER"
+    """A parcel can be had at the counter of its hub."""
     NEW_DEVICE = "NEW_DEVICE"
     """A phone was added to the account."""
     DOOR_LEFT_OPEN = "DOOR_LEFT_OPEN"
     """A door stands open that the person had opened, or behind which their parcel lies."""
+    MOVED = "MOVED"
+    """A parcel of which they were told is not where it was."""
     INCIDENT = "INCIDENT"
     """Something is wrong with a parcel, and it is held until somebody has decided."""
 

@@ -28,6 +28,11 @@ NOTICES = {
         "A parcel is ready for you",
         "Open the app to see where it waits and until when.",
     ),
+    NoticeKind.AT_COUNTER: Wording(
+        "A parcel waits for you at a counter",
+        "Open the app to see where and until when, and for the digits to say there. "
+        "A document that shows who you are does as well.",
+    ),
     NoticeKind.NEW_DEVICE: Wording(
         "A new phone was added to your account",
         "If it was you, confirm it on your other phone. If it was not, remove it there: "
@@ -36,6 +41,11 @@ NOTICES = {
     NoticeKind.DOOR_LEFT_OPEN: Wording(
         "A locker door stands open",
         "You opened it, or your parcel lies behind it. If you are still there, please shut it.",
+    ),
+    NoticeKind.MOVED: Wording(
+        "Your parcel is not where it was",
+        "It was taken out of the locker again. Open the app to see where it is now; you will be "
+        "told when it can be collected.",
     ),
     NoticeKind.INCIDENT: Wording(
         "Something is wrong with your parcel",

@@ -317,6 +317,58 @@ async def test_hold_that_is_over_is_no_news(office: Office) -> None:
     assert office.letters.sent == []
 
 
+async def move_parcel(
+    office: Office, source: ParcelState, target: ParcelState, *, version: int = 4
+) -> Lease:
+    """A parcel that was taken out of its locker, and the event that says so."""
+    async with office.database.write() as session:
+        parcel = await office.town.add_parcel(session, state=target)
+        parcel.version = version
+        session.add(
+            ParcelEvent(
+                id=office.ids.new(),
+                parcel_id=parcel.id,
+                number=4,
+                at=office.clock.now(),
+                recorded_at=office.clock.now(),
+                row="P13",
+                trigger=Trigger.WITHDRAWN,
+                source=source,
+                target=target,
+                authority=Authority.FACT,
+                party=Party.AGT,
+            )
+        )
+    return replace(office.lease("parcel.moved", parcel.id), facts={"row": "P13", "version": 4})
+
+
+async def test_recipient_hears_that_what_was_ready_is_gone_again(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await move_parcel(office, ParcelState.READY_FOR_PICKUP, ParcelState.OUT_FOR_DELIVERY)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_moved(held) == Done()
+    [letter] = office.letters.sent
+    assert letter.subject == "Your parcel is not where it was"
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "version"),
+    [
+        (ParcelState.DEPOSITED, ParcelState.OUT_FOR_DELIVERY, 4),
+        (ParcelState.DROPPED_OFF, ParcelState.IN_TRANSIT, 4),
+        (ParcelState.EXPIRED, ParcelState.RETURNING, 4),
+        (ParcelState.READY_FOR_PICKUP, ParcelState.OUT_FOR_DELIVERY, 5),
+    ],
+)
+async def test_move_that_the_recipient_never_heard_the_contrary_of_is_no_news(
+    office: Office, source: ParcelState, target: ParcelState, version: int
+) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await move_parcel(office, source, target, version=version)
+    assert await office.jobs.on_parcel_moved(held) == Done()
+    assert office.letters.sent == []
+
+
 async def leave_door_open(office: Office, person: str | None) -> Lease:
     """A door was found open for too long."""
     async with office.database.write() as session:
