@@ -39,6 +39,7 @@ EVENTS = {
     ParcelState.CANCELLED: "parcel.cancelled",
     ParcelState.DEPOSITED: "parcel.deposited",
     ParcelState.READY_FOR_PICKUP: "parcel.ready",
+    ParcelState.AT_HUB: "parcel.at_hub",
     ParcelState.COLLECTED: "parcel.collected",
     ParcelState.EXPIRED: "parcel.expired",
     ParcelState.ON_HOLD: "parcel.held",
