@@ -267,6 +267,22 @@ async def test_nobody_is_told_about_a_parcel_that_no_longer_waits(
     assert not office.push.sent
 
 
+async def test_recipient_hears_once_that_a_parcel_waits_at_the_counter(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    arrived = replace(await office.add_parcel(ParcelState.AT_HUB), kind="parcel.at_hub")
+    for _ in range(2):
+        assert await office.jobs.on_parcel_at_hub(arrived) == Done()
+    [letter] = office.letters.sent
+    assert letter.subject == "A parcel waits for you at a counter"
+
+
+async def test_a_parcel_that_left_the_counter_again_is_no_news(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    left = await office.add_parcel(ParcelState.RETURNING)
+    assert await office.jobs.on_parcel_at_hub(left) == Done()
+    assert office.letters.sent == []
+
+
 async def hold_parcel(office: Office, trigger: Trigger) -> Lease:
     """A parcel that is held, and the event that says so."""
     async with office.database.write() as session:
