@@ -94,7 +94,7 @@ class Store:
     """One open state folder.
 
     Used from one thread. At most one transaction is open at a time, and nothing may be awaited
-    inside it. Outside a transaction the connection only reads. After an error that leaves a
+    inside it. Outside a transaction nothing is ever written. After an error that leaves a
     commit in doubt, or a `Cut`, every further call raises StoreUnusable.
     """
 
@@ -136,11 +136,21 @@ class Store:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Several reads of one state; inside a transaction that of the transaction.
 
-        A statement that writes is refused, unless a transaction is open.
+        Elsewhere whatever is written is undone, and StoreMisused raised.
         """
         self._check_usable()
         with _reported(self._file):
-            yield self._connection
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            before = self._connection.total_changes
+            try:
+                self._connection.execute("BEGIN")
+                yield self._connection
+            finally:
+                self._leave()
+            if self._connection.total_changes != before:
+                raise StoreMisused("rows were to be changed outside a transaction")
 
     @contextmanager
     def transaction(self, label: str) -> Iterator[sqlite3.Connection]:
@@ -154,7 +164,6 @@ class Store:
             raise StoreMisused(f"transaction {label!r} begins inside another one")
         with _reported(self._file):
             try:
-                self._connection.execute("PRAGMA query_only = OFF")
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._commit(label)
@@ -208,11 +217,10 @@ class Store:
             raise
 
     def _leave(self) -> None:
-        """Undo what is still open and let the connection only read again."""
+        """Undo what is still open."""
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            self._connection.execute("PRAGMA query_only = ON")
         except sqlite3.Error as error:
             self._ended = f"a transaction could not be undone ({error})"
             raise StoreUnusable(self._ended) from error
@@ -293,7 +301,6 @@ def _configure(connection: sqlite3.Connection, *, max_bytes: int) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     pages = min(MAX_PAGES, max_bytes // _pragma(connection, "page_size"))
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    connection.execute("PRAGMA query_only = ON")
 
 
 def _check_strict(connection: sqlite3.Connection) -> None:

@@ -178,10 +178,27 @@ def test_transaction_inside_another_is_refused_and_undoes_both(store: Store) -> 
     assert numbers(store) == []
 
 
-def test_reading_cannot_write(store: Store) -> None:
-    with pytest.raises(StoreUnusable, match="readonly"), store.reading() as connection:
+def test_what_is_written_while_reading_is_undone(store: Store) -> None:
+    with pytest.raises(StoreMisused, match="outside a transaction"), store.reading() as connection:
         connection.execute("INSERT INTO notes VALUES (1, x'00')")
     assert numbers(store) == []
+    add(store, 2)
+    assert numbers(store) == [2]
+
+
+def test_an_error_while_reading_leaves_nothing_open(store: Store) -> None:
+    with pytest.raises(StoreMisused, match="no such table"), store.reading() as connection:
+        connection.execute("SELECT * FROM elsewhere")
+    add(store, 2)
+    assert numbers(store) == [2]
+
+
+def test_a_reading_inside_another_is_of_the_same_state(store: Store) -> None:
+    with store.reading() as connection:
+        assert numbers(store) == []
+        assert connection.execute("SELECT count(*) FROM notes").fetchone() == (0,)
+    add(store, 1)
+    assert numbers(store) == [1]
 
 
 def test_reading_inside_a_transaction_sees_it(store: Store) -> None:
