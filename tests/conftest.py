@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+from hypothesis import settings
 
 from server.app import House, make_app
 from server.graph import api_schema
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     from server.kit.guard import GuardedSchema
 
 assert TABLES, "the metadata must be whole before the templates are made"
+
+
+def pytest_configure() -> None:
+    """A property holds or not, however busy the machine is: no example is timed."""
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
