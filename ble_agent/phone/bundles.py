@@ -40,6 +40,7 @@ _COURIER = f"""
 mutation($parcelIds: [ID!]!, $isRoute: Boolean!) {{
   courierBundle(parcelIds: $parcelIds, isRoute: $isRoute) {{ __typename
     ... on CourierBundle {{ stops {{ {_WORKPLACE} deposits {{ parcelId {DOOR} compartments
+      spare {{ bytes expiresAt }}
       additions {{ beside token {{ bytes expiresAt }} compartments }} }} }} }}
     ... on Problem {{ code message }} }} }}"""
 

@@ -123,7 +123,7 @@ async def undo(visit: Visit, parcel: str) -> dict[str, Any]:
     """Opens the door of a deposit again, within two minutes; everything in it has to come out.
 
     `isWithdrawn` tells whether the sensor saw it empty, null when the phone was gone by then. Then
-    the stay has ended for every parcel that was in it, and each needs a new token.
+    the stay has ended for every parcel that was in it; each may be deposited once more.
     """
     bundle = _deposit_of(visit.wallet, parcel)
     lies = bundle.get("lies")
@@ -137,7 +137,7 @@ async def undo(visit: Visit, parcel: str) -> dict[str, Any]:
     is_withdrawn = _is_emptied(told)
     if is_withdrawn:
         for one in (parcel, *_beside(visit.wallet, parcel, lies)):
-            visit.wallet.put_bundle(one, {**visit.wallet.get_bundle(one), "lies": None})
+            visit.wallet.put_bundle(one, _taken_back(visit.wallet.get_bundle(one)))
     return {**told, "isWithdrawn": is_withdrawn}
 
 
@@ -179,6 +179,17 @@ def _deposit_of(wallet: Wallet, parcel: str) -> dict[str, Any]:
     return bundle
 
 
+def _taken_back(bundle: Mapping[str, Any]) -> dict[str, Any]:
+    """The bundle after its deposit was undone: a token whose stay has ended gives way to the spare.
+
+    A parcel that was put to another one never used its own.
+    """
+    lies, spare = bundle["lies"], bundle.get("spare")
+    if lies["beside"] is not None or spare is None:
+        return {**bundle, "lies": None}
+    return {**bundle, "lies": None, "token": spare, "spare": None, "isSpare": True}
+
+
 def _addition_to(bundle: Mapping[str, Any], beside: str) -> dict[str, Any]:
     for addition in bundle.get("additions", ()):
         if addition["beside"] == beside:
@@ -187,12 +198,15 @@ def _addition_to(bundle: Mapping[str, Any], beside: str) -> dict[str, Any]:
 
 
 def _lies_at(wallet: Wallet, addition: Mapping[str, Any]) -> int | None:
-    """Where the other parcel lies: where this round put it, or the only door there is."""
+    """Where the other parcel can be joined: where this round put it, or the only door there is."""
     comps: list[int] = addition["compartments"]
     for bundle in wallet.list_bundles():
         if bundle.get("parcelId") == addition["beside"] and bundle["operation"] == "DEPOSIT":
             lies = bundle.get("lies")
-            return None if lies is None else int(lies["compartment"])
+            # Under the spare it has another stay, which no other parcel's token names.
+            if lies is None or bundle.get("isSpare"):
+                return None
+            return int(lies["compartment"])
     return comps[0] if len(comps) == 1 else None
 
 

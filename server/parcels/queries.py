@@ -314,9 +314,13 @@ async def move_running_stays(session: Session, *, old: uuid.UUID, new: uuid.UUID
 
 
 async def find_unused_stay(
-    session: Session, *, parcel_id: uuid.UUID, locker_id: uuid.UUID
+    session: Session,
+    *,
+    parcel_id: uuid.UUID,
+    locker_id: uuid.UUID,
+    besides: uuid.UUID | None = None,
 ) -> Stay | None:
-    """A stay minted for this parcel at this locker that has not begun."""
+    """The oldest stay minted for this parcel at this locker that has not begun, but `besides`."""
     statement = (
         select(Stay)
         .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
@@ -326,9 +330,11 @@ async def find_unused_stay(
             col(Stay.begun_at).is_(None),
             col(Stay.ended_at).is_(None),
         )
-        .order_by(col(Stay.id).desc())
+        .order_by(col(Stay.id))
         .limit(1)
     )
+    if besides is not None:
+        statement = statement.where(Stay.id != besides)
     return (await session.exec(statement)).first()
 
 

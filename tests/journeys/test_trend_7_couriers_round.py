@@ -146,9 +146,9 @@ async def morning(district: District, p: dict[str, str]) -> None:
     assert await district.rows(p["through"]) == ["P2", "P4", "P6b", "P19"]
     for name, to in (("plain", "anna"), ("bulky", "ben"), ("one", "cleo"), ("two", "cleo")):
         p[name] = await district.announce(name, to, hub="mill")
-    for name in ("wrong", "kept for"):
+    for name in ("wrong", "unwanted", "kept for"):
         p[name] = await district.announce(name, "anna", hub="mill")
-    deposits = [p[name] for name in ("plain", "bulky", "one", "two", "wrong", "across")]
+    deposits = [p[name] for name in ("plain", "bulky", "one", "two", "wrong", "unwanted", "across")]
     removals = [p[name] for name in ("expired", "back", "across")]
     async with district.online():
         await fetch_unlock(district, "cleo", p["through"])
@@ -190,7 +190,12 @@ async def at_the_far_locker(district: District, p: dict[str, str]) -> None:
     await deposit(district, FAR, p["wrong"], comp=5)
     undone = await district.door("courier", "undo", FAR, p["wrong"], leaves=False)
     assert undone["isWithdrawn"], undone
+    # It was in the wrong compartment only.
+    await deposit(district, FAR, p["wrong"], comp=7)
     await deposit(district, FAR, p["across"], comp=6)
+    await deposit(district, FAR, p["unwanted"], comp=8)
+    undone = await district.door("courier", "undo", FAR, p["unwanted"], leaves=False)
+    assert undone["isWithdrawn"], undone
 
 
 async def meanwhile_the_server_decides(district: District, p: dict[str, str]) -> None:
@@ -234,7 +239,8 @@ async def test_round_without_a_server_is_believed_when_it_becomes_known(
     assert (await district.rows(p["plain"]))[:3] == ["P9", "CR", "P10"]
     assert (await district.rows(p["expired"]))[-3:] == ["P23", "CR", "P25"]
     assert (await district.rows(p["across"]))[:4] == ["P2", "P4", "P6", "P10b"]
-    assert (await district.rows(p["wrong"])) == ["P10", "P13"]
+    assert (await district.rows(p["wrong"])) == ["P10", "P13", "P10", "P12"]
+    assert (await district.rows(p["unwanted"])) == ["P10", "P13"]
     # What was reserved for another parcel is reserved elsewhere, each time its door was taken.
     assert (await district.reservations())[p["kept for"]] == 5
     assert await district.incidents() == ["LATE_FACT"] * 3
@@ -253,7 +259,8 @@ AFTER = {
     "bulky": S.READY_FOR_PICKUP,
     "one": S.READY_FOR_PICKUP,
     "two": S.READY_FOR_PICKUP,
-    "wrong": S.OUT_FOR_DELIVERY,
+    "wrong": S.READY_FOR_PICKUP,
+    "unwanted": S.OUT_FOR_DELIVERY,
     "kept for": S.OUT_FOR_DELIVERY,
 }
 """How every parcel stands once both lockers have been heard."""

@@ -81,6 +81,9 @@ class Deposit:
     compartments: list[int] = strawberry.field(
         description="Numbers that the token allows; the kept one first."
     )
+    spare: UnlockToken | None = strawberry.field(
+        description="On a route: for a second deposit, after the first was undone at the door."
+    )
     additions: list[DepositAddition] = strawberry.field(
         description="Instead of a compartment of its own, if the door shows that there is room."
     )
@@ -227,6 +230,7 @@ def _as_stop(stop: deposits.Stop) -> CourierStop:
                 compartment=as_compartment(one.place.compartment),
                 words=words_for(one.place),
                 compartments=list(one.comps),
+                spare=None if one.spare is None else as_token(one.spare.token),
                 additions=[
                     DepositAddition(
                         beside=global_id("Parcel", more.beside.id),

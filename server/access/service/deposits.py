@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
@@ -77,6 +77,8 @@ class Deposit:
     token: Issued
     place: Place
     comps: tuple[int, ...]
+    spare: Right | None = None
+    """On a route: the same once more, for a deposit that was undone."""
     additions: list[Addition] = field(default_factory=list)
 
 
@@ -210,7 +212,9 @@ async def _make_stop(
         kept = one.compartment.number
         others = fitting([one.parcel], site.doors) if is_route else ()
         comps = (kept, *(number for number in others if number != kept))[:MAX_COMPARTMENTS]
-        deposit = await _make_deposit(session, site, one, comps=comps, order=order)
+        deposit = await _make_deposit(
+            session, site, one, comps=comps, order=order, is_route=is_route
+        )
         if isinstance(deposit, Refusal):
             return deposit
         refused = await _add_additions(session, site, deposit, deposits, order)
@@ -221,23 +225,42 @@ async def _make_stop(
 
 
 async def _make_deposit(
-    session: Session, site: Site, wanted: _Wanted, *, comps: tuple[int, ...], order: Order
+    session: Session,
+    site: Site,
+    wanted: _Wanted,
+    *,
+    comps: tuple[int, ...],
+    order: Order,
+    is_route: bool,
 ) -> Deposit | Refusal:
-    parcel, tools = wanted.parcel, order.tools
-    stay = await mint_stay(
-        session,
-        parcel_id=parcel.id,
-        locker_id=site.locker.id,
-        ids=tools.ids,
-        randomness=tools.randomness,
-        now=tools.now,
-    )
-    job = Job(action=Action.DEPOSIT, parcel=parcel, stay=stay.name, comps=comps)
+    stay = await _mint(session, site, wanted.parcel, order)
+    job = Job(action=Action.DEPOSIT, parcel=wanted.parcel, stay=stay.name, comps=comps)
     right = await grant_job(session, site, order, job)
     if isinstance(right, Refusal):
         return right
+    spare: Right | Refusal | None = None
+    if is_route:
+        # A stay ends when its deposit is undone, and nobody mints another one at the door.
+        other = await _mint(session, site, wanted.parcel, order, besides=stay)
+        spare = await grant_job(session, site, order, replace(job, stay=other.name))
+    if isinstance(spare, Refusal):
+        return spare
     place = site.place(wanted.compartment)
-    return Deposit(parcel, stay, right.grant, right.token, place, comps)
+    return Deposit(wanted.parcel, stay, right.grant, right.token, place, comps, spare)
+
+
+async def _mint(
+    session: Session, site: Site, parcel: Parcel, order: Order, *, besides: Stay | None = None
+) -> Stay:
+    return await mint_stay(
+        session,
+        parcel_id=parcel.id,
+        locker_id=site.locker.id,
+        ids=order.tools.ids,
+        randomness=order.tools.randomness,
+        now=order.tools.now,
+        besides=besides,
+    )
 
 
 async def _add_additions(

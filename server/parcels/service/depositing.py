@@ -113,7 +113,7 @@ async def _put_in(scene: Scene, stay: Stay, parcel: Parcel, putting: Putting) ->
         await queries.take_out(session, stay_id=stay.id, parcel_id=parcel.id, at=at)
         return
     if parcel.stay_id is not None:
-        await _leave_former(scene, parcel.stay_id, parcel, putting)
+        await _leave_former(scene, await queries.get_stay(session, parcel.stay_id), parcel, putting)
     happened = occurrence(scene, Trigger.DEPOSITED, putting.depositor_id)
     moved = await take(scene, parcel, happened, Situation())
     if moved is None:
@@ -125,10 +125,13 @@ async def _put_in(scene: Scene, stay: Stay, parcel: Parcel, putting: Putting) ->
     await _pass_through(scene, parcel)
 
 
-async def _leave_former(
-    scene: Scene, former_id: uuid.UUID, parcel: Parcel, putting: Putting
-) -> None:
-    """It lies here now, so it has left where we believe it, though that locker has not told yet."""
+async def _leave_former(scene: Scene, former: Stay, parcel: Parcel, putting: Putting) -> None:
+    """It lies here now, so it has left where we believe it, though that locker has not told yet.
+
+    This very locker would have told: there it cannot be in two places, and it stays in the first.
+    """
+    if former.locker_id == scene.locker.id:
+        return
     trigger = Trigger.WITHDRAWN if putting.left_by is None else Trigger.REMOVED
     at = scene.fact.at
     situation = situation_of(parcel, at, Situation(removal=putting.left_by))
@@ -146,7 +149,7 @@ async def _leave_former(
         detail = f"deposited elsewhere while {parcel.state} in another compartment"
         await report(scene, IncidentKind.LATE_FACT, detail, parcel)
     await record(scene.session, parcel, found, left, ids=scene.ids, now=scene.now)
-    await queries.take_out(scene.session, stay_id=former_id, parcel_id=parcel.id, at=at)
+    await queries.take_out(scene.session, stay_id=former.id, parcel_id=parcel.id, at=at)
     parcel.stay_id = None
 
 

@@ -25,13 +25,19 @@ async def mint_stay(
     ids: Ids,
     randomness: Randomness,
     now: datetime,
+    besides: Stay | None = None,
 ) -> Stay:
     """The stay to name in a deposit token for this parcel at this locker.
 
-    One that has not begun is given again, so that a refreshed bundle retries the same deposit. The
-    caller has locked the parcel.
+    One that has not begun is given again, so that a refreshed bundle retries the same deposit;
+    `besides` is one that is given already. The caller has locked the parcel.
     """
-    unused = await queries.find_unused_stay(session, parcel_id=parcel_id, locker_id=locker_id)
+    unused = await queries.find_unused_stay(
+        session,
+        parcel_id=parcel_id,
+        locker_id=locker_id,
+        besides=None if besides is None else besides.id,
+    )
     if unused is not None:
         return unused
     stay = Stay(id=ids.new(), name=randomness.take(ID_SIZE), created_at=now, locker_id=locker_id)

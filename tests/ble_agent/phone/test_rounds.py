@@ -64,6 +64,8 @@ def give(
     bundle["locker"]["compartments"] = DOORS
     bundle["compartments"] = list(comps)
     bundle["additions"] = []
+    spare = _token(standing, wallet, f"{parcel} again", Operation.DEPOSIT, comps)
+    bundle["spare"] = {"bytes": b64(spare)}
     if beside is not None:
         token = _token(standing, wallet, beside, Operation.DEPOSIT, shared)
         bundle["additions"].append(
@@ -217,9 +219,20 @@ async def test_undoing_takes_everything_out_of_the_compartment(
     for parcel in ("one", "two"):
         with pytest.raises(NotOnTheRound, match="has not deposited"):
             await take_back(standing, wallet, parcel)
-    # The token for a compartment of its own was never used.
-    alone = await put(standing, wallet, "two", comp=3)
-    assert alone["isDeposited"], alone
+    # The token for a compartment of its own was never used; the other has a spare one.
+    for parcel, comp in (("one", 2), ("two", 3)):
+        alone = await put(standing, wallet, parcel, comp=comp)
+        assert alone["isDeposited"], alone
+    assert standing.stay(2) == bytes_of("one again")
+    assert all(one.beside is None for one in rounds.list_choices(wallet, "two"))
+
+
+async def test_spare_is_good_for_one_more_try(standing: Standing, wallet: Wallet) -> None:
+    give(standing, wallet, "one")
+    for comp in (2, 3):
+        assert (await put(standing, wallet, "one", comp=comp))["isDeposited"]
+        assert (await take_back(standing, wallet, "one"))["isWithdrawn"]
+    assert (await put(standing, wallet, "one"))["name"] == "USED"
 
 
 async def test_after_two_minutes_a_deposit_stays(standing: Standing, wallet: Wallet) -> None:

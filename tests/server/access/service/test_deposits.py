@@ -123,6 +123,21 @@ async def test_route_token_lasts_half_a_day_and_fits_wherever_the_parcel_does(
     assert claims.comps == (2, 1, 3)
 
 
+async def test_route_has_a_spare_token_with_a_stay_of_its_own(
+    database: Database, town: Town, tools: Callable[[], Tools]
+) -> None:
+    await prepare(database, town, 2)
+    (stop,) = await stops(database, town.courier, tools(), "p1", is_route=True)
+    (again,) = await stops(database, town.courier, tools(), "p1", is_route=True)
+    spare = stop.deposits[0].spare
+    assert spare is not None
+    claims = parse_token(spare.token.raw).claims
+    assert (claims.comps, claims.stay == stop.deposits[0].stay.name) == ((2, 1, 3, 4), False)
+    assert again.deposits == stop.deposits
+    (stop,) = await stops(database, town.courier, tools(), "p1")
+    assert stop.deposits[0].spare is None
+
+
 async def test_asking_again_mints_no_second_stay(
     database: Database, town: Town, tools: Callable[[], Tools], clock: MovableClock
 ) -> None:

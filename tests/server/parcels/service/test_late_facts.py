@@ -352,6 +352,20 @@ async def test_deposit_elsewhere_tells_of_a_withdrawal_that_is_still_to_come(day
     assert await day.incidents() == [IncidentKind.LATE_FACT]
 
 
+async def test_two_deposits_in_one_locker_contradict_each_other(day: Day) -> None:
+    await day.add()
+    first = await day.mint()
+    await day.deposit(0, first)
+    second = await day.mint()
+    await day.deposit(5, second, comp=2)
+    parcel = await day.parcel()
+    assert await day.rows() == ["P10"]
+    assert await day.incidents() == [IncidentKind.FACT_WITHOUT_ROW]
+    await day.take(60, first)
+    assert (await day.parcel()).state is S.COLLECTED
+    assert parcel.state is S.DEPOSITED
+
+
 async def test_old_news_of_another_locker_move_nothing(day: Day) -> None:
     await day.add()
     here, there = await day.mint(), await day.mint("mill locker")
