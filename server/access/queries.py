@@ -380,10 +380,12 @@ async def find_staff_opening(
     return (await session.exec(query)).one_or_none()
 
 
-async def find_emergency(session: AsyncSession, emergency_id: uuid.UUID) -> EmergencyOpening | None:
-    """The emergency opening of this id, held."""
+async def find_emergency(
+    session: AsyncSession, emergency_id: uuid.UUID, *, is_held: bool = False
+) -> EmergencyOpening | None:
+    """The emergency opening of this id; `is_held` keeps its row until the transaction ends."""
     query = select(EmergencyOpening).where(EmergencyOpening.id == emergency_id)
-    return (await session.exec(held(query))).one_or_none()
+    return (await session.exec(held(query) if is_held else query)).one_or_none()
 
 
 async def find_standing_emergency(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import strawberry
 
-from server.access.graph import sharing, types
+from server.access.graph import emergencies, sharing, types
 from server.access.graph.bundles import BundleMutation
 from server.access.graph.emergencies import EmergencyMutation, EmergencyQuery
 from server.access.graph.evidence import EvidenceQuery
@@ -42,7 +42,11 @@ class Mutation(
     """Joined into the root mutation."""
 
 
-NODE_TYPES: tuple[type, ...] = (*types.NODE_TYPES, *sharing.NODE_TYPES)
-NODES: Mapping[str, NodeLoader] = {**types.NODES, **sharing.NODES}
+NODE_TYPES: tuple[type, ...] = (
+    *types.NODE_TYPES,
+    *sharing.NODE_TYPES,
+    *emergencies.NODE_TYPES,
+)
+NODES: Mapping[str, NodeLoader] = {**types.NODES, **sharing.NODES, **emergencies.NODES}
 
 __all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from strawberry.types import Info
@@ -16,6 +16,8 @@ from server.kit.graph import (
     Connection,
     Context,
     First,
+    Node,
+    NodeLoader,
     Problem,
     as_problem,
     connect,
@@ -27,7 +29,8 @@ from server.kit.graph import (
 from server.lockers.graph.closing import LockerArgument, ReasonArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import uuid
+    from collections.abc import Mapping, Sequence
 
     from server.access import tables
 
@@ -36,10 +39,9 @@ if TYPE_CHECKING:
     description="That a door of a parcel, or every door of a locker, is to be opened by service "
     "keys. It allows nothing before a second person has confirmed it."
 )
-class EmergencyOpening:
+class EmergencyOpening(Node):
     """What is said here, the locker's journal is held against."""
 
-    id: strawberry.ID = strawberry.field(description="Global id, for `confirmEmergencyOpening`.")
     compartment: int | None = strawberry.field(
         description="Number of the compartment; null for every door."
     )
@@ -183,3 +185,13 @@ def _as_opening(row: tables.EmergencyOpening) -> EmergencyOpening:
         used_at=row.used_at,
         journal_seq=None if row.used_seq is None else str(row.used_seq),
     )
+
+
+async def _load_opening(context: Context, key: uuid.UUID) -> Any:
+    async with context.database.read() as session:
+        row = await emergencies.find_opening(session, context.actor, key)
+    return None if row is None else _as_opening(row)
+
+
+NODE_TYPES: tuple[type, ...] = (EmergencyOpening,)
+NODES: Mapping[str, NodeLoader] = {"EmergencyOpening": _load_opening}

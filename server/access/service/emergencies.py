@@ -94,7 +94,7 @@ async def confirm_opening(
     SECOND_PERSON_NEEDED for whoever asked; WRONG_STATE when its time is over. Repeating changes
     nothing.
     """
-    opening = await queries.find_emergency(session, emergency_id)
+    opening = await queries.find_emergency(session, emergency_id, is_held=True)
     locker = None if opening is None else await lockers.find_locker(session, opening.locker_id)
     if opening is None or locker is None or not _may(actor, locker, opening.compartment):
         return not_found(actor, "id")
@@ -116,6 +116,17 @@ async def confirm_opening(
         locker_id=locker.id,
     )
     await open_incident(session, finding, ids=ids, now=now)
+    return opening
+
+
+async def find_opening(
+    session: Session, actor: Actor, emergency_id: uuid.UUID
+) -> EmergencyOpening | None:
+    """The emergency opening, for whoever may be one of the two; None for others."""
+    opening = await queries.find_emergency(session, emergency_id)
+    locker = None if opening is None else await lockers.find_locker(session, opening.locker_id)
+    if opening is None or locker is None or not _may(actor, locker, opening.compartment):
+        return None
     return opening
 
 

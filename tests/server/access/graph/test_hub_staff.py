@@ -55,7 +55,9 @@ HAND_OVER = """mutation ($parcel: ID!, $digits: String!) {
     __typename ... on Problem { code } } }"""
 HISTORY = """query ($locker: ID!) { compartmentHistory(locker: $locker, number: 2) {
   edges { node { row before after reason byPerson journalSeq } } } }"""
-OPENINGS = "query ($locker: ID!) { emergencyOpenings(locker: $locker) { edges { cursor } } }"
+OPENINGS = """query ($locker: ID!) { emergencyOpenings(locker: $locker) {
+  edges { node { id } } } }"""
+NODE = """query ($id: ID!) { node(id: $id) { ... on EmergencyOpening { reason } } }"""
 
 DOORS = [*map(at_door, DOOR_MUTATIONS), INSPECTED]
 PARCELS = [at_parcel(name) for name in PARCEL_MUTATIONS]
@@ -141,5 +143,8 @@ async def test_emergency_openings_are_for_those_who_may_ask_for_one(square: Squa
     for name, phone in (("technician", technician), ("manager", manager)):
         shown[name] = (await phone.ask(OPENINGS, locker=LOCKER))["emergencyOpenings"]["edges"]
     assert (len(shown["technician"]), shown["manager"]) == (1, [])
+    [key] = [edge["node"]["id"] for edge in shown["technician"]]
+    assert (await technician.ask(NODE, id=key))["node"] == {"reason": "a smell"}
+    assert (await manager.ask(NODE, id=key))["node"] is None
     nowhere = await technician.ask(OPENINGS, locker="nonsense")
     assert nowhere["emergencyOpenings"]["edges"] == []
