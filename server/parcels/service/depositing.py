@@ -117,6 +117,9 @@ async def _put_in(scene: Scene, stay: Stay, parcel: Parcel, putting: Putting) ->
     happened = occurrence(scene, Trigger.DEPOSITED, putting.depositor_id)
     moved = await take(scene, parcel, happened, Situation())
     if moved is None:
+        if parcel.stay_id is not None:
+            # It lies elsewhere: whatever was put in here, this stay does not hold it.
+            await queries.take_out(session, stay_id=stay.id, parcel_id=parcel.id, at=at)
         return
     _place(scene, parcel, stay)
     await reservations.release(session, parcel.id, now=scene.now)
