@@ -16,6 +16,7 @@ import pytest
 from schema.codes import ProblemCode
 from server.cli import VERBS
 from server.kit.settings import Settings
+from tests.bench.__main__ import SECTIONS
 from tests.contracts.documents import HEADINGS, commands, table_under
 from tests.contracts.tree import ROOT, own_files
 
@@ -35,6 +36,12 @@ def test_readme_lists_every_setting_as_the_class_has_it() -> None:
     assert table_under(README, "## Settings") == [
         [cell.strip().strip("`").replace("|", "\\|") for cell in row] for row in rows
     ]
+
+
+def test_readme_shows_figures_of_every_section_of_the_bench() -> None:
+    commands_beside = [row[-1].split() for row in table_under(README, "## Figures")]
+    assert {tuple(words[:2]) for words in commands_beside} == {("./restante", "bench")}
+    assert list(dict.fromkeys(words[2] for words in commands_beside)) == [*SECTIONS]
 
 
 @pytest.mark.parametrize("codes", [*HEADINGS], ids=lambda codes: codes.__name__)
