@@ -97,6 +97,13 @@ def test_all_128_indexes_are_usable_and_none_follows() -> None:
     assert unfinished.take(b"\x01\x00", now_s=0.0) is AttError.BAD_FRAME
 
 
+def test_message_begins_at_index_zero() -> None:
+    fresh = Reassembler()
+    assert fresh.longest == 0
+    assert fresh.take(b"\x01x", now_s=0.0) is AttError.BAD_FRAME
+    assert fresh.longest == 2
+
+
 def test_index_zero_starts_anew() -> None:
     reassembler = Reassembler()
     assert reassembler.take(b"\x00old", now_s=0.0) is None

@@ -130,11 +130,12 @@ def test_entry_of_another_form_is_malformed(form: str) -> None:
 
 
 def test_entry_beyond_its_bound_is_malformed() -> None:
-    fitting = make_entry(body=["x" * 3900, 0]).encode()
-    assert len(fitting) < MAX_ENTRY_SIZE
+    around = len(make_entry(body=["x" * 3000, 0]).encode()) - 3000
+    fitting = make_entry(body=["x" * (MAX_ENTRY_SIZE - around), 0]).encode()
+    assert len(fitting) == MAX_ENTRY_SIZE == 4096
     parse_entry(fitting)
     with pytest.raises(Malformed, match="4096"):
-        parse_entry(make_entry(body=["x" * 4096, 0]).encode())
+        parse_entry(make_entry(body=["x" * (MAX_ENTRY_SIZE - around + 1), 0]).encode())
 
 
 @given(

@@ -18,7 +18,7 @@ from schema.cose import Aad, sign_object
 from schema.ids import KeyId, LockerId, TokenId
 from schema.keys import KeyEntry, KeySet, Operation, Role
 from schema.tokens import claims_value, delegate, delegation_id
-from tests.ble_agent.asking import CLAIMS, LID, STAY, Asking, code_of, make_world, token
+from tests.ble_agent.asking import CLAIMS, LID, STAY, Asking, bearer, code_of, make_world, token
 from tests.ble_agent.standing import (
     DAY,
     ISSUER,
@@ -339,7 +339,19 @@ class TestPair:
             verdict = self.ask(chain)
             assert isinstance(verdict, Permit)
             assert verdict.comps == (2, 4)
-        assert code_of(self.ask((first, second))) == Code.OK
+        verdict = self.ask((first, second))
+        assert isinstance(verdict, Permit)
+        assert verdict.bearer == bearer(first, second)
+
+    def test_where_both_name_some_only_what_both_name_opens(self) -> None:
+        def ask(first: tuple[int, ...], second: tuple[int, ...]) -> Permit | Refusal:
+            mine = token("service", SERVICE, actions=64, stay=b"", exp=NOW + 600, comps=first)
+            return self.ask((mine, self.pair(comps=second)[1]))
+
+        verdict = ask((1, 2, 4), (4, 2, 9))
+        assert isinstance(verdict, Permit)
+        assert verdict.comps == (2, 4)
+        assert code_of(ask((1,), (2,))) == Code.OUT_OF_SCOPE
 
     def test_uses_are_remembered_until_the_later_end(self) -> None:
         verdict = self.ask(self.pair(exp=NOW + 900))
