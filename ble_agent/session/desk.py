@@ -19,7 +19,7 @@ from ble_agent.session import Session
 from schema.gatt import MAX_ATTRIBUTE, AttError, Reassembler, capacity, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from ble_agent.clock import Cancellable, Scheduler
     from ble_agent.radio.port import Link, Radio
@@ -52,7 +52,8 @@ class _Place:
     timer: Cancellable | None = None
     waiting: deque[bytes] = field(default_factory=deque)
     has_turn: bool = False
-    sending: asyncio.Task[None] | None = None
+    give_up: Callable[[], None] | None = None
+    """Ends the sending of a message to this phone, while there is one under way."""
 
 
 class Desk:
@@ -98,27 +99,28 @@ class Desk:
                 self._turns.put_nowait(link)
 
     async def _send(self, link: Link, place: _Place, message: bytes) -> None:
+        """Hand a whole message to the radio, at once where it takes it at once."""
         size = min(place.reassembler.longest, MAX_ATTRIBUTE)
         if len(message) > capacity(size):
             return  # too long for this phone's fragments: it can still read the result
-        sending = asyncio.get_running_loop().create_task(self._reply(link, split(message, size)))
-        place.sending = sending
-        stall = self._scheduler.call_later(STALL_S, sending.cancel)
+        limit = asyncio.timeout(None)
         try:
-            await asyncio.wait([sending])
-        finally:
-            stall.cancel()
-            sending.cancel()
-            place.sending = None
-        if not sending.cancelled():
-            sending.result()
+            async with limit:
+                place.give_up = partial(limit.reschedule, asyncio.get_running_loop().time())
+                stall = self._scheduler.call_later(STALL_S, place.give_up)
+                try:
+                    for fragment in split(message, size):
+                        await self._radio.reply(link, fragment)
+                finally:
+                    stall.cancel()
+                    place.give_up = None
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            if link in self._places:
+                self._send_away(link)
+        else:
             place.heard_s = self._scheduler.time()
-        elif link in self._places:
-            self._send_away(link)
-
-    async def _reply(self, link: Link, fragments: Iterable[bytes]) -> None:
-        for fragment in fragments:
-            await self._radio.reply(link, fragment)
 
     def connected(self, link: Link) -> None:
         """Give the phone a place, at the cost of an unproven one if need be."""
@@ -143,8 +145,8 @@ class Desk:
             return
         if place.timer is not None:
             place.timer.cancel()
-        if place.sending is not None:
-            place.sending.cancel()
+        if place.give_up is not None:
+            place.give_up()
         place.session.end()
         self._update_advertising()
 

@@ -198,6 +198,18 @@ async def test_a_flood_of_answers_does_not_make_others_wait(crowd: Crowd) -> Non
     await standing.shut(1, occupied=True)
 
 
+async def test_a_radio_that_takes_everything_is_given_everything_at_once(crowd: Crowd) -> None:
+    """Each turn of the loop that an answer waits for is one in which strangers are heard first."""
+    standing = crowd.standing
+    noisy = [await sync(standing) for _ in range(MAX_PHONES)]
+    await standing.pass_time()
+    crowd.air.heard.clear()
+    for visitor in noisy:
+        await provoke(visitor, 5)
+    await asyncio.sleep(0)
+    assert crowd.air.heard == [visitor.phone.link for visitor in noisy] * 5
+
+
 async def test_who_makes_the_locker_talk_and_never_listens_is_sent_away(crowd: Crowd) -> None:
     standing = crowd.standing
     noisy, quiet = await sync(standing), await sync(standing)
