@@ -93,23 +93,38 @@ class Timetable:
                     return max(at, opens)
         return None
 
+    def open_spans(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+        """The open pieces between two instants, in order; at most `SEARCH_DAYS` days of them."""
+        first = start.astimezone(self.zone).date()
+        days = min((end.astimezone(self.zone).date() - first).days, SEARCH_DAYS)
+        pieces = [
+            (max(opens, start), min(closes, end))
+            for ahead in range(days + 1)
+            for opens, closes in self._spans(first + timedelta(days=ahead))
+        ]
+        return [(opens, closes) for opens, closes in pieces if opens < closes]
+
     def _spans(self, day: date) -> list[tuple[datetime, datetime]]:
         """The open spans of one local day as instants, in order."""
         if any(closure.first_day <= day <= closure.last_day for closure in self.closures):
             return []
         week = self.week or tuple(Opening(weekday, 0, DAY_MINUTES) for weekday in range(7))
         spans = [
-            (self._instant(day, opening.opens_minute), self._instant(day, opening.closes_minute))
+            (
+                local_instant(day, opening.opens_minute, self.zone),
+                local_instant(day, opening.closes_minute, self.zone),
+            )
             for opening in week
             if opening.weekday == day.weekday()
         ]
         # A span inside the hour that summer time skips ends before it begins.
         return sorted((opens, closes) for opens, closes in spans if opens < closes)
 
-    def _instant(self, day: date, minute: int) -> datetime:
-        """The instant of a local minute; one that summer time skips counts as if it did not."""
-        midnight = datetime.combine(day, time(), tzinfo=self.zone)
-        return (midnight + timedelta(minutes=minute)).astimezone(UTC)
+
+def local_instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
+    """The instant of a local minute; one that summer time skips counts as if it did not."""
+    midnight = datetime.combine(day, time(), tzinfo=zone)
+    return (midnight + timedelta(minutes=minute)).astimezone(UTC)
 
 
 def check_week(week: Sequence[Opening]) -> None:

@@ -28,6 +28,9 @@ SECTIONS = {
 
 def main(argv: list[str]) -> int:
     """Run the sections asked for; 1 when a limit is not kept."""
+    if argv[:1] == ["windows"]:
+        windows = importlib.import_module("tests.bench.windows")
+        return int(windows.main(argv[1:]))
     parser = argparse.ArgumentParser(prog="./restante bench", description=__doc__)
     parser.add_argument(
         "section", nargs="*", help=f"{', '.join(SECTIONS)} (default: all)", metavar="SECTION"

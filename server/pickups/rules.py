@@ -1,0 +1,263 @@
+"""Which windows are offered: the likely delays, less what is impossible, and the reason in counts.
+
+A slot is a part of the hub's local day. What a mask forbids is never offered; what remains is
+renormalised, so that the probabilities of all possible slots add up to one.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from server.hubs.rules import local_instant
+from server.pickups.habits import DELAYS, SLOTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date, datetime
+    from zoneinfo import ZoneInfo
+
+    from server.hubs.rules import Timetable
+
+Span: TypeAlias = "tuple[datetime, datetime]"
+"""Two instants; the end no longer belongs to it."""
+
+OFFERED = 3
+"""At most so many windows are offered."""
+
+LEAST = timedelta(minutes=30)
+"""A shorter piece of a slot is no window."""
+
+REMEMBERED = 9
+"""So many of a person's last collections give the reason."""
+
+
+class DaySlot(IntEnum):
+    """A part of the local day."""
+
+    NIGHT = 0
+    """Midnight to 8."""
+    MORNING = 1
+    """8 to 10."""
+    FORENOON = 2
+    """10 to 12."""
+    NOON = 3
+    """12 to 14."""
+    AFTERNOON = 4
+    """14 to 17."""
+    EVENING = 5
+    """17 to 20."""
+    LATE_EVENING = 6
+    """20 to midnight."""
+
+
+_STARTS = (0, 8 * 60, 10 * 60, 12 * 60, 14 * 60, 17 * 60, 20 * 60)
+"""First minute of each slot."""
+
+
+class Origin(StrEnum):
+    """Where a window comes from."""
+
+    CHOSEN = "CHOSEN"
+    """The person chose it."""
+    LEARNED = "LEARNED"
+    """From when the person fetched before."""
+    DEFAULT = "DEFAULT"
+    """From when people fetch at this hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class DailySpan:
+    """A span of every day in minutes of the person's local time; over midnight when it ends first.
+
+    ValueError outside of a day, or when it is empty.
+    """
+
+    starts_minute: int
+    ends_minute: int
+
+    def __post_init__(self) -> None:
+        """Refuse minutes that no day has."""
+        if not (0 <= self.starts_minute < 1440 and 0 < self.ends_minute <= 1440):
+            message = "a span's minutes lie within the day"
+            raise ValueError(message)
+        if self.starts_minute == self.ends_minute:
+            message = "a span is not empty"
+            raise ValueError(message)
+
+    def spans_between(self, start: datetime, end: datetime, zone: ZoneInfo) -> list[Span]:
+        """The span's instants between two others, in order."""
+        day = start.astimezone(zone).date() - timedelta(days=1)
+        last = end.astimezone(zone).date()
+        spans = []
+        while day <= last:
+            over = self.ends_minute <= self.starts_minute
+            begins = local_instant(day, self.starts_minute, zone)
+            ends = local_instant(day + timedelta(days=over), self.ends_minute, zone)
+            if max(begins, start) < min(ends, end):
+                spans.append((max(begins, start), min(ends, end)))
+            day += timedelta(days=1)
+        return spans
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """What a window must keep to.
+
+    Within the hub's hours, from `not_before` until `not_after` (the earliest of all deadlines),
+    outside of quiet hours, and inside the person's own spans where there are any.
+    """
+
+    hours: Timetable
+    not_before: datetime
+    not_after: datetime
+    zone: ZoneInfo
+    quiet: DailySpan | None = None
+    wanted: tuple[DailySpan, ...] = ()
+
+    def pieces(self, span: Span) -> list[Span]:
+        """What is left of a span, in order."""
+        start, end = max(span[0], self.not_before), min(span[1], self.not_after)
+        if start >= end:
+            return []
+        pieces = self.hours.open_spans(start, end)
+        if self.wanted:
+            wanted = [
+                piece for one in self.wanted for piece in one.spans_between(start, end, self.zone)
+            ]
+            pieces = _intersect(pieces, wanted)
+        if self.quiet is not None:
+            pieces = _subtract(pieces, self.quiet.spans_between(start, end, self.zone))
+        return pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """How often of the last collections the person came in this part of the day."""
+
+    slot: DaySlot
+    times: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time to fetch, how likely the person takes it among all that are possible, and why."""
+
+    start: datetime
+    end: datetime
+    probability: float
+    origin: Origin
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The parts of the day in which a person last fetched, the latest last."""
+
+    slots: tuple[DaySlot, ...] = field(default=())
+
+    def reason_for(self, slot: DaySlot) -> Reason | None:
+        """The counts behind an offer; None where the past says nothing for it."""
+        last = self.slots[-REMEMBERED:]
+        times = last.count(slot)
+        return Reason(slot, times, len(last)) if times else None
+
+
+def slot_of(at: datetime, zone: ZoneInfo) -> tuple[date, DaySlot]:
+    """The local day and the part of it in which an instant lies."""
+    local = at.astimezone(zone)
+    return local.date(), DaySlot(bisect_right(_STARTS, local.hour * 60 + local.minute) - 1)
+
+
+def delay_between(arrival: tuple[date, DaySlot], collection: tuple[date, DaySlot]) -> int:
+    """Slots from arrival to collection, 0 to 14; what took longer counts as 14, what is late as 0.
+
+    A collection that was reported with an earlier time than its arrival (a clock ran behind)
+    counts as at once.
+    """
+    days = (collection[0] - arrival[0]).days
+    return min(max(0, days * SLOTS + collection[1] - arrival[1]), DELAYS - 1)
+
+
+def propose(
+    probabilities: Sequence[float],
+    arrival: tuple[date, DaySlot],
+    *,
+    mask: Mask,
+    past: Past,
+) -> list[Window]:
+    """At most three windows, the likeliest first; none when the mask leaves nothing.
+
+    `probabilities` are those of the delays 0 to 14 after `arrival`. A slot of which the mask leaves
+    a part keeps that share of its probability; its longest piece is the window.
+    """
+    zone = mask.hours.zone
+    kept = []
+    for delay, probability in enumerate(probabilities):
+        slot, span = _slot_after(arrival, delay, zone)
+        pieces = [piece for piece in mask.pieces(span) if _length(piece) >= LEAST]
+        if pieces:
+            share = sum(map(_length, pieces), timedelta()) / _length(span)
+            kept.append((probability * share, slot, max(pieces, key=_length)))
+    whole = sum(weight for weight, _, _ in kept)
+    if not whole:
+        return []
+    ranked = sorted(kept, key=lambda one: -one[0])[:OFFERED]
+    return [
+        _window(weight / whole, slot, piece, past) for weight, slot, piece in ranked if weight > 0
+    ]
+
+
+def _window(probability: float, slot: DaySlot, piece: Span, past: Past) -> Window:
+    reason = past.reason_for(slot)
+    origin = Origin.DEFAULT if reason is None else Origin.LEARNED
+    return Window(*piece, probability, origin, reason)
+
+
+def _slot_after(arrival: tuple[date, DaySlot], delay: int, zone: ZoneInfo) -> tuple[DaySlot, Span]:
+    days, slot = divmod(arrival[1] + delay, SLOTS)
+    day = arrival[0] + timedelta(days=days)
+    ends = _STARTS[slot + 1] if slot + 1 < SLOTS else 24 * 60
+    return DaySlot(slot), (local_instant(day, _STARTS[slot], zone), local_instant(day, ends, zone))
+
+
+def _length(span: Span) -> timedelta:
+    return span[1] - span[0]
+
+
+def _intersect(spans: Iterable[Span], others: Sequence[Span]) -> list[Span]:
+    """What lies in both; the spans of `others` may overlap."""
+    return _merge(
+        (max(start, begins), min(end, ends))
+        for start, end in spans
+        for begins, ends in others
+        if max(start, begins) < min(end, ends)
+    )
+
+
+def _subtract(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """What lies in `spans` and in none of `others`."""
+    left = list(spans)
+    for begins, ends in others:
+        left = [
+            piece
+            for start, end in left
+            for piece in ((start, min(end, begins)), (max(start, ends), end))
+            if piece[0] < piece[1]
+        ]
+    return left
+
+
+def _merge(spans: Iterable[Span]) -> list[Span]:
+    """The same instants as spans that do not touch, in order."""
+    merged: list[Span] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
