@@ -23,6 +23,7 @@ from server.kit.identify import GRAPHQL_PATH, Identifier, Identity
 from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
 from server.kit.keyring import FileKeyring, Keyring
 from server.kit.listener import make_listener
+from server.kit.live import Live
 from server.kit.log import start_logging
 from server.kit.queue import Queue
 from server.kit.rates import MemoryRates, Rates, SharedRates
@@ -52,6 +53,7 @@ class House:
     randomness: Randomness
     keyring: Keyring
     rates: Rates
+    live: Live
     queue: Queue | None = None
 
 
@@ -59,18 +61,21 @@ def build_house(settings: Settings) -> House:
     """The real thing: system clock and randomness, keys in files. Opens no connection yet."""
     clock, randomness = SystemClock(), SystemRandomness()
     queue = None if settings.valkey_url is None else Queue(settings.valkey_url)
+    live = Live(settings.valkey_url)
     return House(
         settings=settings,
         database=Database(
             settings.database_url,
             statement_cache=not settings.database_pooler,
             on_news=None if queue is None else queue.nudge,
+            on_change=live.nudge,
         ),
         clock=clock,
         ids=TimedIds(clock, randomness),
         randomness=randomness,
         keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
         rates=_make_rates(settings, clock),
+        live=live,
         queue=queue,
     )
 
@@ -132,6 +137,7 @@ def _make_view(house: House, schema: GuardedSchema) -> GraphqlView:
             keyring=house.keyring,
             settings=settings,
             rates=house.rates,
+            live=house.live,
             actor=identity.actor,
             source=source,
             proof=identity.proof,
@@ -145,6 +151,7 @@ def _make_view(house: House, schema: GuardedSchema) -> GraphqlView:
         rates=house.rates,
         allowed_origins=settings.allowed_origins,
         trusted_proxies=settings.trusted_proxies,
+        live_per_source=settings.live_per_source,
     )
 
 
@@ -169,6 +176,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     yield
     if house.queue is not None:
         await house.queue.close()
+    await house.live.close()
     await house.rates.close()
     await house.database.close()
 

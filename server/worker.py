@@ -19,6 +19,7 @@ from server.kit.db import Database
 from server.kit.errors import DatabaseError, SettingsError
 from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
 from server.kit.keyring import FileKeyring, Keyring
+from server.kit.live import Live
 from server.kit.log import start_logging
 from server.kit.outbox import Done, Lease, Outcome
 from server.kit.queue import NUDGE, Pace, Queue, Timer
@@ -116,10 +117,13 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
         nudges = None if settings.valkey_url is None else Queue(settings.valkey_url)
         if nudges is not None:
             open_things.push_async_callback(nudges.close)
+        live = Live(settings.valkey_url)
+        open_things.push_async_callback(live.close)
         database = Database(
             settings.database_url,
             statement_cache=not settings.database_pooler,
             on_news=None if nudges is None else nudges.nudge,
+            on_change=live.nudge,
         )
         open_things.push_async_callback(database.close)
         push: Push = NoPush()

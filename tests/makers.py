@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from server.app import House
 from server.kit.auth import Actor, Permission, Scope
+from server.kit.live import Live
 from server.kit.rates import MemoryRates
 from server.kit.settings import Settings
 from server.people.roles import Role, grants_of
@@ -47,6 +48,8 @@ def make_house(
     settings: Settings = SETTINGS,
 ) -> House:
     """What the web process shares, with everything foreseen."""
+    live = Live()
+    database.on_change = live.nudge
     return House(
         settings=settings,
         database=database,
@@ -55,4 +58,5 @@ def make_house(
         randomness=randomness,
         keyring=keyring,
         rates=MemoryRates(clock),
+        live=live,
     )

@@ -34,6 +34,9 @@ READS_ONLY = "restante_reads_only"
 HAS_NEWS = "restante_has_news"
 """Mark in `session.info`: this transaction leaves something that somebody waits for."""
 
+CHANGED = "restante_changed"
+"""Place in `session.info`: the topics of which this transaction changes what others may watch."""
+
 Session = AsyncSession
 """One transaction in the hands of a service, which may not import what it is made of."""
 
@@ -68,7 +71,8 @@ class Database:
 
     `statement_cache=False` turns off prepared statements, for PostgreSQL behind a transaction
     pooler. `durable=False` lets SQLite lose commits in a power cut, for data that nobody misses.
-    `on_news` is awaited after the commit of a transaction that is marked `HAS_NEWS`.
+    `on_news` is awaited after the commit of a transaction that is marked `HAS_NEWS`, `on_change`
+    with the topics that were `CHANGED` in it; if we crash before, both are missed.
     """
 
     def __init__(
@@ -78,8 +82,10 @@ class Database:
         statement_cache: bool = True,
         durable: bool = True,
         on_news: Callable[[], Awaitable[None]] | None = None,
+        on_change: Callable[[Iterable[str]], Awaitable[None]] | None = None,
     ) -> None:
         self._on_news = on_news
+        self.on_change = on_change
         if url.startswith("sqlite"):
             self.engine = _make_sqlite_engine(url, durable=durable)
         else:
@@ -102,6 +108,8 @@ class Database:
             yield session
         if self._on_news is not None and HAS_NEWS in session.info:
             await self._on_news()
+        if self.on_change is not None and CHANGED in session.info:
+            await self.on_change(session.info[CHANGED])
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -28,6 +28,7 @@ from server.kit.db import Database
 from server.kit.errors import Refusal
 from server.kit.ids import Ids, Randomness
 from server.kit.keyring import Keyring
+from server.kit.live import Live
 from server.kit.proofs import DeviceProof
 from server.kit.rates import Rates
 from server.kit.sentences import SENTENCES
@@ -59,6 +60,7 @@ class Context:
     keyring: Keyring
     settings: Settings
     rates: Rates
+    live: Live
     actor: Actor
     source: str
     proof: DeviceProof | Refusal | None = None
@@ -66,6 +68,17 @@ class Context:
     access_expires_at: datetime | None = None
     renew: Callable[[], Awaitable[Actor | None]] | None = None
     connection_params: dict[str, object] | None = None
+
+
+async def changes(info: Info[Any, Any], *topics: str) -> AsyncIterator[Context]:
+    """The context at the start of a subscription, and again whenever a topic was touched.
+
+    Nothing that was read before is still in it.
+    """
+    context = context_of(info)
+    async for _ in context.live.listen(*topics):
+        context.loaders.clear()
+        yield context
 
 
 def context_of(info: Info[Any, Any]) -> Context:

@@ -72,6 +72,7 @@ class GuardedSchema(strawberry.Schema):
 def make_schema(
     query: type,
     mutation: type,
+    subscription: type | None = None,
     *,
     types: tuple[type, ...] = (),
     within_s: float = OPERATION_SECONDS,
@@ -80,6 +81,7 @@ def make_schema(
     return GuardedSchema(
         query,
         mutation,
+        subscription,
         types=types,
         config=StrawberryConfig(disable_field_suggestions=True, batching_config=None),
         extensions=[DocumentLimits, lambda: Deadline(within_s)],

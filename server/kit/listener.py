@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.kit.events import EVENT_STREAM
 
 if TYPE_CHECKING:
     import asyncio
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEAD_SECONDS = 10.0
 """A phone on a bad line sends its few hundred bytes in this time; uvicorn alone waits for ever."""
@@ -19,8 +22,13 @@ MAX_HEAD_BYTES = 32 * 1024
 """An access token and a proof take 2 KiB; uvicorn alone takes any number of bytes."""
 
 MAX_FRAME_BYTES = 64 * 1024
-MAX_CONNECTIONS = 1_000
-"""Above this a request is answered 503 at once, before any of our code runs."""
+MAX_CONNECTIONS = 12_000
+"""Above this a connection is answered 503 at once, before any of our code runs. A subscriber on a
+WebSocket takes 40 KB (`./restante bench live`).
+"""
+
+MAX_REQUESTS = 1_000
+"""Requests in progress; one more is answered 503. What streams events counts only until it does."""
 
 KEEP_ALIVE_SECONDS = 5
 DRAIN_SECONDS = 10
@@ -97,6 +105,50 @@ class HeadDeadline(HttpToolsProtocol):
             self._head = None
 
 
+class Crowd:
+    """Stands before an application: so many requests at once and no more."""
+
+    def __init__(self, app: ASGIApp, *, most: int = MAX_REQUESTS) -> None:
+        self._app = app
+        self._most = most
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything but HTTP passes; `MAX_CONNECTIONS` bounds it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._most:
+            full = PlainTextResponse("too busy", 503, headers={"retry-after": "1"})
+            await full(scope, receive, send)
+            return
+        await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_counted = True
+        self._inside += 1
+
+        async def watch(message: Message) -> None:
+            nonlocal is_counted
+            if is_counted and _streams(message):
+                is_counted = False
+                self._inside -= 1
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            self._inside -= is_counted
+
+
+def _streams(message: Message) -> bool:
+    headers = message.get("headers", ()) if message["type"] == "http.response.start" else ()
+    return any(
+        name == b"content-type" and value.startswith(EVENT_STREAM.encode())
+        for name, value in headers
+    )
+
+
 def make_listener(app: ASGIApp, *, host: str, port: int, **changes: Any) -> uvicorn.Server:
     """A server that is not started yet; `changes` are further arguments of uvicorn's Config."""
     config: dict[str, Any] = {
@@ -116,4 +168,4 @@ def make_listener(app: ASGIApp, *, host: str, port: int, **changes: Any) -> uvic
         "access_log": False,
         "log_config": None,
     }
-    return uvicorn.Server(uvicorn.Config(app, **{**config, **changes}))
+    return uvicorn.Server(uvicorn.Config(Crowd(app), **{**config, **changes}))

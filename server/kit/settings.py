@@ -82,6 +82,12 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _many(text: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text):
+        raise ValueError("must be a whole number from 1 to 99999")
+    return int(text)
+
+
 def _count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,2}", text):
         raise ValueError("must be a small whole number")
@@ -159,6 +165,12 @@ class Settings:
         default=0,
         metadata=_told(
             _count, "How many proxies of yours add to `X-Forwarded-For`; 0 ignores the header."
+        ),
+    )
+    live_per_source: int = field(
+        default=500,
+        metadata=_told(
+            _many, "How many WebSockets and event streams one network address may hold open."
         ),
     )
     root_keys: tuple[bytes, ...] = field(

@@ -6,7 +6,9 @@ Strawberry runs the operations; what stands here is what it leaves open or answe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
+from starlette.responses import Response
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -24,6 +27,8 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from schema.codes import ProblemCode
 from server.kit.errors import TransportRefused
+from server.kit.events import EVENT_STREAM, stream
+from server.kit.feeds import Feeds, read_subscription
 from server.kit.graph import Context
 from server.kit.http import (
     BODY_SECONDS,
@@ -41,11 +46,12 @@ from server.kit.http import (
 from server.kit.identify import Credentials, Identifier, Identity
 from server.kit.limits import refuse_text, refuse_variables
 from server.kit.rates import Rate, Rates, source_key
-from server.kit.socket import SocketAdapter, SocketHandler
+from server.kit.socket import ANONYMOUS_LIFE, SocketAdapter, SocketHandler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from graphql import GraphQLError
-    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
     from strawberry.http import GraphQLHTTPResponse
     from strawberry.types import ExecutionResult
@@ -54,6 +60,9 @@ if TYPE_CHECKING:
 
 REQUESTS = Rate("requests", 1_200, 60)
 """Requests of one source: an office behind one address stays below, a script does not."""
+
+LIVE_PER_SOURCE = 500
+"""Sockets and streams that one source may hold open."""
 
 INIT_SECONDS = 3
 MAX_OPERATIONS_PER_SOCKET = 20
@@ -77,6 +86,7 @@ class GraphqlView(GraphQL[Context, None]):
         rates: Rates,
         allowed_origins: Sequence[str] = (),
         trusted_proxies: int = 0,
+        live_per_source: int = LIVE_PER_SOURCE,
     ) -> None:
         super().__init__(
             schema,
@@ -90,15 +100,20 @@ class GraphqlView(GraphQL[Context, None]):
         self._make_context = make_context
         self._trusted_proxies = trusted_proxies
         self.rates = rates
+        self.feeds = Feeds(schema)
+        self._live_per_source = live_per_source
+        self._live: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One HTTP request or one WebSocket, from its first byte to its last."""
         if scope["type"] == "websocket":
             socket = WebSocket(scope, receive, send)
-            if await self.rates.hit(REQUESTS, self._source_of(socket)) is not None:
+            source = self._source_of(socket)
+            if await self.rates.hit(REQUESTS, source) is not None or not self._has_room(source):
                 await socket.close()
                 return
-            await super().__call__(scope, receive, send)
+            with self._staying(source):
+                await super().__call__(scope, receive, send)
             return
         limit = BodyLimit(receive, asyncio.get_running_loop().time() + BODY_SECONDS)
         try:
@@ -112,20 +127,59 @@ class GraphqlView(GraphQL[Context, None]):
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        kind = negotiate(request.headers.get("accept"))
+        accept = request.headers.get("accept")
+        kind = EVENT_STREAM if media_type(accept) == EVENT_STREAM else negotiate(accept)
         try:
             self._check_head(request, kind)
             await self._count(request)
+            if kind == EVENT_STREAM:
+                return await self._stream(request)
             response = await self.run(request)
         except TransportRefused as refused:
-            return refusal_response(refused, kind or JSON)
+            return refusal_response(refused, JSON if kind in {None, EVENT_STREAM} else kind)
         except HTTPException as error:
-            return refusal_response(_as_refused(error), kind or JSON)
+            return refusal_response(
+                _as_refused(error), JSON if kind in {None, EVENT_STREAM} else kind
+            )
         response.headers["content-type"] = f"{kind}; charset=utf-8"
         if kind == JSON:
             # A client that knows only the old media type reads any other status as a broken proxy.
             response.status_code = 200
         return response
+
+    async def _stream(self, request: Request) -> Response:
+        """A subscription as a stream of events."""
+        asked = await self.parse_http_body(self.request_adapter_class(request))
+        operation = read_subscription(asked.query or "", asked.variables, asked.operation_name)
+        if operation is None:
+            raise TransportRefused(406, f"Only a subscription is answered as {EVENT_STREAM}.")
+        source = self._source_of(request)
+        if not self._has_room(source):
+            raise TransportRefused(429, "Too many open streams.", code=ProblemCode.SLOW_DOWN)
+        context = await self.get_context(request, Response())
+        until = context.access_expires_at
+        life = ANONYMOUS_LIFE if until is None else until - context.clock.now()
+        return await stream(
+            self.feeds,
+            operation,
+            context,
+            life_s=life.total_seconds(),
+            staying=self._staying(source),
+        )
+
+    def _has_room(self, source: str) -> bool:
+        return self._live[source] < self._live_per_source
+
+    @contextlib.contextmanager
+    def _staying(self, source: str) -> Iterator[None]:
+        """Counts a connection that stays open among those of its source."""
+        self._live[source] += 1
+        try:
+            yield
+        finally:
+            self._live[source] -= 1
+            if not self._live[source]:
+                del self._live[source]
 
     def _check_head(self, request: Request, kind: str | None) -> None:
         """Refuses what the head alone tells to be wrong."""

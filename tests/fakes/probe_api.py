@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry.scalars import Base64
+from strawberry.types import Info
 
-from server.kit.graph import Connection, Node, connect, get_page, global_id
+from schema.codes import ProblemCode
+from server.kit.errors import Refusal
+from server.kit.feeds import IMPERSONAL
+from server.kit.graph import (
+    Connection,
+    Context,
+    Node,
+    RequestRefused,
+    changes,
+    connect,
+    get_page,
+    global_id,
+)
 from server.kit.guard import GuardedSchema, make_schema
 from tests.fakes.sources import CountedIds
 
@@ -82,9 +97,56 @@ class Mutation:
         return True
 
 
-def probe_schema(within_s: float = 10) -> GuardedSchema:
-    """The schema of the small API."""
-    return make_schema(Query, Mutation, within_s=within_s)
+@dataclass(slots=True)
+class Counter:
+    """A state that subscriptions watch, and how often they read it."""
+
+    value: int = 0
+    reads: int = 0
+    is_there: bool = True
+
+
+@strawberry.type
+class Count:
+    """The counter as somebody saw it."""
+
+    value: int
+    person: str
+
+
+def probe_schema(within_s: float = 10, *, counter: Counter | None = None) -> GuardedSchema:
+    """The schema of the small API; its subscriptions watch `counter`."""
+    watched = counter or Counter()
+
+    async def watch(info: Info[Context, None]) -> AsyncIterator[Count]:
+        async for context in changes(info, "counter"):
+            watched.reads += 1
+            if not watched.is_there:
+                return
+            yield Count(value=watched.value, person=str(context.actor.person_id))
+
+    @strawberry.type
+    class Subscription:
+        """States that are watched."""
+
+        @strawberry.subscription(metadata=IMPERSONAL)
+        async def counted(self, info: Info[Context, None]) -> AsyncGenerator[Count]:
+            return watch(info)  # type: ignore[return-value]  # awaited by the library
+
+        @strawberry.subscription
+        async def mine(self, info: Info[Context, None], size: int = 0) -> AsyncGenerator[Count]:
+            del size
+            return watch(info)  # type: ignore[return-value]  # awaited by the library
+
+        @strawberry.subscription
+        async def refused(self) -> AsyncGenerator[Count]:
+            raise RequestRefused(Refusal(ProblemCode.NOT_FOUND))
+
+        @strawberry.subscription
+        async def failing(self) -> AsyncGenerator[Count]:
+            raise RuntimeError(SECRET)
+
+    return make_schema(Query, Mutation, Subscription, within_s=within_s)
 
 
 def _things(first: int | None, after: str | None) -> Connection[Thing]:

@@ -18,11 +18,11 @@ PROTOCOL = "graphql-transport-ws"
 class Socket:
     """The client's end. `closed` holds code and reason once the server has closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, slow: bool = False) -> None:
         self.closed: tuple[int, str] | None = None
         self.subprotocol: str | None = None
         self._in: asyncio.Queue[Message] = asyncio.Queue()
-        self._out: asyncio.Queue[Message] = asyncio.Queue()
+        self._out: asyncio.Queue[Message] = asyncio.Queue(maxsize=1 if slow else 0)
 
     async def send(self, message: object) -> None:
         """Send a value as JSON text."""
@@ -60,10 +60,17 @@ class Socket:
 
 @contextlib.asynccontextmanager
 async def open_socket(
-    app: ASGIApp, *, headers: dict[str, str] | None = None, protocol: str = PROTOCOL
+    app: ASGIApp,
+    *,
+    headers: dict[str, str] | None = None,
+    protocol: str = PROTOCOL,
+    slow: bool = False,
 ) -> AsyncIterator[Socket]:
-    """A socket of the application, accepted or refused; it is left when the block ends."""
-    socket = Socket()
+    """A socket of the application, accepted or refused; it is left when the block ends.
+
+    A `slow` client takes one frame at a time: the server waits with the next.
+    """
+    socket = Socket(slow=slow)
     scope = {
         "type": "websocket",
         "path": "/graphql",

@@ -10,6 +10,7 @@ from schema.codes import ProblemCode
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
+from server.kit.live import rights_topic, touch
 from server.kit.proofs import DeviceProof, use_proof
 from server.people import queries
 from server.people.rules import (
@@ -128,6 +129,7 @@ async def sign_out(session: Session, actor: Actor, *, now: datetime) -> Device |
     device.signed_out_at = now
     device.push_kind = device.push_target = None
     session.add(device)
+    touch(session, rights_topic(device.person_id))
     return device
 
 
@@ -151,6 +153,7 @@ async def revoke_device(
         device.revoked_at = now
         device.push_kind = device.push_target = None
         session.add(device)
+        touch(session, rights_topic(device.person_id))
         event = uuid.uuid5(device.id, DEVICE_REMOVED)
         await outbox.append(
             session, id=event, kind=DEVICE_REMOVED, subject=device.id, facts={}, at=now
