@@ -94,6 +94,13 @@ class Mutation(
     """Joined from the verticals."""
 
 
+@strawberry.type(
+    description="What can be watched: each field tells the state now and after every change."
+)
+class Subscription(lockers.Subscription, parcels.Subscription):
+    """Joined from the verticals."""
+
+
 def api_schema() -> GuardedSchema:
     """The whole API with its limits in place."""
-    return make_schema(Query, Mutation, types=NODE_TYPES)
+    return make_schema(Query, Mutation, Subscription, types=NODE_TYPES)

@@ -6,8 +6,9 @@ side (no session settings, no advisory session locks), so a transaction pooler m
 
 from __future__ import annotations
 
+import itertools
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Enum, MetaData, Select, event, inspect
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.orm import Session as SyncSession
     from sqlalchemy.pool import ConnectionPoolEntry
 
 SQLITE_WAIT_MS = 10_000
@@ -105,6 +107,7 @@ class Database:
         `held` (which SQLite drops).
         """
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            event.listen(session.sync_session, "after_flush", _note_changes)
             yield session
         if self._on_news is not None and HAS_NEWS in session.info:
             await self._on_news()
@@ -140,6 +143,21 @@ class Database:
     @property
     def _reading(self) -> dict[str, Any]:
         return {READS_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
+
+
+class Watched(Protocol):
+    """A table whose rows others may watch."""
+
+    def live_topics(self) -> Iterable[str]:
+        """Who is to look again when this row is written or deleted."""
+
+
+def _note_changes(session: SyncSession, _context: object) -> None:
+    """Collect the topics of rows that go to the database; statements of their own say theirs."""
+    for row in itertools.chain(session.new, session.dirty, session.deleted):
+        topics = getattr(row, "live_topics", None)
+        if topics is not None:
+            session.info.setdefault(CHANGED, set()).update(topics())
 
 
 def held(query: Query, *, of: type[SQLModel] | None = None, skip_locked: bool = False) -> Query:

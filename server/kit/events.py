@@ -80,8 +80,8 @@ async def stream(
 ) -> Response:
     """The response that carries the subscription, or 400 with the reason why there is none.
 
-    `staying` is held while it is open. It ends with the access token, after `life_s`: the client comes back with a new one and gets
-    the state of that moment.
+    `staying` is held while it is open. It ends with the access token, after `life_s`: the client
+    comes back with a new one and gets the state of that moment.
     """
     reader = EventReader()
     feed = feeds.join(operation, context, reader)

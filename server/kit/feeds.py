@@ -200,6 +200,9 @@ class Feed:
         payload: dict[str, Any] = {"data": result.data}
         if errors:
             payload["errors"] = errors
-        self._last = json.dumps(payload, separators=(",", ":"))
+        text = json.dumps(payload, separators=(",", ":"))
+        if text == self._last:
+            return
+        self._last = text
         for reader in tuple(self._readers):
             reader.take(self._last)

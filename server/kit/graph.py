@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -70,7 +70,7 @@ class Context:
     connection_params: dict[str, object] | None = None
 
 
-async def changes(info: Info[Any, Any], *topics: str) -> AsyncIterator[Context]:
+async def changes(info: Info[Any, Any], *topics: str) -> AsyncGenerator[Context, None]:
     """The context at the start of a subscription, and again whenever a topic was touched.
 
     Nothing that was read before is still in it.

@@ -13,6 +13,7 @@ from sqlmodel import col, select
 from schema.compartments import DoorState
 from schema.ids import EVERY_LOCKER, KEY_ID_SIZE, KeyId, LockerId
 from server.kit.db import held, insert_new
+from server.kit.live import touch
 from server.lockers.rules import LockerState
 from server.lockers.tables import (
     Compartment,
@@ -329,6 +330,7 @@ async def end_reservations(session: Session, compartment_id: uuid.UUID, *, now: 
 
 async def insert_incident(session: Session, incident: Incident) -> bool:
     """Whether this is the first incident of its kind that this fact opens about its subject."""
+    touch(session, f"hub:{incident.hub_id}")
     return await insert_new(session, Incident, **incident.model_dump())
 
 
@@ -352,7 +354,7 @@ async def end_incidents(
     session: Session, kind: IncidentKind, subject_id: uuid.UUID, *, resolution: str, now: datetime
 ) -> None:
     """Resolve whatever of this kind is open about the subject."""
-    await session.exec(
+    ended = await session.exec(
         update(Incident)
         .where(
             col(Incident.kind) == kind,
@@ -360,7 +362,10 @@ async def end_incidents(
             col(Incident.resolved_at).is_(None),
         )
         .values(resolved_at=now, resolution=resolution)
+        .returning(col(Incident.hub_id))
     )
+    for hub_id in set(ended.scalars()):
+        touch(session, f"hub:{hub_id}")
 
 
 async def list_open_incidents_about(

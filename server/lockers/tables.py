@@ -45,6 +45,10 @@ class Locker(SQLModel, table=True):
     """The locker that stands in its place with another controller: from then on this one is not
     believed any more."""
 
+    def live_topics(self) -> tuple[str, ...]:
+        """Those who watch the locker, or its hub."""
+        return (f"locker:{self.id}", f"hub:{self.hub_id}")
+
 
 class Enrolment(SQLModel, table=True):
     """Permission for one locker to join a hub; only the code's hash is kept."""
@@ -96,6 +100,10 @@ class Compartment(SQLModel, table=True):
     """When nobody knew any more what is inside (C8), by the locker's clock."""
     closed_at: datetime | None = None
     """Since when it is quarantined or broken; None once it is in service again."""
+
+    def live_topics(self) -> tuple[str, ...]:
+        """Those who watch the locker."""
+        return (f"locker:{self.locker_id}",)
 
 
 class DoorCheck(SQLModel, table=True):

@@ -173,6 +173,10 @@ class Parcel(SQLModel, table=True):
     collected_at: datetime | None = None
     assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
 
+    def live_topics(self) -> tuple[str, ...]:
+        """Those who watch the parcel, or the hub where it is."""
+        return (f"parcel:{self.id}", f"hub:{self.hub_id}")
+
 
 class StayParcel(SQLModel, table=True):
     """Which parcels a stay was minted for, and which of them it came to hold."""

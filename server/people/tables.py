@@ -9,6 +9,7 @@ from sqlalchemy import JSON, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
+from server.kit.live import rights_topic
 from server.people.roles import Role
 from server.people.rules import Confirmation, ContactKind, DeviceTrust, PushKind
 
@@ -87,6 +88,10 @@ class Membership(SQLModel, table=True):
     role: Role = Field(sa_type=enum_text(Role))
     subject: uuid.UUID | None = None
     given_by: uuid.UUID | None = None
+
+    def live_topics(self) -> tuple[str, ...]:
+        """The connections of the person, whose rights change."""
+        return (rights_topic(self.person_id),)
 
 
 class Carrier(SQLModel, table=True):

@@ -6,6 +6,7 @@ import strawberry
 
 from server.lockers.graph import reading, writing
 from server.lockers.graph.closing import ClosingMutation, ClosingQuery
+from server.lockers.graph.live import Subscription
 from server.lockers.graph.trust import TrustMutation
 from server.lockers.graph.types import NODE_TYPES, NODES
 
@@ -20,4 +21,4 @@ class Mutation(writing.Mutation, ClosingMutation, TrustMutation):
     """Joined into the root mutation."""
 
 
-__all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]
+__all__ = ["NODES", "NODE_TYPES", "Mutation", "Query", "Subscription"]

@@ -71,9 +71,16 @@ async def list_compartments_by_ids(
     return {one.id: one for one in found}
 
 
-async def list_incidents(session: Session, actor: Actor, *, page: Page) -> Sequence[Incident]:
-    """One more than the page of open incidents that the actor may resolve, oldest first."""
+async def list_incidents(
+    session: Session, actor: Actor, *, page: Page, hub_id: uuid.UUID | None = None
+) -> Sequence[Incident]:
+    """One more than the page of open incidents that the actor may resolve, oldest first; only
+    those of one hub, if it is named.
+    """
     permission = Permission.INCIDENT_RESOLVE
+    if hub_id is not None:
+        may = actor.can(permission, hub=hub_id)
+        return await queries.list_incidents(session, page, hub_ids=[hub_id]) if may else []
     if (permission, Scope.NETWORK, None) in actor.grants:
         return await queries.list_incidents(session, page, hub_ids=None)
     hub_ids = actor.subjects(permission, Scope.HUB, Scope.ROUTE)

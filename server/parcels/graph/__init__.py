@@ -6,6 +6,7 @@ import strawberry
 
 from server.parcels.graph.compartments import CompartmentMutation
 from server.parcels.graph.counter import CounterMutation
+from server.parcels.graph.live import Subscription
 from server.parcels.graph.reading import Me, Query
 from server.parcels.graph.sending import SendingMutation
 from server.parcels.graph.types import NODE_TYPES, NODES
@@ -17,4 +18,4 @@ class Mutation(ParcelMutation, SendingMutation, CounterMutation, CompartmentMuta
     """Joined into the root mutation."""
 
 
-__all__ = ["NODES", "NODE_TYPES", "Me", "Mutation", "Query"]
+__all__ = ["NODES", "NODE_TYPES", "Me", "Mutation", "Query", "Subscription"]

@@ -12,7 +12,6 @@ from schema.codes import ProblemCode
 from server.kit.auth import Actor, Granted, Permission, Scope, deny
 from server.kit.db import insert_new
 from server.kit.errors import Refusal
-from server.kit.live import rights_topic, touch
 from server.people import queries
 from server.people.roles import CARRIER_ROLES, HUB_ROLES, Role, grants_of
 from server.people.service.api_keys import read_api_key
@@ -171,4 +170,3 @@ async def _add_role(session: Session, membership: Membership) -> None:
     )
     if held is None:
         session.add(membership)
-        touch(session, rights_topic(membership.person_id))
