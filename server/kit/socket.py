@@ -245,10 +245,11 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
 class _Reading:
     """One subscription of one socket."""
 
-    __slots__ = ("_feed", "_handler", "_key", "_operation")
+    __slots__ = ("_feed", "_handler", "_head", "_key", "_operation")
 
     def __init__(self, handler: SocketHandler, key: str, operation: Operation) -> None:
         self._handler, self._key, self._operation = handler, key, operation
+        self._head = f'{{"id":{json.dumps(key)},"type":'
         self._feed: Feed | None = None
 
     def join(self, feeds: Feeds, context: Context) -> None:
@@ -259,16 +260,14 @@ class _Reading:
             self._feed.leave(self)
 
     def take(self, payload: str) -> None:
-        text = f'{{"id":{json.dumps(self._key)},"type":"next","payload":{payload}}}'
-        self._handler.post(self._key, text)
+        self._handler.post(self._key, f'{self._head}"next","payload":{payload}}}')
 
     def refuse(self, errors: str) -> None:
-        text = f'{{"id":{json.dumps(self._key)},"type":"error","payload":{errors}}}'
+        text = f'{self._head}"error","payload":{errors}}}'
         self._handler.post(self._key, text, is_last=True)
 
     def end(self) -> None:
-        text = f'{{"id":{json.dumps(self._key)},"type":"complete"}}'
-        self._handler.post(self._key, text, is_last=True)
+        self._handler.post(self._key, f'{self._head}"complete"}}', is_last=True)
 
 
 def is_well_formed(message: object) -> bool:

@@ -21,6 +21,7 @@ SECTIONS = {
     "flood": "flood",
     "journal": "long_journal",
     "carriers": "carriers",
+    "live": "live",
     "demo": "story",
 }
 """Each in a module of this folder, loaded in its turn: a server in memory would slow a locker."""
