@@ -34,7 +34,10 @@ def main(argv: list[str]) -> int:
         return int(windows.main(argv[1:]))
     parser = argparse.ArgumentParser(prog="./restante bench", description=__doc__)
     parser.add_argument(
-        "section", nargs="*", help=f"{', '.join(SECTIONS)} (default: all)", metavar="SECTION"
+        "section",
+        nargs="*",
+        help=f"{', '.join(SECTIONS)} (default: all); windows --data FILE",
+        metavar="SECTION",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE as well")
     options = parser.parse_args(argv)

@@ -16,6 +16,7 @@ import httpx
 from server.app import House, make_app
 from server.kit.db import Database
 from server.kit.keyring import FileKeyring
+from server.kit.live import Live
 from server.kit.queue import Queue
 from server.kit.rates import MemoryRates
 from server.kit.relay import Relay
@@ -155,6 +156,7 @@ class Life:
             randomness=world.randomness,
             keyring=keyring,
             rates=MemoryRates(world.clock),
+            live=Live(),
         )
         app = make_app(self.house, world.schema)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

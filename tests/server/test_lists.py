@@ -13,6 +13,8 @@ from graphql import GraphQLObjectType, get_named_type, get_nullable_type, is_lis
 from server.access.rules import Action
 from server.access.service.grants import GrantTerms, issue_grant
 from server.access.tables import EmergencyOpening, IssuedToken, PassedOn
+from server.app import make_app
+from server.graph import api_schema
 from server.hubs.tables import Hub, HubClosure, HubOpening
 from server.kit.graph import global_id, read_id
 from server.kit.keyring import Purpose
@@ -26,6 +28,7 @@ from server.people.tables import ContactAddress, Device, Membership
 from tests.fakes.counting import counted_statements
 from tests.fakes.journals import stay_of
 from tests.fakes.phone import Phone
+from tests.fakes.socket import open_socket
 from tests.fakes.sources import START
 from tests.fakes.town import Town, build_town, key_of, publish_key_set
 
@@ -55,6 +58,12 @@ LISTS = {
     "{ edges { node { at row reason } } } }",
     "Query.emergencyOpenings": "{ emergencyOpenings(locker: $locker, first: 100) "
     "{ edges { node { id reason askedAt } } } }",
+    "HubFeed.lockers": "{ hubFeed(hub: $hub) { hub { name } lockers { serial compartments { number "
+    "} } } }",
+    "HubFeed.parcels": "{ hubFeed(hub: $hub) { parcels(first: 100) { edges { node { code location "
+    "{ locker { serial } } } } } } }",
+    "HubFeed.incidents": "{ hubFeed(hub: $hub) { incidents(first: 100) { edges { node { kind } } } "
+    "} }",
     "Me.parcels": "{ me { parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } } history { edges { node { row } } } } } } } }",
     "Me.sentParcels": "{ me { sentParcels(first: 100) { edges { node { code location { hub "
@@ -135,6 +144,21 @@ class Village:
         async with counted_statements(self.house.database) as statements:
             answer = await self.phone.ask(query, **variables)
         return len(statements), len(str(answer))
+
+    async def watch(self, query: str, **variables: Any) -> tuple[int, int]:
+        """Statements until a subscription has told its first state, and the length of that."""
+        token, schema = self.phone.access_token, api_schema()
+        async with (
+            counted_statements(self.house.database) as statements,
+            open_socket(make_app(self.house, schema)) as socket,
+        ):
+            proof = self.phone.proof(token=token, htm="GET")
+            await socket.init(authorization=f"DPoP {token}", dpop=proof)
+            payload = {"query": query, "variables": variables}
+            await socket.send({"type": "subscribe", "id": "1", "payload": payload})
+            message = await socket.receive()
+        assert message["type"] == "next", message
+        return len(statements), len(str(message))
 
     async def grow(self, size: int) -> None:
         """One more of everything, `size` times."""
@@ -334,8 +358,11 @@ async def test_no_list_costs_more_the_longer_it_is(village: Village) -> None:
         spent = {}
         for name, query in LISTS.items():
             wanted = {key: value for key, value in variables.items() if f"${key}" in query}
-            head = f"query ({', '.join(f'${key}: ID!' for key in wanted)}) " if wanted else ""
-            spent[name] = await village.measure(head + query, **wanted)
+            head = f"({', '.join(f'${key}: ID!' for key in wanted)}) " if wanted else ""
+            if name.startswith("HubFeed."):
+                spent[name] = await village.watch(f"subscription {head}{query}", **wanted)
+            else:
+                spent[name] = await village.measure(f"query {head}{query}", **wanted)
         return spent
 
     await village.grow(1)
