@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ble_agent.errors import StoreFull
 from schema.codec import Malformed, encode
 from schema.codes import Code
 from schema.cose import Aad, sign_object
@@ -24,11 +26,13 @@ from schema.statements import (
     parse_statement,
     time_nonce,
 )
-from tests.ble_agent.standing import DAY, ISSUER, KEYS, NOW, ROOT, SERVICE, key_of
+from tests.ble_agent.asking import code_of
+from tests.ble_agent.standing import DAY, ISSUER, KEYS, NOW, ROOT, SERVICE, Standing, key_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from schema.statements import Statement
-    from tests.ble_agent.standing import Standing
 
 STAY = StayId(b"stay0001")
 OTHER_LID = LockerId(b"elsewher")
@@ -41,7 +45,7 @@ def bring(
     """What the locker answers to statements alone."""
     parsed = tuple(parse_statement(kind, raw) for kind, raw in statements)
     refused = standing.locker.apply(parsed, nonce=nonce)
-    return refused.code if refused else Code.OK
+    return code_of(refused) if refused else Code.OK
 
 
 def seqs(standing: Standing) -> tuple[int, int, int]:
@@ -65,6 +69,17 @@ async def test_each_applied_list_key_set_and_configuration_has_one_line(standing
         (Kind.STATEMENT, [b"SLK1-key", 2]),
     ]
     assert seqs(standing) == (1, 2, 1)
+
+
+async def test_a_statement_that_finds_no_room_is_told_so(folder: Path) -> None:
+    small = await Standing(folder / "state", max_bytes=600 * 1024).start()
+    await small.set_up()
+    with suppress(StoreFull):
+        while True:
+            with small.locker.journal.record("fill") as record:
+                record.append(Kind.POWER, [1])
+    assert bring(small, *(small.revocations(seq) for seq in (1, 2, 3))) == Code.STORAGE_FULL
+    await small.stop()
 
 
 async def test_an_acknowledgement_writes_nothing(standing: Standing) -> None:
