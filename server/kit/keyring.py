@@ -100,8 +100,13 @@ class PrivateKey:
         return SigningKey(self.seed)
 
     def is_alive_at(self, instant: datetime) -> bool:
-        """Whether the key's span of life holds this instant."""
-        return self.not_before <= instant < self.expires_at
+        """Whether the key's span of life holds this instant.
+
+        A key to seal to has no beginning: lockers use it once they know it, and a clock of ours
+        that was set back must not keep us from reading.
+        """
+        has_begun = self.purpose is Purpose.SEAL or self.not_before <= instant
+        return has_begun and instant < self.expires_at
 
 
 class Keyring(Protocol):

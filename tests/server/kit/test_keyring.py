@@ -115,6 +115,16 @@ def test_a_server_that_slept_through_the_life_of_its_keys_makes_new_ones(
     assert old not in keyring.list_keys(Purpose.ISSUER)
 
 
+def test_a_clock_that_was_set_back_does_not_keep_us_from_reading(
+    folder: Path, clock: MovableClock
+) -> None:
+    keyring = keyring_of(folder, clock)
+    sealed_to, signed_by = (current_key(keyring, one) for one in (Purpose.SEAL, Purpose.ISSUER))
+    clock.move(minutes=-1)
+    assert keyring.list_keys(Purpose.SEAL) == (sealed_to,)
+    assert signed_by not in keyring.list_keys(Purpose.ISSUER)
+
+
 def test_ids_of_keys_in_one_key_set_differ(folder: Path, clock: MovableClock) -> None:
     keyring = FileKeyring(folder, clock=clock, randomness=Stubborn())
     ids = {current_key(keyring, purpose).kid for purpose in (Purpose.ISSUER, Purpose.SEAL)}
