@@ -51,10 +51,12 @@ def run(connection: Connection) -> None:
 async def connect_and_run(url: str) -> None:
     """Opens the database for as long as it takes."""
     database = Database(url)
-    async with database.engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await database.close()
+    try:
+        async with database.engine.connect() as connection:
+            await connection.run_sync(run)
+            await connection.commit()
+    finally:
+        await database.close()
 
 
 given = context.config.get_main_option("sqlalchemy.url")
