@@ -115,6 +115,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="let a locker's disk fail at each of its writes, not at one in some; CI does",
     )
     parser.addoption(
+        "--histories",
+        type=int,
+        default=6,
+        metavar="N",
+        help="how many histories of a whole neighbourhood are lived through; CI: 60",
+    )
+    parser.addoption(
         "--visits",
         type=int,
         default=40,

@@ -27,6 +27,7 @@ from tests.faults.guillotine import LEASE_S
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from schema.ids import LockerId
     from tests.fakes.town import Town
     from tests.faults.guillotine import Life
 
@@ -79,10 +80,12 @@ mutation ($code: String!, $id: String!, $noise: Base64!, $sign: Base64!, $pin: B
     $proof: Base64!) {
   outcome: enrolLocker(code: $code, lockerId: $id, noisePublic: $noise, signPublic: $sign,
       pinSecret: $pin, proof: $proof) {
-    ... on EnrolLockerPayload { locker { id } } ... on Problem { code message } } }"""
+    ... on EnrolLockerPayload {
+      locker { id } statements { type bytes } stays { compartment stay } }
+    ... on Problem { code message } } }"""
 ACTIVATE = """
-mutation ($locker: ID!) {
-  outcome: activateLocker(locker: $locker, testedCompartments: [1], clockIsSet: true) {
+mutation ($locker: ID!, $tested: [Int!]!) {
+  outcome: activateLocker(locker: $locker, testedCompartments: $tested, clockIsSet: true) {
     ... on LockerPayload { locker { state } } ... on Problem { code message } } }"""
 DOOR = {
     "label": "1",
@@ -215,11 +218,12 @@ class Week:
         self.keys["code"] = made["enrolmentCode"]
 
     async def _enrol(self) -> None:
-        claim = claim_of(self.locker, self.keys["code"])
+        machine = self.locker
+        claim = claim_of(self.keys["code"], machine.lid, machine.noise_public, machine.key)
         self.keys["locker"] = (await self._ask_as_nobody(ENROL, **claim))["locker"]["id"]
 
     async def _activate(self) -> None:
-        _outcome(await self.operator.ask(ACTIVATE, locker=self.keys["locker"]))
+        _outcome(await self.operator.ask(ACTIVATE, locker=self.keys["locker"], tested=[1]))
 
     async def _sign_in(self) -> None:
         await self.recipient.sign_in("recipient@example.org")
@@ -321,16 +325,22 @@ async def census(week: Week) -> dict[str, Counter[str]]:
     return found
 
 
-def claim_of(machine: JournalingLocker, code: str) -> dict[str, str]:
+def claim_of(
+    code: str,
+    lid: LockerId,
+    noise_public: bytes,
+    signing: SigningKey,
+    pin_secret: bytes = bytes(32),
+) -> dict[str, str]:
     """How a locker joins with this code."""
-    message = enrolment_message(code, machine.lid, machine.noise_public, machine.key.public)
+    message = enrolment_message(code, lid, noise_public, signing.public)
     return {
         "code": code,
-        "id": locker_text(machine.lid),
-        "noise": _text(machine.noise_public),
-        "sign": _text(machine.key.public),
-        "pin": _text(bytes(32)),
-        "proof": _text(machine.key.sign(message)),
+        "id": locker_text(lid),
+        "noise": _text(noise_public),
+        "sign": _text(signing.public),
+        "pin": _text(pin_secret),
+        "proof": _text(signing.sign(message)),
     }
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SETTINGS = Settings(public_url="http://testserver", root_keys=(ROOT_KEY,))
 
+pytestmark = pytest.mark.timeout(300)
+
 COMPLAINTS = 30
 
 MOMENTS = 120
