@@ -13,6 +13,7 @@ from ble_agent.policy.credentials import TOLERANCE_S
 from ble_agent.policy.verdicts import Refusal
 from ble_agent.policy.world import Revoked
 from schema.codec import decode, encode
+from schema.codec.fields import as_array, as_id
 from schema.codes import Code
 from schema.ids import EVERY_LOCKER
 from schema.journal import Kind
@@ -241,7 +242,7 @@ def _load(connection: sqlite3.Connection) -> Trust:
     cfg_seq, values = stored.get(_CFG, nothing)
     (min_iat,) = connection.execute("SELECT coalesce(max(min_iat), 0) FROM min_iats").fetchone()
     configuration = values if isinstance(values, dict) else {}
-    overdue_s = configuration.get(CFG_CLOSE_OVERDUE_S, CLOSE_OVERDUE_DEFAULT_S)
+    overdue_s = configuration.get(CFG_CLOSE_OVERDUE_S)
     return Trust(
         keys=KeySet(parse_key_entries(keys or [])),
         key_seq=key_seq,
@@ -253,7 +254,4 @@ def _load(connection: sqlite3.Connection) -> Trust:
 
 
 def _revoked_ids(entries: Value) -> frozenset[bytes]:
-    pairs = entries if isinstance(entries, list) else []
-    return frozenset(
-        pair[0] for pair in pairs if isinstance(pair, list) and isinstance(pair[0], bytes)
-    )
+    return frozenset(as_id(as_array(pair)[0]) for pair in as_array(entries or []))

@@ -98,6 +98,19 @@ def test_battery_backed_clock_gives_quality_1_and_keeps_the_floor() -> None:
     assert (clock.now(), clock.floor) == (T + 901, T + 901)
 
 
+def test_battery_backed_clock_at_the_floor_is_believed() -> None:
+    clock, _uptime = make_clock(battery_at=T)
+    assert (clock.now(), clock.quality) == (T, Quality.BATTERY)
+
+
+def test_an_issue_time_of_this_second_loses_no_part_of_it() -> None:
+    clock, uptime = make_clock()
+    uptime.seconds += 0.75
+    raise_to(clock, T)
+    uptime.seconds += 0.25
+    assert clock.now() == T + 1
+
+
 def test_battery_backed_clock_behind_the_floor_is_not_believed() -> None:
     clock, _uptime = make_clock(battery_at=T - 1)
     assert (clock.now(), clock.quality) == (T, Quality.FLOOR_ONLY)

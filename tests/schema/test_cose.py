@@ -136,6 +136,15 @@ def test_verifying_garbage_is_false_and_never_an_error(
     assert not verify(public, message, signature)
 
 
+def test_signature_that_runs_over_into_the_message_does_not_hold() -> None:
+    key = signing_key("issuer")
+    signature = key.sign(b"message")
+    assert verify(key.public, b"message", signature)
+    assert not verify(key.public, signature[-1:] + b"message", signature[:-1])
+    assert not verify(key.public, b"essage", signature + b"m")
+    assert not verify(key.public[:-1], b"message", signature)
+
+
 def test_keys_of_low_order_and_signatures_not_reduced_are_refused() -> None:
     signer = signing_key("issuer")
     signature = signer.sign(b"message")

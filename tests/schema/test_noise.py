@@ -71,6 +71,14 @@ def test_published_transport_messages_alternate_from_the_initiator_on() -> None:
         assert receiver.receiving.open(sealed) == payload
 
 
+def test_empty_payloads_travel_both_ways() -> None:
+    initiator, responder = _initiator(), _responder()
+    assert responder.read(initiator.write(b"")) == b""
+    payload, locker = initiator.read(responder.write(b"")[0])
+    assert payload == b""
+    assert locker.handshake_hash
+
+
 def test_handshake_hash_is_ready_before_the_request_is_written() -> None:
     responder = _responder()
     responder.read(MESSAGES[0][1])
