@@ -223,9 +223,14 @@ class Neighbourhood:
         )
         return Ticket(Operation.OPEN, ticket.name, (*ticket.chain, shared), with_whom)
 
-    async def withdraw(self, ticket: Ticket) -> bool:
-        """The recipient withdraws a right; whether there was something to withdraw."""
-        return "code" not in await self.ask(ticket.hand, REVOKE, id=ticket.grant)
+    async def withdraw(self, ticket: Ticket, *, is_told: bool) -> bool:
+        """The recipient withdraws a right, and everybody may hear of it; False for none."""
+        got = await self.ask(ticket.hand, REVOKE, id=ticket.grant)
+        if is_told and got.get("statement"):
+            news = read_statements([got["statement"]])
+            for hand in self.hands:
+                hand.down = [*news, *hand.down]
+        return "code" not in got
 
     async def knock(
         self, ticket: Ticket, *, is_online: bool, is_orderly: bool, syncs: int

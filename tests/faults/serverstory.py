@@ -60,7 +60,8 @@ mutation ($id: ID!) { outcome: revokeDelegation(delegationId: $id) {
   ... on RevokeDelegationPayload { delegation { state } } ... on Problem { code message } } }"""
 REVOKE = """
 mutation ($id: ID!) { outcome: revokeGrant(grantId: $id) {
-  ... on RevokeGrantPayload { grant { state } } ... on Problem { code message } } }"""
+  ... on RevokeGrantPayload { grant { state } statement { type bytes } }
+  ... on Problem { code message } } }"""
 DRAFT = """
 { outcome: keySetDraft { ... on KeySetDraft { payload } ... on Problem { code message } } }"""
 ADD = """
