@@ -141,3 +141,18 @@ def test_no_depth_of_nesting_exhausts_the_stack() -> None:
     for head in (b"\x81", b"\xa1\x00", b"\x82\x00"):
         with pytest.raises(Malformed):
             decode(head * 100_000)
+
+
+@pytest.mark.parametrize("head", [0x1C, 0x3C, 0x5C, 0x7C, 0x9C, 0xBC])
+def test_integer_of_sixteen_bytes_is_no_head(head: int) -> None:
+    with pytest.raises(Malformed, match="reserved head"):
+        decode(bytes([head, 1]) + bytes(15))
+
+
+@pytest.mark.parametrize(
+    "head", ["44", "64", "84", "a4", "9b7fffffffffffffff", "5b7fffffffffffffff"]
+)
+def test_length_is_held_against_what_is_left(head: str) -> None:
+    data = bytes.fromhex("82" + "00" + head) + b"\x00" * 3
+    with pytest.raises(Malformed, match="beyond the end"):
+        decode(data)
