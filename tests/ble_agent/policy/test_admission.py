@@ -135,6 +135,7 @@ class TestDeposit:
 
     def test_the_choice_stays_within_the_token(self) -> None:
         reach = token(actions=2, role=Role.COURIER, stay=NEW, comps=(1,))
+        assert answer(reach, Operation.DEPOSIT, 1) == 1
         assert answer(reach, Operation.DEPOSIT, 2) == Code.OUT_OF_SCOPE
         assert answer(reach, Operation.DEPOSIT, occupied={1: True}) == Code.COMPARTMENT_BUSY
 
