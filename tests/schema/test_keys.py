@@ -6,8 +6,16 @@ import hashlib
 
 import pytest
 
+from schema.codec import Malformed
 from schema.ids import KeyId
-from schema.keys import KeySet, Operation, Roots, bare_code, enrolment_message
+from schema.keys import (
+    KeySet,
+    Operation,
+    Roots,
+    bare_code,
+    enrolment_message,
+    parse_key_entries,
+)
 from tests.schema.makers import LID, NOW, ROOT_KID, make_key_entry, seed, signing_key
 
 LIFE = {"nbf": NOW, "exp": NOW + 1000, "max_ttl": 600}
@@ -53,6 +61,15 @@ def test_entry_without_actions_is_the_sealing_key_and_the_last_one_counts() -> N
     assert held.find_signer(newest.kid) is None
     assert held.find_signer(KEY.kid) == KEY
     assert held.find_signer(None) is None
+
+
+def test_entry_with_a_part_missing_or_added_is_malformed() -> None:
+    good = KEY.as_value()
+    assert isinstance(good, list)
+    assert parse_key_entries([good]) == (KEY,)
+    for wrong in (good[:-1], [*good, 0], []):
+        with pytest.raises(Malformed):
+            parse_key_entries([good, wrong])
 
 
 def test_empty_key_set_holds_no_key() -> None:
