@@ -39,8 +39,8 @@ pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = {options}
 do_not_mutate_patterns = ['^\\s*raise ']
 process_isolation = "forkserver"
-timeout_constant = 3.0
-timeout_multiplier = 4.0
+timeout_constant = 10.0
+timeout_multiplier = 8.0
 track_dependencies = false
 use_git_change_detection = false
 """
