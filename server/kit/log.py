@@ -36,10 +36,22 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+class NoVisitors(logging.Filter):
+    """Drops the lines that the web server writes for each WebSocket: they name addresses of people
+    and say nothing that anybody looks for.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is about anything else."""
+        text = str(record.msg)
+        return not text.startswith(('%s - "WebSocket', "connection open", "connection closed"))
+
+
 def start_logging(level: int = logging.INFO) -> None:
     """Sends every record of the process to standard error; repeating replaces the handler."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
+    handler.addFilter(NoVisitors())
     logging.basicConfig(level=level, handlers=[handler], force=True)
 
 

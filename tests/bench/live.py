@@ -170,6 +170,9 @@ def _process(module: str, *words: str, **environ: str) -> Iterator[Process]:
     child = subprocess.Popen(
         [sys.executable, "-m", module, *words],
         env={**os.environ, "RESTANTE_LISTEN_PORT": str(port), **environ},
+        # It logs a line for each of twenty thousand connections.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     try:
         _await_port(port, child)

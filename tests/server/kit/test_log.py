@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 
-from server.kit.log import JsonLines
+from server.kit.log import JsonLines, NoVisitors
 
 
 def line(**extra: object) -> dict[str, object]:
@@ -42,3 +42,9 @@ def test_a_line_stays_one_line() -> None:
 
 def test_values_of_any_kind_are_written() -> None:
     assert line(where=object)["where"] == "<class 'object'>"
+
+
+def test_nobody_is_named_for_opening_a_socket() -> None:
+    said = ['%s - "WebSocket %s" [accepted]', "connection open", "Started server process [%d]"]
+    records = [logging.makeLogRecord({"msg": text}) for text in said]
+    assert [NoVisitors().filter(record) for record in records] == [False, False, True]
