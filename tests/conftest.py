@@ -117,7 +117,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--histories",
         type=int,
-        default=6,
+        default=3,
         metavar="N",
         help="how many histories of a whole neighbourhood are lived through; CI: 60",
     )
