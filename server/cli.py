@@ -281,7 +281,8 @@ def _test(argv: list[str]) -> int:
         parser.print_help()
         return 0
     os.chdir(ROOT)
-    _become("pytest", "-n", "2", "--dist", "worksteal", *argv)
+    # Two cores wait for stores and radios often enough for a third to have work.
+    _become("pytest", "-n", "3", "--dist", "worksteal", *argv)
 
 
 def _check(argv: list[str]) -> int:
