@@ -274,14 +274,15 @@ def _demo(argv: list[str]) -> int:
 
 
 def _test(argv: list[str]) -> int:
-    """Two processes because the smallest machine we promise has two cores; a later `-n` wins."""
+    """Three processes: the two cores of the smallest machine we promise often wait for stores and
+    radios. A later `-n` wins.
+    """
     parser = _parser("test", "Whatever follows is passed on to pytest.")
     parser.add_argument("pytest", nargs="*", help="folders, files and options of pytest")
     if {"-h", "--help"} & set(argv):
         parser.print_help()
         return 0
     os.chdir(ROOT)
-    # Two cores wait for stores and radios often enough for a third to have work.
     _become("pytest", "-n", "3", "--dist", "worksteal", *argv)
 
 
