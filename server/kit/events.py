@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response, StreamingResponse
 
+from server.kit.live import rights_topic
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
-    from server.kit.feeds import Feeds, Operation
+    from starlette.types import Receive, Scope, Send
+
+    from server.kit.feeds import Feed, Feeds, Operation
     from server.kit.graph import Context
 
 EVENT_STREAM = "text/event-stream"
@@ -95,12 +99,36 @@ async def stream(
         body = f'{{"errors":{reader.errors}}}'
         return Response(body, 400, media_type="application/graphql-response+json")
 
-    async def events() -> AsyncIterator[str]:
-        with staying:
-            try:
-                async for event in reader.events(until_s=until_s):
-                    yield event
-            finally:
-                feed.leave(reader)
+    return _EventStream(feed, reader, context, until_s=until_s, staying=staying)
 
-    return StreamingResponse(events(), media_type=EVENT_STREAM)
+
+class _EventStream(StreamingResponse):
+    """Leaves the feed however the response ends, even one that was never begun.
+
+    It also ends when the rights of its reader change: the client comes back with those it has now.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        reader: EventReader,
+        context: Context,
+        *,
+        until_s: float,
+        staying: AbstractContextManager[None],
+    ) -> None:
+        super().__init__(reader.events(until_s=until_s), media_type=EVENT_STREAM)
+        self._feed, self._reader, self._staying = feed, reader, staying
+        self._unwatch: Callable[[], None] | None = None
+        if context.actor.person_id is not None:
+            topic = rights_topic(context.actor.person_id)
+            self._unwatch = context.live.watch(topic, reader.end)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._staying:
+                await super().__call__(scope, receive, send)
+        finally:
+            self._feed.leave(self._reader)
+            if self._unwatch is not None:
+                self._unwatch()

@@ -22,6 +22,8 @@ from strawberry.types.execution import PreExecutionError
 from server.kit.limits import MAX_TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from strawberry import Schema
     from strawberry.types import ExecutionResult
 
@@ -126,25 +128,26 @@ class Feeds:
         feed = self._feeds.get(key)
         if feed is None:
             context = replace(context, actor=actor, loaders={})
-            feed = Feed(self._schema, operation, context, on_end=lambda: self._forget(key))
+            feed = Feed(self._schema, operation, context, on_end=lambda one: self._forget(key, one))
             self._feeds[key] = feed
         feed.join(reader)
         return feed
 
-    async def close(self) -> None:
-        """End every feed; its readers are told."""
-        for feed in tuple(self._feeds.values()):
-            await feed.stop()
-
-    def _forget(self, key: object) -> None:
-        self._feeds.pop(key, None)
+    def _forget(self, key: object, feed: Feed) -> None:
+        if self._feeds.get(key) is feed:
+            del self._feeds[key]
 
 
 class Feed:
     """One running subscription and its readers. It stops when the last reader leaves."""
 
     def __init__(
-        self, schema: Schema, operation: Operation, context: Context, *, on_end: Any
+        self,
+        schema: Schema,
+        operation: Operation,
+        context: Context,
+        *,
+        on_end: Callable[[Feed], None],
     ) -> None:
         self._schema = schema
         self._operation = operation
@@ -164,13 +167,8 @@ class Feed:
         """No more frames for this reader."""
         self._readers.pop(reader, None)
         if not self._readers:
-            self._on_end()
+            self._on_end(self)
             self._task.cancel()
-
-    async def stop(self) -> None:
-        """End the feed for all of its readers."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         try:
@@ -184,7 +182,7 @@ class Feed:
                 async for result in stream:
                     self._tell(result)
         finally:
-            self._on_end()
+            self._on_end(self)
             for reader in tuple(self._readers):
                 reader.end()
             self._readers.clear()

@@ -342,6 +342,20 @@ async def test_events_of_one_who_signed_in_are_personal(app: Starlette, signed_i
         assert answer["data"]["mine"]["person"] != "None"
 
 
+async def test_events_end_when_the_rights_of_their_reader_change(
+    app: Starlette, house: House, signed_in: Phone
+) -> None:
+    headers = {
+        "authorization": f"DPoP {signed_in.access_token}",
+        "dpop": signed_in.proof(token=signed_in.access_token),
+    }
+    async with Events(app, MINE, headers) as events:
+        await events.next()
+        await signed_in.ask("mutation { signOut { __typename } }")
+        assert await events.next() == ("complete", None)
+    assert len(house.live) == 0
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [("{ hello }", 406), ("subscription { unknown }", 400), ("subscription {", 406)],
