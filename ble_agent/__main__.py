@@ -39,12 +39,12 @@ from ble_agent.settings import (
 )
 from ble_agent.store import check_initialised
 from ble_agent.store.identity import commission, find_identity, get_identity
-from ble_agent.uplink import NetworkUplink, Sender
+from ble_agent.uplink import NetworkUplink
 from ble_agent.uplink.enrolment import register
 from schema.ids import locker_text
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from ble_agent.clock import Scheduler
     from ble_agent.hardware.port import Hardware
@@ -184,7 +184,7 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
     )
     work = [desk.send_messages(), _keep_radio(locker, radio, desk, manager), manager.keep_alive()]
     if settings.uplink is not None:
-        work.append(_make_uplink(locker, settings.uplink).run())
+        work.append(_make_uplink(locker, settings.uplink, on_failure).run())
     manager.tell(READY)
     try:
         await _run_until(ending, *work)
@@ -226,15 +226,16 @@ async def _keep_radio(locker: Locker, radio: Radio, desk: Desk, manager: Service
         await asyncio.sleep(_RADIO_RETRY_S)
 
 
-def _make_uplink(locker: Locker, url: str) -> NetworkUplink:
+def _make_uplink(
+    locker: Locker, url: str, on_failure: Callable[[StateError], None]
+) -> NetworkUplink:
     async def deliver_one(envelope: bytes) -> tuple[SignedStatement, ...]:
         (outcome,) = await deliver(url, [envelope])
         if outcome.problem is not None:
             raise Declined(outcome.problem, "the server does not take our envelope")
         return outcome.statements
 
-    sender = Sender(locker.identity.lid, locker.identity.signing)
-    return NetworkUplink(locker.journal, locker.statements, sender, deliver_one)
+    return NetworkUplink(locker.outgoing, locker.statements, deliver_one, on_failure)
 
 
 async def _open_hardware(settings: AgentSettings, store: Store, scheduler: Scheduler) -> Hardware:

@@ -18,6 +18,7 @@ from schema.codec.fields import as_array, as_bytes, as_id, as_int, as_time, as_u
 from schema.cose import SIGNATURE_SIZE, SigningKey, verify
 from schema.ids import KEY_ID_SIZE, KeyId, LockerId
 from schema.journal import HEAD_SIZE
+from schema.readings import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +34,6 @@ SEAL_OVERHEAD = 48
 
 _VERSION = 1
 _ERRORS = (CryptoError, ValueError, TypeError, RuntimeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One measured value in scaled integers; `channel` is a compartment or a part of the locker."""
-
-    t: int
-    channel: int
-    kind: int
-    value: int
 
 
 @dataclass(frozen=True, slots=True)

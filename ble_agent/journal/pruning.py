@@ -1,4 +1,4 @@
-"""When acknowledged lines of the journal go: after 30 days, or sooner as space asks for it."""
+"""When acknowledged lines go: after 30 days, or as space asks for it, which takes readings too."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ble_agent.clock import Cancellable, Scheduler
     from ble_agent.journal import Journal
+    from ble_agent.journal.readings import Readings
     from ble_agent.store import Store
 
 logger = logging.getLogger(__name__)
@@ -34,11 +35,13 @@ class Pruning:
         self,
         store: Store,
         journal: Journal,
+        readings: Readings,
         scheduler: Scheduler,
         on_failure: Callable[[StateError], None],
     ) -> None:
         self._store = store
         self._journal = journal
+        self._readings = readings
         self._scheduler = scheduler
         self._on_failure = on_failure
         self._hourly: Cancellable | None = None
@@ -77,7 +80,11 @@ class Pruning:
             self._next_step = self._scheduler.call_later(STEP_S, self._go_on)
 
     def _step(self) -> bool:
-        return self._journal.prune(is_tight=self._is_tight()) == PRUNE_AT_ONCE
+        """Drop a portion; whether more may go. Readings go when no acknowledged line is left."""
+        is_tight = self._is_tight()
+        if self._journal.prune(is_tight=is_tight) == PRUNE_AT_ONCE:
+            return True
+        return is_tight and self._readings.shed(PRUNE_AT_ONCE) == PRUNE_AT_ONCE
 
     def _is_tight(self) -> bool:
         return self._store.room() < TIGHT_ROOM

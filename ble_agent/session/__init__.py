@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ble_agent.policy.verdicts import Refusal
 from ble_agent.radio.port import Refused
-from ble_agent.uplink import Sender, take_for_phone
+from ble_agent.uplink import Reach, take_for_phone
 from schema.codec import Malformed
 from schema.codes import Code
 from schema.gatt import AttError, result_value
@@ -59,7 +59,7 @@ class Session:
         self._hello_s = 0.0
         self._awaits_request = False
         self._accepted: Decision | None = None
-        self._carried = 0
+        self._carried = Reach(0)
         self._result = b""
         self.is_proven = False
 
@@ -103,7 +103,7 @@ class Session:
     def end(self) -> None:
         """Forget hello and session; doors are watched on without it."""
         self._locker.doors.unfollow(self._on_door_event)
-        self._accepted, self._awaits_request, self._carried = None, False, 0
+        self._accepted, self._awaits_request, self._carried = None, False, Reach(0)
 
     def _take_request(self, message: bytes) -> None:
         visit = self._visit
@@ -153,15 +153,15 @@ class Session:
         if refused is not None:
             self._refuse_frame(refused.code)
             return
-        journal, identity = self._locker.journal, self._locker.identity
+        outgoing = self._locker.outgoing
+        line = max(self._carried.line, outgoing.journal.acknowledged())
         load = take_for_phone(
-            journal,
-            Sender(identity.lid, identity.signing),
+            outgoing,
             self._locker.statements.trust().keys.find_sealing_key(),
-            after=max(self._carried, journal.acknowledged()),
+            after=self._carried._replace(line=line),
             max_bytes=frame.max_bytes,
         )
-        self._carried = load.carried
+        self._carried = load.reach
         self._push(encode_envelope_frame(EnvelopeFrame(load.envelope, load.pending)))
 
     def _reopen(self, frame: ReopenFrame, accepted: Decision) -> None:

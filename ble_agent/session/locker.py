@@ -17,8 +17,10 @@ from ble_agent.doors import Doors
 from ble_agent.doors.reopening import judge_reopening
 from ble_agent.errors import StoreFull
 from ble_agent.journal import Journal, get_number, set_number
+from ble_agent.journal import readings as measuring
 from ble_agent.journal.denials import Denials
 from ble_agent.journal.pruning import Pruning
+from ble_agent.journal.readings import Readings
 from ble_agent.policy import judge
 from ble_agent.policy.verdicts import Permit, Refusal
 from ble_agent.policy.world import World
@@ -28,6 +30,8 @@ from ble_agent.session.presence import Presence
 from ble_agent.statements import Statements
 from ble_agent.store import MAX_BYTES, Store
 from ble_agent.store import identity as identities
+from ble_agent.uplink import Outgoing
+from ble_agent.uplink.sampling import Sampling
 from schema.codes import Code
 from schema.handshake import Hello, Report
 from schema.ids import locker_text
@@ -58,7 +62,7 @@ TABLES: Final = (
     *redeeming.TABLES,
     *stating.TABLES,
 )
-_MIGRATIONS: Final = (redeeming.TABLES_OF_PASSES,)
+_MIGRATIONS: Final = (redeeming.TABLES_OF_PASSES, measuring.TABLES)
 """What each version after the first has added to the file."""
 
 
@@ -105,8 +109,16 @@ class Locker:
     denials: Denials
     presence: Presence
     pruning: Pruning
+    readings: Readings
+    sampling: Sampling
     room: Room
     voucher: Voucher
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What carriers take along."""
+        identity = self.identity
+        return Outgoing(identity.lid, identity.signing, self.journal, self.readings)
 
     def hello(self) -> Hello:
         """What is told to every phone in clear."""
@@ -325,8 +337,19 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
     )
     _record_boot(journal, boot, was_interrupted=was_interrupted)
     doors.start()
-    pruning = Pruning(store, journal, around.scheduler, around.on_failure)
+    readings = Readings(store)
+    pruning = Pruning(store, journal, readings, around.scheduler, around.on_failure)
     pruning.start()
+    sampling = Sampling(
+        readings,
+        store,
+        thermometer=around.thermometer,
+        compartments=around.hardware.compartments,
+        clock=clock,
+        scheduler=around.scheduler,
+        on_failure=around.on_failure,
+    )
+    sampling.start()
     presence = Presence(
         around.take_random,
         around.show_presence,
@@ -345,6 +368,8 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         denials=Denials(journal, around.scheduler, around.on_failure),
         presence=presence,
         pruning=pruning,
+        readings=readings,
+        sampling=sampling,
         room=Room(store),
         voucher=Voucher(identity),
     )
@@ -355,6 +380,7 @@ async def stop_locker(locker: Locker) -> None:
     await locker.doors.stop()
     locker.presence.stop()
     locker.pruning.stop()
+    locker.sampling.stop()
     locker.denials.flush()
     try:
         with locker.journal.record("stop") as record:

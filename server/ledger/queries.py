@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
     from sqlmodel.sql.expression import SelectOfScalar
 
-    from schema.envelopes import Reading
     from schema.ids import LockerId
+    from schema.readings import Reading
     from server.ledger.rules import Line
 
 

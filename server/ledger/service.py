@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from schema.envelopes import Contents, Reading
+    from schema.envelopes import Contents
     from schema.ids import LockerId
+    from schema.readings import Reading
     from server.kit.db import Session
     from server.ledger.tables import JournalEntry
 

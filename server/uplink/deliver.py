@@ -104,8 +104,11 @@ async def _take(desk: Desk, contents: Contents, keyring: Keyring) -> Taken | Ref
     if contents.entries:
         newest = read_line(contents.entries[-1]).entry
         await lockers.on_heard(
-            session, desk.locker.id, at=desk.at(newest), clock_quality=newest.clockq
+            session, desk.locker.id, at=desk.at(newest.t), clock_quality=newest.clockq
         )
+    elif contents.readings:
+        measured_at = desk.at(max(reading.t for reading in contents.readings))
+        await lockers.on_heard(session, desk.locker.id, at=measured_at)
     for line in outcome.ready:
         await tell(desk, line)
     signer = await find_signer(session, lid, keyring=keyring, now=now)

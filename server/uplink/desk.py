@@ -11,7 +11,6 @@ from server.lockers.incidents import Fact, Finding, IncidentKind
 from server.lockers.service import facts as lockers
 
 if TYPE_CHECKING:
-    from schema.journal import Entry
     from server.kit.db import Session
     from server.kit.ids import Ids
     from server.ledger.rules import Line
@@ -32,14 +31,14 @@ class Desk:
         """The locker's protocol id."""
         return LockerId(self.locker.lid)
 
-    def at(self, entry: Entry) -> datetime:
-        """The locker's time of the entry; never later than its arrival, whatever its clock says."""
-        return datetime.fromtimestamp(min(entry.t, self.now.timestamp()), UTC)
+    def at(self, t: int) -> datetime:
+        """An instant by the locker's clock; never later than its arrival, whatever that says."""
+        return datetime.fromtimestamp(min(t, self.now.timestamp()), UTC)
 
     def fact(self, line: Line, compartment: int) -> Fact:
         """The entry as the verticals hear of it."""
         entry = line.entry
-        return Fact(self.locker.id, entry.seq, self.at(entry), entry.clockq, compartment)
+        return Fact(self.locker.id, entry.seq, self.at(entry.t), entry.clockq, compartment)
 
 
 async def report(desk: Desk, kind: IncidentKind, seq: int | None, detail: str) -> None:

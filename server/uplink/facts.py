@@ -55,7 +55,7 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
         return
     if admission is not None:
         await delegations.on_delegate_admitted(
-            desk.session, admission, at=desk.at(line.entry), ids=desk.ids, now=desk.now
+            desk.session, admission, at=desk.at(line.entry.t), ids=desk.ids, now=desk.now
         )
     is_collecting = admission is None or admission.grant.action is Action.OPEN
     if accepted.op != Operation.OPEN or accepted.comp is None or not is_collecting:
@@ -75,7 +75,7 @@ async def _on_accepted(desk: Desk, line: Line) -> None:
 
 async def _reason(desk: Desk, line: Line, admission: Admission | None, stay: StayId) -> str | None:
     """What the history of the parcel says of who stood at the door, besides its holder."""
-    if await assisting.find_helper(desk.session, stay, at=desk.at(line.entry)) is not None:
+    if await assisting.find_helper(desk.session, stay, at=desk.at(line.entry.t)) is not None:
         return assisting.ASSISTED
     return _BY_DELEGATE if admission is not None and admission.is_by_delegate else None
 
@@ -99,7 +99,7 @@ async def _on_deposited(desk: Desk, line: Line) -> None:
 async def _on_collected(desk: Desk, line: Line) -> None:
     comp, stay = _comp_and_stay(line)
     admission = await _admission_behind(desk, line, comp)
-    helper_id = await assisting.find_helper(desk.session, stay, at=desk.at(line.entry))
+    helper_id = await assisting.find_helper(desk.session, stay, at=desk.at(line.entry.t))
     await parcels.on_collected(
         desk.session,
         desk.fact(line, comp),
@@ -200,7 +200,7 @@ async def _on_close_overdue(desk: Desk, line: Line) -> None:
     await parcels.on_close_overdue(
         desk.session,
         fact,
-        opened_at=fact.at if opened is None else desk.at(opened.entry),
+        opened_at=fact.at if opened is None else desk.at(opened.entry.t),
         holder_id=None if admission is None else admission.holder_id,
         now=desk.now,
     )
@@ -238,7 +238,7 @@ _ROUTES: Final[dict[int, Callable[[Desk, Line], Awaitable[None]]]] = {
 
 async def _admission(desk: Desk, entry: Entry, accepted: Accepted) -> Admission | None:
     return await access.find_admission(
-        desk.session, desk.lid, accepted, at=desk.at(entry), is_time_trusted=entry.clockq > 0
+        desk.session, desk.lid, accepted, at=desk.at(entry.t), is_time_trusted=entry.clockq > 0
     )
 
 

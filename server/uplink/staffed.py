@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 async def on_inspector_accepted(desk: Desk, line: Line, accepted: Accepted, grant: Grant) -> None:
     """ACCEPTED by a token to inspect that the server issued."""
-    at = desk.at(line.entry)
+    at = desk.at(line.entry.t)
     await visits.on_inspector_accepted(
         desk.session, desk.locker, grant, accepted, seq=line.seq, at=at
     )
@@ -44,7 +44,7 @@ async def on_offline_token(desk: Desk, line: Line, accepted: Accepted) -> None:
         None if unknown else await staff.find_registered(desk.session, desk.lid, accepted),
         accepted,
         seq=line.seq,
-        at=desk.at(line.entry),
+        at=desk.at(line.entry.t),
         ids=desk.ids,
         now=desk.now,
     )

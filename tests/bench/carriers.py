@@ -25,6 +25,7 @@ async def measure() -> list[Row]:
         async with open_countryside(template, seed=SEED) as land:
             converged = await land.live_through(VISITS)
             lines, stored = [raw for _, raw in sorted(land.written.items())], await land.stored()
+            measured = await land.readings()
     converged = converged and lines == stored
     return [
         {
@@ -32,6 +33,7 @@ async def measure() -> list[Row]:
             "value": float(land.heaviest) if converged else float("inf"),
             "limit": float(CARRIED),
             "detail": f"{len(stored)} of {len(lines)} journal lines came home,"
-            f" the last ones after {land.visits - VISITS} visits more",
+            f" the last ones after {land.visits - VISITS} visits more;"
+            f" {len(measured)} of {len(land.measured)} readings",
         }
     ]

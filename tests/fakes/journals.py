@@ -7,7 +7,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from schema.cose import SigningKey
-from schema.envelopes import Contents, Reading, pack, seal_envelope
+from schema.envelopes import Contents, pack, seal_envelope
 from schema.handshake import OpenRequest, proof_message
 from schema.ids import KeyId, LockerId, StayId
 from schema.journal import FIRST_PREV_HEAD, Accepted, Entry, Kind, entry_head, sign_head
@@ -18,6 +18,7 @@ from tests.fakes.sources import START
 
 if TYPE_CHECKING:
     from schema.codec import Value
+    from schema.readings import Reading
 
 
 def seed(*parts: object) -> bytes:

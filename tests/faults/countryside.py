@@ -22,6 +22,7 @@ from ble_agent.store.identity import commission
 from schema.codes import Code
 from schema.handshake import OpenRequest
 from schema.keys import Operation
+from schema.readings import Reading
 from schema.statements import time_nonce
 from server.access import signing
 from server.access.service.bundles import Tools, UnlockBundle, make_unlock_bundle
@@ -32,6 +33,7 @@ from server.kit.db import Database
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
+from server.ledger.tables import LockerReading
 from server.lockers.jobs import expire_reservations
 from server.lockers.rules import Allocation
 from server.lockers.tables import Compartment, Incident, Locker
@@ -97,6 +99,7 @@ class Countryside:
     ids: CountedIds = field(default_factory=CountedIds)
     randomness: SeededRandomness = field(default_factory=SeededRandomness)
     written: dict[int, bytes] = field(default_factory=dict)
+    measured: set[Reading] = field(default_factory=set)
     visits: int = 0
     heaviest: int = 0
     accepted: int = 0
@@ -116,7 +119,9 @@ class Countryside:
     async def live_on(self, hours: float) -> None:
         """Time passes everywhere; the server renews its keys, a root signs them."""
         self.clock.move(hours=hours)
+        self.locker.hardware.set_temperature(self.chance.uniform(-20, 35))
         await self.locker.pass_time(hours * 3600)
+        self.measured |= {one for _, one in self.locker.locker.readings.list_after(0)}
         known: set[bytes] = {key.kid for key in self.keyring.list_keys(Purpose.ISSUER)}
         if known != self._signed:
             self._signed = known
@@ -262,6 +267,12 @@ class Countryside:
         async with self.database.read() as session:
             rows = await ledger.list_entries(session, self.locker.lid, after=0, limit=100_000)
         return [row.raw for row in rows]
+
+    async def readings(self) -> set[Reading]:
+        """The readings as the server has them."""
+        async with self.database.read() as session:
+            rows = await session.exec(select(LockerReading))
+            return {Reading(row.t, row.channel, row.kind, row.value) for row in rows}
 
     async def incidents(self) -> set[str]:
         """The kinds of all incidents."""

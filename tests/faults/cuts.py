@@ -11,6 +11,7 @@ from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults
 from ble_agent.radio.port import RadioLost, Refused
 from ble_agent.store import Cut
+from ble_agent.uplink.sampling import EVERY_S
 from schema.codes import Code
 from schema.ids import StayId
 from schema.keys import Operation, Role
@@ -99,6 +100,7 @@ class Story:
             self._show,
             self._collect,
             self._open_all,
+            self._measure,
             self._acknowledge,
             self._stop,
         ):
@@ -154,6 +156,10 @@ class Story:
         self._check_light()
         if self.standing.hardware.door(comp) is Door.OPEN:
             await self.standing.shut(comp, occupied=occupied)
+
+    async def _measure(self) -> None:
+        self.standing.hardware.set_temperature(4.0)
+        await self.standing.pass_time(EVERY_S)
 
     async def _deposit(self) -> None:
         """First the courier shuts the door without having put anything in."""

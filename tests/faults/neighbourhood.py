@@ -13,7 +13,7 @@ from ble_agent.phone.luggage import newer_than
 from ble_agent.redemptions import restore_stays
 from ble_agent.session.locker import apply_offline, open_store
 from ble_agent.store.identity import commission
-from ble_agent.uplink import Sender, take_load
+from ble_agent.uplink import Reach, take_load
 from schema.codes import Code
 from schema.handshake import MAX_STATEMENTS, OpenRequest
 from schema.ids import LockerId, StayId, locker_text
@@ -295,11 +295,10 @@ class Neighbourhood:
     async def deliver_all(self) -> None:
         """The locker has a network for once: everything goes to the server and is acknowledged."""
         locker = self.locker.locker
-        sender = Sender(self.lid, locker.identity.signing)
         while True:
             seal_to = locker.statements.trust().keys.find_sealing_key()
             after = locker.journal.acknowledged()
-            load = take_load(locker.journal, sender, seal_to, after=after, max_bytes=48 * 1024)
+            load = take_load(locker.outgoing, seal_to, after=Reach(after), max_bytes=48 * 1024)
             if load.envelope is None:
                 return
             answer = await self.ask_as_nobody(BRING, envelopes=[_text(load.envelope)])

@@ -28,6 +28,7 @@ LABELS = (
     "commission",
     "boot",
     "prune",
+    "readings",
     "statement",
     "accept",
     "pulse",

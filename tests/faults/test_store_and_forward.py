@@ -34,6 +34,7 @@ async def test_journal_of_a_locker_without_a_network_comes_home_whole(
     assert land.accepted > wanted / 4
     assert not await land.incidents() & {"UNKNOWN_TOKEN", "JOURNAL_FORK", "LATE_FACT"}
     await check_told(land)
+    await check_measured(land)
 
 
 async def check_told(land: Countryside) -> None:
@@ -44,3 +45,10 @@ async def check_told(land: Countryside) -> None:
     assert min(trust.key_seq, trust.cfg_seq, trust.revoked.seq) > 0
     assert land.locker.locker.journal.acknowledged() > 0
     assert land.locker.locker.journal.clock.state.quality > 0
+
+
+async def check_measured(land: Countryside) -> None:
+    """Most readings came home although phones lose them, and none that was not taken."""
+    stored = await land.readings()
+    assert stored <= land.measured
+    assert len(stored) > 0.8 * len(land.measured)

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import col, select
 
 from ble_agent.__main__ import main
-from ble_agent.uplink import Sender, take_load
+from ble_agent.uplink import Reach, take_load
 from schema.codes import ProblemCode
 from schema.journal import Kind
 from schema.tokens import parse_token
@@ -111,10 +111,8 @@ async def get_new(land: Countryside) -> Locker:
 
 def envelope_of(board: Standing, land: Countryside) -> bytes:
     """The board's newest lines as it would send them."""
-    identity, journal = board.locker.identity, board.locker.journal
     seal_to = board.locker.statements.trust().keys.find_sealing_key()
-    sender = Sender(identity.lid, identity.signing)
-    load = take_load(journal, sender, seal_to, after=0, max_bytes=48 * 1024)
+    load = take_load(board.locker.outgoing, seal_to, after=Reach(0), max_bytes=48 * 1024)
     assert load.envelope is not None
     return load.envelope
 

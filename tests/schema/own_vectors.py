@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from schema.codec import encode
 from schema.codes import Code, DoorEvent
-from schema.envelopes import Reading
 from schema.handshake import EnvelopeFrame, OpenRequest, Report, encode_envelope_frame
 from schema.handshake import encode_report as write
 from schema.ids import EVERY_LOCKER, LIMIT, StayId
 from schema.journal import entry_head, sign_head
 from schema.keys import Operation, Role
 from schema.noise import x25519_public
+from schema.readings import Reading
 from schema.statements import (
     Configuration,
     KeySetStatement,

@@ -14,7 +14,6 @@ from schema.envelopes import (
     MAX_ENVELOPE_SIZE,
     MAX_INFLATED_SIZE,
     Contents,
-    Reading,
     envelope_size,
     open_envelope,
     pack,
@@ -24,6 +23,7 @@ from schema.envelopes import (
 )
 from schema.ids import LIMIT, LockerId
 from schema.noise import x25519_public
+from schema.readings import Reading
 from tests.schema.crafted import make_inner, make_outer, open_packed
 from tests.schema.makers import (
     LID,

@@ -32,17 +32,19 @@ DETAIL_CHARACTERS = 300
 
 
 async def on_heard(
-    session: Session, locker_id: uuid.UUID, *, at: datetime, clock_quality: int
+    session: Session, locker_id: uuid.UUID, *, at: datetime, clock_quality: int | None = None
 ) -> None:
-    """The locker's newest entry was made at this time; an offline or stale locker is ONLINE again.
+    """The locker was at work at this time; an offline or stale locker is ONLINE again.
 
-    Call it once for each envelope, before the facts in it: it locks the locker's row.
+    `clock_quality` is that of its newest entry; None for readings, which do not tell it. Call it
+    once for each envelope, before the facts in it: it locks the locker's row.
     """
     locker = await queries.lock_locker(session, locker_id)
     if locker is None or (locker.last_fact_at is not None and at < locker.last_fact_at):
         return
     locker.last_fact_at = at
-    locker.clock_quality = clock_quality
+    if clock_quality is not None:
+        locker.clock_quality = clock_quality
     state = find_locker_state(locker.state, LockerChange.HEAR, LockerSituation())
     if state is not None:
         locker.state = state

@@ -10,8 +10,9 @@ import pytest
 from sqlmodel import col, select
 
 from schema.codec import Malformed
-from schema.envelopes import Contents, Reading
+from schema.envelopes import Contents
 from schema.journal import Kind
+from schema.readings import Reading
 from server.ledger import service
 from server.ledger.service import Appended, ChainTip, Forked
 from server.ledger.tables import ContradictingEntry, LockerReading

@@ -19,8 +19,8 @@ from server.uplink.deliver import Taken, deliver_envelope
 from tests.fakes.town import Town, build_town, key_of, phone_key, publish_key_set
 
 if TYPE_CHECKING:
-    from schema.envelopes import Reading
     from schema.ids import StayId
+    from schema.readings import Reading
     from server.kit.db import Database
     from server.kit.errors import Refusal
     from server.parcels.states import ParcelState

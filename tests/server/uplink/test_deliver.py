@@ -12,8 +12,9 @@ from sqlmodel import select
 
 from schema.codec import encode
 from schema.codes import ProblemCode
-from schema.envelopes import Reading, seal_envelope
+from schema.envelopes import seal_envelope
 from schema.ids import KeyId
+from schema.readings import Reading
 from schema.statements import Acknowledgement, StatementType, parse_statement
 from server.access.service.bundles import make_unlock_bundle
 from server.kit.errors import Refusal
@@ -120,6 +121,16 @@ async def test_readings_may_travel_alone(story: Story) -> None:
     async with story.database.read() as session:
         values = sorted(await session.exec(select(LockerReading.value)))
     assert values == [-185, -184]
+
+
+async def test_readings_alone_are_a_sign_of_life(story: Story) -> None:
+    story.clock.move(hours=1)
+    now = int(story.clock.now().timestamp())
+    await story.bring(story.seal(readings=(Reading(now - 60, 0, 2, 990), Reading(now, 1, 1, 40))))
+    async with story.database.read() as session:
+        locker = await session.get_one(Locker, story.town.locker_id)
+    assert locker.last_fact_at == story.clock.now()
+    assert locker.clock_quality is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 10, -1, -40])
