@@ -45,6 +45,7 @@ from server.people.tables import (
     Membership,
     Person,
     SignInRequest,
+    StoredPreferences,
 )
 
 TABLES = (
@@ -59,6 +60,7 @@ TABLES = (
     Device,
     SignInRequest,
     Membership,
+    StoredPreferences,
     Carrier,
     ApiKey,
     Partner,

@@ -27,7 +27,6 @@ from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
-from server.notices.delivery import Channel
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
 from server.notices.push import FirebasePush, NoPush, Push
@@ -35,6 +34,7 @@ from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
 from server.parcels.states import ParcelState
 from server.people import jobs as people
+from server.people.preferences import Channel
 from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_ADDED, DEVICE_REMOVED
 from server.tables import TABLES

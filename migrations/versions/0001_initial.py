@@ -284,6 +284,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_memberships_person_id"), ["person_id"], unique=False)
 
     op.create_table(
+        "preferences",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("wishes", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_preferences_person_id_people")
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_preferences")),
+    )
+    op.create_table(
         "notices",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
@@ -1119,6 +1130,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_notices_person_id"))
 
     op.drop_table("notices")
+    op.drop_table("preferences")
     with op.batch_alter_table("memberships", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_memberships_person_id"))
 

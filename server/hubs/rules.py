@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from server.kit.clock import local_instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,12 +121,6 @@ class Timetable:
         ]
         # A span inside the hour that summer time skips ends before it begins.
         return sorted((opens, closes) for opens, closes in spans if opens < closes)
-
-
-def local_instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
-    """The instant of a local minute; one that summer time skips counts as if it did not."""
-    midnight = datetime.combine(day, time(), tzinfo=zone)
-    return (midnight + timedelta(minutes=minute)).astimezone(UTC)
 
 
 def check_week(week: Sequence[Opening]) -> None:

@@ -1,18 +1,8 @@
-"""The ways to a person, and what a provider says about one message: shared by every port."""
+"""What a provider says about one message: shared by every port."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Channel(StrEnum):
-    """A way to a person."""
-
-    PUSH = "PUSH"
-    """A message on the screen of a phone."""
-    EMAIL = "EMAIL"
-    SMS = "SMS"
 
 
 @dataclass(frozen=True, slots=True)

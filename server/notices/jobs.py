@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from server.kit.outbox import Again, Dead, Done
 from server.lockers.service import doors
 from server.notices import queries
-from server.notices.delivery import Accepted, Channel, Delivery, Gone, Later, Refused
+from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
 from server.notices.letters import Letter
 from server.notices.push import PushAddress, PushMessage
 from server.notices.queries import Topic
@@ -35,6 +35,7 @@ from server.parcels.service import waiting
 from server.parcels.states import ParcelState, Trigger
 from server.parcels.tables import PauseCause
 from server.people import queries as people
+from server.people.preferences import Channel
 from server.people.rules import ContactKind
 from server.people.service.codes import find_code_letter
 from server.people.service.devices import forget_push_target

@@ -14,13 +14,15 @@ from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
 
-from server.notices.delivery import Accepted, Channel, Delivery, Later, Refused
+from server.notices.delivery import Accepted, Delivery, Later, Refused
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
+
+    from server.people.preferences import Channel
 
 ANSWER_S = 10.0
 """How long the mail server may take for one step."""

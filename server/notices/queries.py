@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
-    from server.notices.delivery import Channel
+    from server.people.preferences import Channel
 
 
 class Topic(NamedTuple):

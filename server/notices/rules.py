@@ -10,7 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from server.notices.delivery import Accepted, Channel, Delivery, Later
+from server.notices.delivery import Accepted, Delivery, Later
+from server.people.preferences import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

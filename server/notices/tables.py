@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
-from server.notices.delivery import Channel
 from server.notices.rules import NoticeKind, NoticeState
+from server.people.preferences import Channel
 
 RECEIPT_CHARACTERS = 200
 """Longest name of a provider for a message, or reason of a failure, that is kept; a cut is fine."""

@@ -15,11 +15,12 @@ from server.people.tables import (
     Membership,
     Person,
     SignInRequest,
+    StoredPreferences,
 )
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -141,3 +142,16 @@ async def get_carrier_by_name(session: AsyncSession, name: str) -> Carrier:
 async def find_api_key(session: AsyncSession, key_id: uuid.UUID) -> ApiKey | None:
     """The API key of this id, revoked ones too."""
     return await session.get(ApiKey, key_id)
+
+
+async def find_preferences(session: AsyncSession, person_id: uuid.UUID) -> StoredPreferences | None:
+    """What a person has chosen, if anything."""
+    return await session.get(StoredPreferences, person_id)
+
+
+async def list_preferences(
+    session: AsyncSession, people: Collection[uuid.UUID]
+) -> Sequence[StoredPreferences]:
+    """What these people have chosen; those who chose nothing have no row."""
+    query = select(StoredPreferences).where(col(StoredPreferences.person_id).in_(people))
+    return (await session.exec(query)).all()

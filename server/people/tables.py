@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, UniqueConstraint
 from sqlmodel import Field, SQLModel
@@ -116,3 +117,14 @@ class ApiKey(SQLModel, table=True):
     digest: bytes
     permissions: list[str] = Field(sa_type=JSON)
     revoked_at: datetime | None = None
+
+
+class StoredPreferences(SQLModel, table=True):
+    """What a person has chosen, as `people.preferences` stores it; no row for who chose nothing."""
+
+    __tablename__ = "preferences"
+
+    person_id: uuid.UUID = Field(primary_key=True, foreign_key="people.id")
+    version: int
+    changed_at: datetime
+    wishes: dict[str, Any] = Field(sa_type=JSON)

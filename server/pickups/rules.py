@@ -10,9 +10,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from server.hubs.rules import local_instant
+from server.kit.clock import local_instant
 from server.pickups.habits import DELAYS, SLOTS
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from server.hubs.rules import Timetable
-
-Span: TypeAlias = "tuple[datetime, datetime]"
-"""Two instants; the end no longer belongs to it."""
+    from server.people.preferences import DailySpan, Span
 
 OFFERED = 3
 """At most so many windows are offered."""
@@ -67,40 +65,6 @@ class Origin(StrEnum):
     """From when the person fetched before."""
     DEFAULT = "DEFAULT"
     """From when people fetch at this hub."""
-
-
-@dataclass(frozen=True, slots=True)
-class DailySpan:
-    """A span of every day in minutes of the person's local time; over midnight when it ends first.
-
-    ValueError outside of a day, or when it is empty.
-    """
-
-    starts_minute: int
-    ends_minute: int
-
-    def __post_init__(self) -> None:
-        """Refuse minutes that no day has."""
-        if not (0 <= self.starts_minute < 1440 and 0 < self.ends_minute <= 1440):
-            message = "a span's minutes lie within the day"
-            raise ValueError(message)
-        if self.starts_minute == self.ends_minute:
-            message = "a span is not empty"
-            raise ValueError(message)
-
-    def spans_between(self, start: datetime, end: datetime, zone: ZoneInfo) -> list[Span]:
-        """The span's instants between two others, in order."""
-        day = start.astimezone(zone).date() - timedelta(days=1)
-        last = end.astimezone(zone).date()
-        spans = []
-        while day <= last:
-            over = self.ends_minute <= self.starts_minute
-            begins = local_instant(day, self.starts_minute, zone)
-            ends = local_instant(day + timedelta(days=over), self.ends_minute, zone)
-            if max(begins, start) < min(ends, end):
-                spans.append((max(begins, start), min(ends, end)))
-            day += timedelta(days=1)
-        return spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from server.kit.log import JsonLines
 from server.kit.outbox import Outbox
 from server.kit.proofs import AccessToken
 from server.kit.settings import Settings
-from server.notices.delivery import Channel
 from server.notices.letters import Letter, SmtpLetters
 from server.notices.push import PushAddress
+from server.people.preferences import Channel
 from server.people.rules import Contact, ContactKind, PushKind
 from server.people.service.codes import CodeLetter
 from server.people.service.devices import PushTarget

@@ -22,11 +22,12 @@ from server.kit.errors import DatabaseError, SettingsError
 from server.kit.outbox import OutboxState
 from server.kit.queue import Queue
 from server.kit.settings import Settings
-from server.notices.delivery import Accepted, Channel
+from server.notices.delivery import Accepted
 from server.notices.letters import Letter
 from server.notices.rules import NoticeState
 from server.notices.tables import Notice
 from server.parcels.states import ParcelState
+from server.people.preferences import Channel
 from server.people.rules import PushKind
 from server.people.tables import Device
 from server.worker import make_letters, run

@@ -14,12 +14,13 @@ from server.kit import outbox
 from server.kit.outbox import Again, Dead, Done, Facts, Lease
 from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment
-from server.notices.delivery import Accepted, Channel, Gone, Later, Refused
+from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.jobs import NoticeJobs
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
 from server.notices.tables import Notice
 from server.parcels.states import Authority, ParcelState, Party, Trigger
 from server.parcels.tables import Parcel, ParcelEvent, PauseCause
+from server.people.preferences import Channel
 from server.people.rules import ContactKind, PushKind
 from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
 from server.people.tables import ContactAddress, Device

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.demo.mailbox import Mailbox, start_smtp
-from server.notices.delivery import Accepted, Channel, Delivery, Later, Refused
+from server.notices.delivery import Accepted, Delivery, Later, Refused
 from server.notices.letters import FolderLetters, Letter, PostRoom, SmtpLetters
+from server.people.preferences import Channel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from server.notices.delivery import Accepted, Channel, Delivery, Gone, Later, Refused
+from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
 from server.notices.rules import (
     GIVE_UP_AFTER,
     LETTERS_AFTER,
@@ -20,6 +20,7 @@ from server.notices.rules import (
     decide,
     pause_s,
 )
+from server.people.preferences import Channel
 
 READY, NEW_DEVICE = NoticeKind.READY, NoticeKind.NEW_DEVICE
 PUSH, EMAIL, SMS = Channel.PUSH, Channel.EMAIL, Channel.SMS

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.hubs.rules import Closure, Opening, Timetable
+from server.people.preferences import DailySpan
 from server.pickups.habits import DELAYS
 from server.pickups.rules import (
     LEAST,
     OFFERED,
-    DailySpan,
     DaySlot,
     Mask,
     Origin,

@@ -1,0 +1,110 @@
+"""What can be chosen, how it is stored, and that nothing else gets in."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schema.codes import ProblemCode
+from schema.compartments import MAX_SIDE_MM, ReachBand
+from server.people.preferences import (
+    LONGEST_ABSENCE,
+    MAX_HUBS,
+    MAX_WINDOWS,
+    Channel,
+    DailySpan,
+    Language,
+    Preferences,
+    UsualWindow,
+    check_preferences,
+    restore,
+    store,
+)
+
+TODAY = date(2026, 5, 4)
+DAY = DailySpan(8 * 60, 18 * 60)
+HUBS = tuple(uuid.UUID(int=n) for n in range(MAX_HUBS + 1))
+
+spans = (
+    st.tuples(st.integers(0, 1439), st.integers(1, 1440))
+    .filter(lambda pair: pair[0] != pair[1])
+    .map(lambda pair: DailySpan(*pair))
+)
+hubs = st.lists(st.sampled_from(HUBS), unique=True, max_size=MAX_HUBS).map(tuple)
+windows = st.builds(
+    UsualWindow,
+    st.lists(st.integers(0, 6), unique=True, min_size=1).map(tuple),
+    spans,
+)
+choices = st.builds(
+    Preferences,
+    version=st.just(0),
+    language=st.sampled_from(Language),
+    time_zone=st.sampled_from([None, "Europe/Paris", "America/St_Johns", "Asia/Kathmandu"]),
+    channels=st.lists(st.sampled_from(Channel), unique=True, min_size=1).map(tuple),
+    quiet=st.none() | spans,
+    may_cooled_break_quiet=st.booleans(),
+    hold_until=st.none() | st.dates(date(2020, 1, 1), TODAY + LONGEST_ABSENCE),
+    reach=st.none()
+    | st.tuples(st.integers(0, 900), st.integers(901, MAX_SIDE_MM)).map(lambda it: ReachBand(*it)),
+    counter_only=st.booleans(),
+    never_app_only=st.booleans(),
+    never_ambient_if_perishable=st.booleans(),
+    allowed_hubs=hubs,
+    favourite_hubs=hubs,
+    usual_windows=st.lists(windows, max_size=MAX_WINDOWS).map(tuple),
+    learns=st.booleans(),
+)
+
+
+@given(choices, st.integers(1, 9))
+def test_everything_allowed_comes_back_from_the_store_as_it_was(
+    wanted: Preferences, version: int
+) -> None:
+    assert check_preferences(wanted, today=TODAY) is None
+    assert restore(version, store(wanted)) == replace(wanted, version=version)
+
+
+def test_what_a_later_version_has_stored_is_left_out() -> None:
+    assert restore(3, {**store(Preferences()), "colour": "green"}) == Preferences(version=3)
+
+
+def test_what_an_older_version_has_not_stored_is_the_default() -> None:
+    assert restore(3, {"language": "de"}) == Preferences(version=3, language=Language.DE)
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("timeZone", {"time_zone": "Mars/Olympus"}),
+        ("timeZone", {"time_zone": "../etc/passwd"}),
+        ("channels", {"channels": ()}),
+        ("channels", {"channels": (Channel.SMS, Channel.SMS)}),
+        ("reach", {"reach": ReachBand(1000, 400)}),
+        ("reach", {"reach": ReachBand(-1, 400)}),
+        ("reach", {"reach": ReachBand(0, MAX_SIDE_MM + 1)}),
+        ("holdUntil", {"hold_until": TODAY + LONGEST_ABSENCE + timedelta(days=1)}),
+        ("allowedHubs", {"allowed_hubs": HUBS}),
+        ("allowedHubs", {"allowed_hubs": (HUBS[0], HUBS[0])}),
+        ("favouriteHubs", {"favourite_hubs": HUBS}),
+        ("usualWindows", {"usual_windows": (UsualWindow((7,), DAY),)}),
+        ("usualWindows", {"usual_windows": (UsualWindow((), DAY),)}),
+        ("usualWindows", {"usual_windows": (UsualWindow((1, 1), DAY),)}),
+        ("usualWindows", {"usual_windows": (UsualWindow((1,), DAY),) * (MAX_WINDOWS + 1)}),
+    ],
+)
+def test_what_cannot_be_kept_names_its_field(field: str, changes: dict[str, Any]) -> None:
+    refused = check_preferences(replace(Preferences(), **changes), today=TODAY)
+    assert refused is not None
+    assert (refused.code, refused.field) == (ProblemCode.POLICY_INVALID, field)
+
+
+def test_a_person_lives_by_their_own_zone_or_by_that_of_the_hub() -> None:
+    assert Preferences().zone("Europe/Berlin").key == "Europe/Berlin"
+    assert Preferences(time_zone="Asia/Tokyo").zone("Europe/Berlin").key == "Asia/Tokyo"
