@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.access.tables import (
     EmergencyOpening,
     Grant,
+    GuestLink,
     IssuedPass,
     IssuedToken,
     PassedOn,
@@ -86,6 +87,7 @@ TABLES = (
     EmergencyOpening,
     StaffOpening,
     IssuedPass,
+    GuestLink,
     IssuedToken,
     PassedOn,
     RegisteredToken,

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.access.jobs import GRANT_READY, AccessJobs
+from server.access.service.adoptions import PARCEL_ADOPTED
 from server.access.service.delegations import GRANT_DELEGATED
+from server.access.service.guests import GUEST_PASS_ISSUED
+from server.access.service.links import LINK_RENEWED
 from server.access.service.passes import PASS_ISSUED
 from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
@@ -179,6 +182,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
 
     return {
         **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED, PASS_ISSUED], _let_pass),
+        **dict.fromkeys([GUEST_PASS_ISSUED, PARCEL_ADOPTED, LINK_RENEWED], _let_pass),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,

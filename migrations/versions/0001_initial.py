@@ -822,7 +822,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("grant_id", sa.Uuid(), nullable=False),
-        sa.Column("device_id", sa.Uuid(), nullable=False),
+        sa.Column("device_id", sa.Uuid(), nullable=True),
         sa.Column("day", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["grant_id"], ["grants.id"], name=op.f("fk_issued_passes_grant_id_grants")
@@ -831,6 +831,26 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "grant_id", "device_id", "day", name=op.f("uq_issued_passes_grant_id_device_id_day")
         ),
+    )
+    op.create_table(
+        "guest_links",
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("series", sa.Integer(), nullable=False),
+        sa.Column("issued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_by", sa.Uuid(), nullable=True),
+        sa.Column("passes", sa.Integer(), nullable=False),
+        sa.Column("passes_allowed", sa.Integer(), nullable=False),
+        sa.Column("adopted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("adopted_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["adopted_by"], ["people.id"], name=op.f("fk_guest_links_adopted_by_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_guest_links_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("parcel_id", name=op.f("pk_guest_links")),
     )
     op.create_table(
         "emergency_openings",
@@ -1017,6 +1037,7 @@ def downgrade() -> None:
     with op.batch_alter_table("handovers", schema=None) as batch_op:
         batch_op.drop_index("ix_handovers_parcel_id_at")
     op.drop_table("handovers")
+    op.drop_table("guest_links")
     op.drop_table("issued_passes")
     with op.batch_alter_table("delegations", schema=None) as batch_op:
         batch_op.drop_index("ix_delegations_grant_id_id")

@@ -12,6 +12,7 @@ from server.access.rules import LIVING, Action, GrantState
 from server.access.tables import (
     EmergencyOpening,
     Grant,
+    GuestLink,
     IssuedPass,
     IssuedToken,
     PassedOn,
@@ -425,9 +426,33 @@ async def insert_pass(session: AsyncSession, issued: IssuedPass) -> bool:
     return await insert_new(session, IssuedPass, **issued.model_dump())
 
 
+async def insert_guest_link(session: AsyncSession, link: GuestLink) -> bool:
+    """Adds how the links to a parcel stand; False when that is there already."""
+    return await insert_new(session, GuestLink, **link.model_dump())
+
+
+async def find_guest_link(
+    session: AsyncSession, parcel_id: uuid.UUID, *, is_held: bool = False
+) -> GuestLink | None:
+    """How the links to a parcel stand; `is_held` keeps the row until the transaction ends."""
+    query = select(GuestLink).where(GuestLink.parcel_id == parcel_id)
+    return (await session.exec(held(query) if is_held else query)).one_or_none()
+
+
 async def find_last_pass_day(session: AsyncSession, grant_id: uuid.UUID) -> int | None:
     """The last day for which a PIN was given out for the grant; None without one."""
     query = select(func.max(col(IssuedPass.day))).where(IssuedPass.grant_id == grant_id)
+    return (await session.exec(query)).one()
+
+
+async def find_last_pass_day_of(session: AsyncSession, parcel_id: uuid.UUID) -> int | None:
+    """The same for a parcel, whichever grant it was given out for; None once its stay has ended."""
+    query = (
+        select(func.max(col(IssuedPass.day)))
+        .join(Grant, col(Grant.id) == col(IssuedPass.grant_id))
+        .join(Stay, col(Stay.name) == col(Grant.stay))
+        .where(Grant.parcel_id == parcel_id, col(Stay.ended_at).is_(None))
+    )
     return (await session.exec(query)).one()
 
 

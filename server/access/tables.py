@@ -179,7 +179,10 @@ class StaffOpening(SQLModel, table=True):
 
 
 class IssuedPass(SQLModel, table=True):
-    """That a phone was given a PIN; the digits are nowhere. `day` counts days of Unix time."""
+    """That a phone was given a PIN; the digits are nowhere. `day` counts days of Unix time.
+
+    Each one that a guest's link gave has a row of its own, without `device_id`.
+    """
 
     __tablename__ = "issued_passes"
     __table_args__ = (UniqueConstraint("grant_id", "device_id", "day"),)
@@ -187,8 +190,31 @@ class IssuedPass(SQLModel, table=True):
     id: uuid.UUID = Field(primary_key=True)
     issued_at: datetime
     grant_id: uuid.UUID = Field(foreign_key="grants.id")
-    device_id: uuid.UUID
+    device_id: uuid.UUID | None = None
     day: int
+
+
+class GuestLink(SQLModel, table=True):
+    """How the links to one parcel stand. No link is kept: one is worked out from this and a key.
+
+    Only links of the newest `series` count, and none once it was withdrawn or is over.
+    """
+
+    __tablename__ = "guest_links"
+
+    parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id")
+    series: int
+    issued_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    revoked_by: uuid.UUID | None = None
+    passes: int = 0
+    """PINs given so far, by links of every series."""
+    passes_allowed: int
+    """How many there may ever be; each new series adds to it."""
+    adopted_at: datetime | None = None
+    adopted_by: uuid.UUID | None = Field(default=None, foreign_key="people.id")
+    """The account that made the parcel its own by a link."""
 
 
 class SignedStatement(SQLModel, table=True):

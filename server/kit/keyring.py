@@ -47,6 +47,12 @@ class Purpose(StrEnum):
     """Ed25519; signs access tokens, which only this server reads."""
     CODES = "codes"
     """A secret from which one-time codes are derived."""
+    LINKS = "links"
+    """A secret by which guests' links are signed, which only this server reads."""
+
+
+SECRETS = frozenset({Purpose.CODES, Purpose.LINKS})
+"""Purposes whose keys have no public half."""
 
 
 LIVES = {
@@ -56,6 +62,7 @@ LIVES = {
     ),  # a locker without a visit for long must still find us able to read
     Purpose.ACCESS: timedelta(days=45),
     Purpose.CODES: timedelta(days=45),
+    Purpose.LINKS: timedelta(days=90),
 }
 
 OVERLAPS = {
@@ -65,6 +72,8 @@ OVERLAPS = {
     Purpose.SEAL: timedelta(days=365),
     Purpose.ACCESS: timedelta(days=15),
     Purpose.CODES: timedelta(days=15),
+    # A link is good for 30 days at most: the key that signed it is alive for as long.
+    Purpose.LINKS: timedelta(days=31),
 }
 """A new key is made when the newest has this much left, and stands beside it for as long.
 
@@ -85,9 +94,9 @@ class PrivateKey:
 
     @property
     def public(self) -> bytes:
-        """The public half, 32 bytes; of a secret for codes there is none (KeyringError)."""
-        if self.purpose is Purpose.CODES:
-            raise KeyringError("a secret for codes has no public half")
+        """The public half, 32 bytes; of a secret there is none (KeyringError)."""
+        if self.purpose in SECRETS:
+            raise KeyringError(f"a secret for {self.purpose} has no public half")
         if self.purpose is Purpose.SEAL:
             return x25519_public(self.seed)
         return self.signing.public

@@ -62,6 +62,11 @@ async def get_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel:
     return await session.get_one(Parcel, parcel_id)
 
 
+async def find_parcel(session: Session, parcel_id: uuid.UUID) -> Parcel | None:
+    """The parcel of this id, whoever asks."""
+    return await session.get(Parcel, parcel_id)
+
+
 async def find_visible(
     session: Session, parcel_id: uuid.UUID, visibility: Visibility
 ) -> PlacedParcel | None:
@@ -460,6 +465,25 @@ async def list_later_events(
         .order_by(col(ParcelEvent.number))
     )
     return (await session.exec(statement)).all()
+
+
+async def list_last_events(
+    session: Session, parcel_id: uuid.UUID, *, limit: int
+) -> Sequence[ParcelEvent]:
+    """The last lines of a parcel's history at which its state changed, oldest first."""
+    statement = (
+        select(ParcelEvent)
+        .where(
+            ParcelEvent.parcel_id == parcel_id,
+            or_(
+                col(ParcelEvent.source).is_(None),
+                col(ParcelEvent.source) != col(ParcelEvent.target),
+            ),
+        )
+        .order_by(col(ParcelEvent.number).desc())
+        .limit(limit)
+    )
+    return list(reversed((await session.exec(statement)).all()))
 
 
 async def list_events(

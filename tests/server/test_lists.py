@@ -86,6 +86,7 @@ INSIDE = {
 """Lists that belong to an entry of a list above."""
 
 OF_ONE_THING = {
+    "GuestParcel.history",
     "ParcelProof.entries",
     "ParcelProof.formerSignPublic",
     "Query.lockerStatements",

@@ -10,6 +10,7 @@ from server.access.graph import emergencies, sharing, types
 from server.access.graph.bundles import BundleMutation
 from server.access.graph.emergencies import EmergencyMutation, EmergencyQuery
 from server.access.graph.evidence import EvidenceQuery
+from server.access.graph.guests import GuestMutation, GuestQuery
 from server.access.graph.inspections import InspectionMutation
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.passes import PassMutation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @strawberry.type
-class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery, EmergencyQuery):
+class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery, EmergencyQuery, GuestQuery):
     """Joined into the root query."""
 
 
@@ -36,6 +37,7 @@ class Mutation(
     KeyMutation,
     SharingMutation,
     PassMutation,
+    GuestMutation,
     InspectionMutation,
     EmergencyMutation,
 ):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from server.access.service.bundles import Place, Tools
     from server.kit.auth import Actor
     from server.kit.db import Session
+    from server.parcels.tables import Parcel, Stay
 
 PASS_ISSUED = "access.pass_issued"
 """Outbox event: a PIN left the house; its subject is the parcel."""
@@ -48,6 +49,15 @@ class Pass:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class MadePass:
+    """A PIN with the row about it; `is_new` unless that phone had it on this day before."""
+
+    given: Pass
+    issued: IssuedPass
+    is_new: bool
+
+
 async def issue_pass(
     session: Session, actor: Actor, *, parcel_id: uuid.UUID, tools: Tools
 ) -> Pass | Refusal:
@@ -61,6 +71,28 @@ async def issue_pass(
     if isinstance(found, Refusal):
         return found
     device, parcel, stay = found
+    made = await make_pass(session, parcel, stay, device_id=device.id, tools=tools)
+    if isinstance(made, Refusal):
+        return made
+    if made.is_new:
+        await outbox.append(
+            session,
+            id=made.issued.id,
+            kind=PASS_ISSUED,
+            subject=parcel.id,
+            facts={"grantId": str(made.issued.grant_id), "deviceId": str(device.id)},
+            at=tools.now,
+        )
+    return made.given
+
+
+async def make_pass(
+    session: Session, parcel: Parcel, stay: Stay, *, device_id: uuid.UUID | None, tools: Tools
+) -> MadePass | Refusal:
+    """Today's PIN of the running stay, and the row that says who was given it; the caller holds the
+    parcel's row and has seen that they may have it. WRONG_STATE where the right was withdrawn or
+    the locker's secret cannot be read.
+    """
     grant = await ensure_recipient_grant(session, parcel, stay, tools=tools)
     if grant is None:
         return Refusal(ProblemCode.WRONG_STATE, "The right to open this was withdrawn.")
@@ -73,21 +105,10 @@ async def issue_pass(
         id=tools.ids.new(),
         issued_at=tools.now,
         grant_id=grant.id,
-        device_id=device.id,
+        device_id=device_id,
         day=window,
     )
-    if await queries.insert_pass(session, issued):
-        await outbox.append(
-            session,
-            id=issued.id,
-            kind=PASS_ISSUED,
-            subject=parcel.id,
-            facts={"grantId": str(grant.id), "deviceId": str(device.id)},
-            at=tools.now,
-        )
-    return Pass(
-        parcel.id,
-        pin(secret, StayId(stay.name), window),
-        place,
-        expires_at=instant_of(pass_end(window)),
-    )
+    is_new = await queries.insert_pass(session, issued)
+    digits = pin(secret, StayId(stay.name), window)
+    expires_at = instant_of(pass_end(window))
+    return MadePass(Pass(parcel.id, digits, place, expires_at), issued, is_new)

@@ -187,11 +187,13 @@ def test_what_a_key_is_for_decides_what_it_can_do(keyring: DerivedKeyring) -> No
     assert verify(issuer.public, b"x", issuer.signing.sign(b"x"))
     seal = current_key(keyring, Purpose.SEAL)
     assert seal.public == bytes(BoxKey(seal.seed).public_key)
-    for key in (seal, current_key(keyring, Purpose.CODES)):
+    secrets = [current_key(keyring, purpose) for purpose in (Purpose.CODES, Purpose.LINKS)]
+    for key in (seal, *secrets):
         with pytest.raises(KeyringError):
             _ = key.signing
-    with pytest.raises(KeyringError):
-        _ = current_key(keyring, Purpose.CODES).public
+    for key in secrets:
+        with pytest.raises(KeyringError):
+            _ = key.public
 
 
 def test_a_key_is_not_shown(folder: Path, clock: MovableClock) -> None:
