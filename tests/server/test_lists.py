@@ -87,6 +87,11 @@ INSIDE = {
 
 OF_ONE_THING = {
     "GuestParcel.history",
+    "Preferences.channels",
+    "Preferences.allowedHubs",
+    "Preferences.favouriteHubs",
+    "Preferences.usualWindows",
+    "UsualWindow.weekdays",
     "ParcelProof.entries",
     "ParcelProof.formerSignPublic",
     "Query.lockerStatements",

@@ -19,6 +19,7 @@ from server.parcels.service import announcing, reading, reserving, scanning, wai
 from server.parcels.service.creating import Sources
 from server.parcels.service.moving import Report
 from server.parcels.service.waiting import Objection
+from server.people.graph.preferences import ReachInput
 
 if TYPE_CHECKING:
     from server.parcels import tables
@@ -51,14 +52,6 @@ class ParcelInput:
     cod_currency: str | None = strawberry.field(
         description="Three capital letters (ISO 4217), with an amount.", default=None
     )
-
-
-@strawberry.input(description="Heights of a compartment's sill that somebody can use.")
-class ReachInput:
-    """Both ends are included."""
-
-    lowest_mm: int = strawberry.field(description="Lowest sill above the floor.")
-    highest_mm: int = strawberry.field(description="Highest sill above the floor.")
 
 
 @strawberry.type(description="The parcel as it is now.")

@@ -12,8 +12,10 @@ from server.kit.auth import Permission
 from server.kit.errors import BrokenPromise
 from server.kit.graph import Context, Node, NodeLoader, context_of, described, global_id
 from server.people import queries, tables
+from server.people.graph.preferences import Preferences, as_preferences
 from server.people.roles import Role
 from server.people.rules import Confirmation, PushKind
+from server.people.service.preferences import get_preferences
 
 if TYPE_CHECKING:
     import uuid
@@ -113,6 +115,12 @@ class Me(Node):
         async with context_of(info).database.read() as session:
             rows = await queries.list_memberships(session, _me(info))
         return [HeldRole(role=row.role, place=_place(row)) for row in rows]
+
+    @strawberry.field(description="What the person prefers, and their hard limits.")
+    async def preferences(self, info: Info[Context, None]) -> Preferences:
+        """The defaults where nothing was chosen."""
+        async with context_of(info).database.read() as session:
+            return as_preferences(await get_preferences(session, _me(info)))
 
 
 def as_device(row: tables.Device, context: Context) -> Device:
