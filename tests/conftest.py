@@ -122,6 +122,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many histories of a whole neighbourhood are lived through; CI: 60",
     )
     parser.addoption(
+        "--notices",
+        type=int,
+        default=60,
+        metavar="N",
+        help="how many notices are sent while worker, server and Valkey are killed; CI: 2000",
+    )
+    parser.addoption(
+        "--storm-seed",
+        type=int,
+        default=4,
+        metavar="N",
+        help="which storm of kills it is",
+    )
+    parser.addoption(
         "--visits",
         type=int,
         default=40,

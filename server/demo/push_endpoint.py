@@ -60,14 +60,13 @@ class PushEndpoint:
 
     async def send(self, request: Request) -> Response:
         """`messages:send` of FCM."""
-        body = await request.body()
-        message = await _read_message(request) if len(body) <= BODY_BYTES else None
+        message = await read_message(request)
         if message is None:
-            return _refuse(FAULTS["invalid"])
+            return refuse(FAULTS["invalid"])
         address = str(message.get("token") or message.get("fid"))
         fault = FAULTS.get(address.partition("-")[0])
         if fault is not None:
-            return _refuse(fault)
+            return refuse(fault)
         self.messages.append(message)
         await self._answers.wait()
         project = request.path_params["project"]
@@ -102,9 +101,10 @@ def make_app(endpoint: PushEndpoint) -> Starlette:
     )
 
 
-async def _read_message(request: Request) -> dict[str, Any] | None:
+async def read_message(request: Request) -> dict[str, Any] | None:
+    """The message of a request, or None if it is none that FCM would take."""
     try:
-        body = await request.json()
+        body = await request.json() if len(await request.body()) <= BODY_BYTES else None
     except ValueError:
         return None
     message = body.get("message") if isinstance(body, dict) else None
@@ -114,7 +114,8 @@ async def _read_message(request: Request) -> dict[str, Any] | None:
     return message if sum(isinstance(one, str) for one in addresses) == 1 else None
 
 
-def _refuse(fault: Fault) -> Response:
+def refuse(fault: Fault) -> Response:
+    """The answer by which FCM tells this fault."""
     detail = {
         "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError",
         "errorCode": fault.code,

@@ -202,6 +202,11 @@ class Valkey(Store):
             self._child.start()
             self._child.wait_ready(self._answers, within_s=VALKEY_START_S)
 
+    def forget(self) -> None:
+        """Throw the data of a server that does not run away: it comes back empty."""
+        for file in self.folder.glob("appendonlydir/*"):
+            file.unlink()
+
     def _is_started(self) -> bool:
         words = [str(self._binary), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         words += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "everysec"]
