@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.access.jobs import GRANT_READY, AccessJobs
-from server.access.service.adoptions import PARCEL_ADOPTED
 from server.access.service.delegations import GRANT_DELEGATED
-from server.access.service.guests import GUEST_PASS_ISSUED
 from server.access.service.links import LINK_RENEWED
-from server.access.service.passes import PASS_ISSUED
 from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
 from server.kit.errors import DatabaseError, SettingsError
@@ -33,13 +30,14 @@ from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
 from server.notices.push import FirebasePush, NoPush, Push
+from server.notices.service.security import SECURITY_EVENTS
 from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
 from server.parcels.states import ParcelState
 from server.people import jobs as people
 from server.people.preferences import Channel
 from server.people.service.codes import CODE_REQUESTED
-from server.people.service.devices import DEVICE_ADDED, DEVICE_REMOVED
+from server.people.service.devices import DEVICE_REMOVED
 from server.tables import TABLES
 
 if TYPE_CHECKING:
@@ -75,6 +73,7 @@ class Shop:
     keyring: Keyring
     push: Push
     letters: Letters
+    public_url: str
 
 
 def work(environ: Mapping[str, str]) -> None:
@@ -146,6 +145,7 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
             keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
             push=push,
             letters=make_letters(settings),
+            public_url=settings.public_url,
         )
 
 
@@ -168,6 +168,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         keyring=shop.keyring,
         ids=shop.ids,
         clock=shop.clock,
+        public_url=shop.public_url,
     )
 
     async def settle_collection(held: Lease) -> Outcome:
@@ -180,9 +181,14 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         await lockers.escalate_open_door(shop.database, held, ids=shop.ids, now=now)
         return Done()
 
+    async def end_device(held: Lease) -> Outcome:
+        # Doors first: who is told cannot open anything, and telling may take many attempts.
+        outcome = await access.on_device_removed(held)
+        return await notices.on_security_event(held) if isinstance(outcome, Done) else outcome
+
     return {
-        **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED, PASS_ISSUED], _let_pass),
-        **dict.fromkeys([GUEST_PASS_ISSUED, PARCEL_ADOPTED, LINK_RENEWED], _let_pass),
+        **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED], _let_pass),
+        **dict.fromkeys(SECURITY_EVENTS, notices.on_security_event),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
@@ -194,8 +200,8 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
         CODE_REQUESTED: notices.on_code_requested,
-        DEVICE_ADDED: notices.on_device_added,
-        DEVICE_REMOVED: access.on_device_removed,
+        LINK_RENEWED: notices.on_link_renewed,
+        DEVICE_REMOVED: end_device,
     }
 
 

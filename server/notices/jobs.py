@@ -7,9 +7,12 @@ before a crash; the event then comes again and goes on where the notices' rows s
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from server.access.links import link_address
+from server.access.service.guests import is_reached_by_letter_alone
+from server.access.service.links import ensure_link, is_living_series
 from server.kit.outbox import Again, Dead, Done
 from server.lockers.service import doors
 from server.notices import queries
@@ -28,8 +31,9 @@ from server.notices.rules import (
     decide,
     pause_s,
 )
+from server.notices.service.security import find_news
 from server.notices.tables import RECEIPT_CHARACTERS
-from server.notices.wording import NOTICES, Wording, write_code_letter
+from server.notices.wording import NOTICES, Wording, add_link, write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
 from server.parcels.states import ParcelState, Trigger
@@ -56,6 +60,9 @@ if TYPE_CHECKING:
 _TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
 _ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, ParcelState.AT_HUB})
 """Before and after a move that contradicts what the recipient was told."""
+
+WITH_LINK = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER, NoticeKind.GUEST_LINK})
+"""Kinds whose letters bear a link to the parcel, for recipients without the app."""
 
 CHANNEL_OF = {ContactKind.EMAIL: Channel.EMAIL, ContactKind.PHONE: Channel.SMS}
 
@@ -89,6 +96,8 @@ class Plan:
     channel: Channel
     attempt: Try
     reach: Reach
+    link: str | None = field(default=None, repr=False)
+    """For a letter to somebody without the app; made for this attempt and kept nowhere."""
 
 
 class NoticeJobs:
@@ -103,6 +112,7 @@ class NoticeJobs:
         keyring: Keyring,
         ids: Ids,
         clock: Clock,
+        public_url: str,
     ) -> None:
         self._database = database
         self._push = push
@@ -110,6 +120,7 @@ class NoticeJobs:
         self._keyring = keyring
         self._ids = ids
         self._clock = clock
+        self._public_url = public_url
 
     async def on_grant_ready(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel is ready, which starts the time to collect (P12).
@@ -170,14 +181,24 @@ class NoticeJobs:
         topic = Topic(held.subject, NoticeKind.DOOR_LEFT_OPEN, fact.seq)
         return await self._tell(held, Errand(topic, uuid.UUID(str(person))))
 
-    async def on_device_added(self, held: Lease) -> Outcome:
-        """Tells every older phone and every address of the account about a new phone (5.5)."""
+    async def on_security_event(self, held: Lease) -> Outcome:
+        """Tells every older phone and every address of an account what was done to it (5.5)."""
         async with self._database.read() as session:
-            device = await people.find_device(session, held.subject)
-        if device is None:
+            news = await find_news(session, held)
+        if news is None:
             return Dead("there is no such device")
-        topic = Topic(device.id, NoticeKind.NEW_DEVICE, version=0)
-        return await self._tell(held, Errand(topic, device.person_id, device.registered_at))
+        return await self._tell(held, Errand(news.topic, news.person_id, news.older_than))
+
+    async def on_link_renewed(self, held: Lease) -> Outcome:
+        """Writes the recipient a letter with a new link; not once a newer one was asked for."""
+        series = int(held.facts["series"] or 0)
+        async with self._database.read() as session:
+            parcel = await parcels.get_parcel(session, held.subject)
+            is_newest = await is_living_series(session, parcel.id, series)
+        if not is_newest or parcel.recipient_id is None:
+            return Done()
+        topic = Topic(parcel.id, NoticeKind.GUEST_LINK, series)
+        return await self._tell(held, Errand(topic, parcel.recipient_id))
 
     async def on_code_requested(self, held: Lease) -> Outcome:
         """Writes the letter with a one-time code, which is made now and kept nowhere.
@@ -245,7 +266,21 @@ class NoticeJobs:
                         ids=self._ids,
                         now=now,
                     )
-                    return Plan(channel, attempt, reach)
+                    link = await self._find_link(session, errand, channel)
+                    return Plan(channel, attempt, reach, link)
+
+    async def _find_link(self, session: Session, errand: Errand, channel: Channel) -> str | None:
+        """The address of the parcel for a recipient whom nothing but letters reaches."""
+        topic = errand.topic
+        if channel is Channel.PUSH or topic.kind not in WITH_LINK:
+            return None
+        parcel = await parcels.get_parcel(session, topic.subject)
+        is_guest = await is_reached_by_letter_alone(session, parcel)
+        if not is_guest and topic.kind is not NoticeKind.GUEST_LINK:
+            return None
+        now = self._clock.now()
+        link = await ensure_link(session, parcel.id, keyring=self._keyring, now=now)
+        return None if link is None else link_address(self._public_url, link)
 
     async def _send(self, topic: Topic, plan: Plan) -> Delivery:
         if plan.channel is Channel.PUSH:
@@ -255,6 +290,8 @@ class NoticeJobs:
             if topic.kind not in TO_EVERY_ADDRESS:
                 addresses = addresses[:1]
             wording = NOTICES[topic.kind]
+            if plan.link is not None:
+                wording = add_link(wording, plan.link)
             deliveries = [
                 await self._post(
                     uuid.uuid5(plan.attempt.notice_id, one), plan.channel, one, wording
@@ -331,6 +368,7 @@ async def _find_reach(session: Session, errand: Errand) -> Reach:
         for device in devices
         if device.push_kind and device.push_target
         if errand.older_than is None or device.registered_at < errand.older_than
+        if errand.topic.kind is not NoticeKind.GUEST_LINK  # which only a letter can bear
     )
     letters: dict[Channel, tuple[str, ...]] = {}
     for contact in contacts:

@@ -39,9 +39,39 @@ class NoticeKind(StrEnum):
     """A parcel of which they were told is not where it was."""
     INCIDENT = "INCIDENT"
     """Something is wrong with a parcel, and it is held until somebody has decided."""
+    GUEST_LINK = "GUEST_LINK"
+    """A new link to a parcel, which somebody had support write."""
+    DEVICE_CONFIRMED = "DEVICE_CONFIRMED"
+    """A phone of the account does not wait any more."""
+    DEVICE_REMOVED = "DEVICE_REMOVED"
+    """A phone was removed from the account."""
+    REMOVED_KEY_TRIED = "REMOVED_KEY_TRIED"
+    """A phone that was removed wanted to sign in again, with a code that was right."""
+    PIN_ISSUED = "PIN_ISSUED"
+    """A phone of the account asked for digits that open a door."""
+    PARCEL_SHARED = "PARCEL_SHARED"
+    """A phone of the account shared a parcel."""
+    GUEST_PASS = "GUEST_PASS"
+    """A link gave digits that open a door."""
+    PARCEL_ADOPTED = "PARCEL_ADOPTED"
+    """Another account made a parcel its own by a link."""
 
 
-TO_EVERY_ADDRESS = frozenset({NoticeKind.NEW_DEVICE})
+SECURITY = frozenset(
+    {
+        NoticeKind.NEW_DEVICE,
+        NoticeKind.DEVICE_CONFIRMED,
+        NoticeKind.DEVICE_REMOVED,
+        NoticeKind.REMOVED_KEY_TRIED,
+        NoticeKind.PIN_ISSUED,
+        NoticeKind.PARCEL_SHARED,
+        NoticeKind.GUEST_PASS,
+        NoticeKind.PARCEL_ADOPTED,
+    }
+)
+"""Kinds by which an owner notices that somebody else uses the account; at once, also at night."""
+
+TO_EVERY_ADDRESS = SECURITY
 """Kinds that use every way there is, so that a stolen one does not silence the others; of all other
 kinds one acceptance is enough.
 """

@@ -51,8 +51,58 @@ NOTICES = {
         "Something is wrong with your parcel",
         "It is held until somebody has looked into it. Open the app to see what you can do.",
     ),
+    NoticeKind.GUEST_LINK: Wording(
+        "A new link to your parcel",
+        "Links that you had before do not work any more.",
+    ),
+    NoticeKind.DEVICE_CONFIRMED: Wording(
+        "A new phone may open your parcels now",
+        "It was confirmed on an older phone of yours, or at a hub. If that was not you, remove it "
+        "in the app at once.",
+    ),
+    NoticeKind.DEVICE_REMOVED: Wording(
+        "A phone was removed from your account",
+        "If that was you, nothing is left to do. If it was not, remove the phone that did it, and "
+        "have yours confirmed at a hub.",
+    ),
+    NoticeKind.REMOVED_KEY_TRIED: Wording(
+        "A phone that you removed tried to sign in",
+        "It was refused. Whoever has it can read your messages as well: the code was right. "
+        "Change the password of your mailbox, or have your SIM card blocked.",
+    ),
+    NoticeKind.PIN_ISSUED: Wording(
+        "Digits for a door were asked for",
+        "They open the door of one of your parcels until tomorrow night. If that was not you, take "
+        "them back in the app, and remove the phone that asked.",
+    ),
+    NoticeKind.PARCEL_SHARED: Wording(
+        "A parcel of yours was shared",
+        "Somebody else can open its door now. If that was not you, take it back in the app, and "
+        "remove the phone that did it.",
+    ),
+    NoticeKind.GUEST_PASS: Wording(
+        "Digits for your parcel were asked for",
+        "Somebody opened the link in our message and was given the digits for the door. If that "
+        "was not you, ask at the hub at once: who has the digits can take the parcel out.",
+    ),
+    NoticeKind.PARCEL_ADOPTED: Wording(
+        "Your parcel was taken into another account",
+        "Somebody opened the link in our message and made the parcel their own. If that was not "
+        "with your consent, ask at the hub at once.",
+    ),
 }
 """What each kind says on every channel."""
+
+
+def add_link(wording: Wording, address: str) -> Wording:
+    """The letter with the link for somebody without the app; not in its first line."""
+    return Wording(
+        wording.title,
+        f"{wording.body}\n\n"
+        f"Without the app, this link shows your parcel, and while it waits behind a door it gives "
+        f"you the digits for that door when you ask:\n\n{address}\n\n"
+        f"Keep it to yourself: whoever has the link can do the same.",
+    )
 
 
 def write_code_letter(code: str, expires_at: datetime) -> Wording:

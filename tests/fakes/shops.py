@@ -28,6 +28,7 @@ class HandWorker:
                 keyring=house.keyring,
                 push=self.push,
                 letters=self.letters,
+                public_url=house.settings.public_url,
             )
         )
 

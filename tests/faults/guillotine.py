@@ -173,6 +173,7 @@ class Life:
             keyring=keyring,
             push=world.push,
             letters=world.letters,
+            public_url=self.house.settings.public_url,
         )
 
     async def _note(self, response: httpx.Response) -> None:

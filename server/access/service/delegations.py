@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 GRANT_DELEGATED = "grant.delegated"
 """Outbox event: a locker let somebody in whom the holder shared with; its subject is the parcel."""
 
+DELEGATION_REGISTERED = "access.delegation_registered"
+"""Outbox event: a phone has shared a parcel and told us; its subject is the parcel, its fact
+`deviceId` the phone.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Delegated:
@@ -92,9 +97,18 @@ async def register_delegation(
     if refusal is not None:
         return refusal
     row = await _keep(session, chain, grant, ids=ids, now=now)
-    row.registered_at = row.registered_at or now
-    session.add(row)
-    await session.flush()
+    if row.registered_at is None:
+        row.registered_at = now
+        session.add(row)
+        await session.flush()
+        await outbox.append(
+            session,
+            id=uuid.uuid5(row.id, DELEGATION_REGISTERED),
+            kind=DELEGATION_REGISTERED,
+            subject=parcel.id,
+            facts={"delegationId": str(row.id), "deviceId": str(token.device_id)},
+            at=now,
+        )
     return await _as_delegated(session, row, token, grant, now=now)
 
 

@@ -60,6 +60,12 @@ async def ensure_link(
     return write_link(key, LinkName(parcel_id, kept.series))
 
 
+async def is_living_series(session: Session, parcel_id: uuid.UUID, series: int) -> bool:
+    """Whether links of this series are those that count."""
+    link = await queries.find_guest_link(session, parcel_id)
+    return link is not None and link.series == series and link.revoked_at is None
+
+
 async def renew_link(
     session: Session, actor: Actor, *, parcel_id: uuid.UUID, ids: Ids, now: datetime
 ) -> GuestLink | Refusal:

@@ -38,6 +38,16 @@ DEVICE_REMOVED = "people.device_removed"
 DEVICE_ADDED = "people.device_added"
 """Outbox event: all older devices of the account are to be told; its subject is the device."""
 
+DEVICE_CONFIRMED = "people.device_confirmed"
+"""Outbox event: a device's waiting was ended; all older ones are to be told; its subject is the
+device.
+"""
+
+REMOVED_KEY_TRIED = "people.removed_key_tried"
+"""Outbox event: a phone that was removed wanted to sign in again; its subject is the device. Once
+in a day for each, so that nobody fills mailboxes.
+"""
+
 REPLAYED = Refusal(ProblemCode.DEVICE_PROOF_INVALID, "This device proof was used before.")
 KEY_SPENT = Refusal(
     ProblemCode.DEVICE_PROOF_INVALID,
@@ -69,6 +79,8 @@ async def sign_in(
     device = await queries.find_device_by_key(session, proof.thumbprint)
     if device is None:
         return await _add_device(session, person_id, proof, ids=ids, now=now)
+    if device.revoked_at is not None:
+        await _report_removed_key(session, device, now=now)
     if device.person_id != person_id or device.revoked_at is not None:
         return KEY_SPENT
     device.signed_out_at = None
@@ -185,14 +197,16 @@ async def confirm_device(
             return deny(actor)
         is_own = device.person_id == acting.person_id
         refusal = may_check_identity(acting.trust, is_own=is_own, now=now)
-        return refusal or _confirm(session, device, Confirmation.CLERK, actor.person_id, now=now)
+        return refusal or await _confirm(
+            session, device, Confirmation.CLERK, actor.person_id, now=now
+        )
     if device.person_id != acting.person_id:
         return Refusal(ProblemCode.NOT_FOUND)
     refusal = may_vouch(acting.trust, device.trust, now=now)
-    return refusal or _confirm(session, device, Confirmation.OLDER_DEVICE, acting.id, now=now)
+    return refusal or await _confirm(session, device, Confirmation.OLDER_DEVICE, acting.id, now=now)
 
 
-def _confirm(
+async def _confirm(
     session: Session,
     device: Device,
     how: Confirmation,
@@ -203,6 +217,10 @@ def _confirm(
     if device.confirmed_at is None:
         device.confirmed_at, device.confirmation, device.confirmed_by = now, how, by
         session.add(device)
+        event = uuid.uuid5(device.id, DEVICE_CONFIRMED)
+        await outbox.append(
+            session, id=event, kind=DEVICE_CONFIRMED, subject=device.id, facts={}, at=now
+        )
     return device
 
 
@@ -256,3 +274,11 @@ async def _mark_verified(session: Session, contact: Contact, now: datetime) -> N
     if row is not None and row.verified_at is None:
         row.verified_at = now
         session.add(row)
+
+
+async def _report_removed_key(session: Session, device: Device, *, now: datetime) -> None:
+    """Whoever holds a phone that was lost has a code as well: its owner must hear of it."""
+    event = uuid.uuid5(device.id, f"{REMOVED_KEY_TRIED} {now:%F}")
+    await outbox.append(
+        session, id=event, kind=REMOVED_KEY_TRIED, subject=device.id, facts={}, at=now
+    )

@@ -62,6 +62,7 @@ class Office:
             keyring=keyring,
             ids=ids,
             clock=clock,
+            public_url="https://hubs.example.org",
         )
 
     def lease(self, kind: str, subject: uuid.UUID) -> Lease:
@@ -433,7 +434,7 @@ async def test_new_phone_is_told_to_older_phones_and_every_address(office: Offic
     await office.add_contact("recipient@example.org")
     await office.add_contact("other@example.org")
     held = office.lease("people.device_added", new.id)
-    assert await office.jobs.on_device_added(held) == Done()
+    assert await office.jobs.on_security_event(held) == Done()
     assert [message.address.value for message in office.push.sent] == [PHONE]
     assert {letter.address for letter in office.letters.sent} == {
         "recipient@example.org",
@@ -449,16 +450,16 @@ async def test_silent_push_does_not_hold_up_the_mail_about_a_new_phone(office: O
     await office.add_contact("recipient@example.org")
     office.push.answers[PHONE] = Later("silence")
     held = office.lease("people.device_added", new.id)
-    assert await office.jobs.on_device_added(held) == Again("silence")
+    assert await office.jobs.on_security_event(held) == Again("silence")
     assert len(office.letters.sent) == 1
     office.push.answers.clear()
-    assert await office.jobs.on_device_added(held) == Done()
+    assert await office.jobs.on_security_event(held) == Done()
     assert len(office.letters.sent) == 1
 
 
 async def test_event_about_no_device_is_dead(office: Office) -> None:
     held = office.lease("people.device_added", office.ids.new())
-    assert isinstance(await office.jobs.on_device_added(held), Dead)
+    assert isinstance(await office.jobs.on_security_event(held), Dead)
 
 
 async def request_code(office: Office, address: str = "recipient@example.org") -> Lease:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlmodel import select
 
 from schema.codes import ProblemCode
 from schema.ids import StayId
@@ -14,6 +15,7 @@ from schema.statements import Revocations, StatementType, parse_statement
 from schema.tokens import delegate, delegation_id
 from server.access.rules import MAX_DELEGATIONS_KNOWN, Action, GrantState
 from server.access.service.delegations import (
+    DELEGATION_REGISTERED,
     Delegated,
     TakenBack,
     find_delegation,
@@ -27,6 +29,7 @@ from server.access.service.statements import Signer, find_signer
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
 from server.kit.graph import Page
+from server.kit.outbox import Outbox
 from server.parcels.tables import Parcel
 from server.people.roles import Role
 from tests.fakes.journals import stay_of
@@ -176,6 +179,18 @@ async def test_registering_again_changes_nothing(lender: Lender) -> None:
     assert isinstance(again, Delegated)
     assert again.row == first.row
     assert len(await lender.listed()) == 1
+
+
+async def test_that_a_phone_shared_is_told_once(lender: Lender) -> None:
+    known = await lender.registered(lender.token, lender.share())
+    assert (await lender.registered(lender.token, lender.share())).row == known.row
+    async with lender.database.read() as session:
+        asked = select(Outbox).where(Outbox.kind == DELEGATION_REGISTERED)
+        (event,) = (await session.exec(asked)).all()
+    assert (event.subject, event.facts) == (
+        key_of("parcel"),
+        {"delegationId": str(known.row.id), "deviceId": str(key_of("recipient phone"))},
+    )
 
 
 async def test_what_the_neighbour_passes_on_is_known_with_its_parent(lender: Lender) -> None:

@@ -156,6 +156,38 @@ async def test_a_removed_device_is_out_at_once_and_its_key_is_spent(old: Phone, 
     assert [each["id"] for each in (await old.ask(DEVICES))["me"]["devices"]] == [old.device_id]
 
 
+async def told(house: House, kind: str) -> list[str]:
+    """The devices that events of this kind are about, by their global ids."""
+    async with house.database.read() as session:
+        events = (await session.exec(select(Outbox).where(Outbox.kind == kind))).all()
+    return [global_id("Device", event.subject) for event in events]
+
+
+async def test_removed_phone_that_has_the_code_is_told_of_once_in_a_day(
+    old: Phone, new: Phone, house: House, clock: MovableClock
+) -> None:
+    await outcome(old, REVOKE, id=new.device_id)
+    for address in ("recipient@example.org", "somebody-else@example.org", "recipient@example.org"):
+        assert (await new.sign_in(address))["code"] == "DEVICE_PROOF_INVALID"
+    assert await told(house, devices.REMOVED_KEY_TRIED) == [new.device_id]
+    clock.move(days=1)
+    await new.sign_in()
+    assert await told(house, devices.REMOVED_KEY_TRIED) == [new.device_id] * 2
+
+
+async def test_phone_of_another_account_is_refused_and_nobody_is_alarmed(
+    old: Phone, house: House
+) -> None:
+    await old.sign_in("somebody-else@example.org")
+    assert await told(house, devices.REMOVED_KEY_TRIED) == []
+
+
+async def test_end_of_the_waiting_is_told_once(old: Phone, new: Phone, house: House) -> None:
+    for _ in range(2):
+        await outcome(old, CONFIRM, id=new.device_id)
+    assert await told(house, devices.DEVICE_CONFIRMED) == [new.device_id]
+
+
 async def test_of_two_phones_that_remove_each_other_the_second_finds_itself_removed(
     old: Phone, new: Phone, house: House, clock: MovableClock
 ) -> None:

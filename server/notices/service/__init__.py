@@ -1,0 +1,1 @@
+"""What notices need to know before anybody is told."""
