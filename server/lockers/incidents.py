@@ -55,6 +55,8 @@ class IncidentKind(StrEnum):
     """Two persons had doors opened that only holders open."""
     OPENED_BY_STAFF = "OPENED_BY_STAFF"
     """A service key opened the door of a parcel, and no two persons had said so."""
+    CONSENT_BROKEN = "CONSENT_BROKEN"
+    """A parcel lies in a place that its recipient has ruled out."""
 
 
 SEVERITIES = {
@@ -73,6 +75,7 @@ SEVERITIES = {
     IncidentKind.CONTENTS_UNEXPLAINED: Severity.HIGH,
     IncidentKind.EMERGENCY_OPENING: Severity.HIGH,
     IncidentKind.OPENED_BY_STAFF: Severity.CRITICAL,
+    IncidentKind.CONSENT_BROKEN: Severity.NORMAL,
 }
 
 ATTENTION = {
@@ -91,6 +94,7 @@ ATTENTION = {
     IncidentKind.CONTENTS_UNEXPLAINED: timedelta(hours=4),
     IncidentKind.EMERGENCY_OPENING: timedelta(hours=1),
     IncidentKind.OPENED_BY_STAFF: timedelta(0),
+    IncidentKind.CONSENT_BROKEN: timedelta(hours=4),
 }
 """Time until somebody must have looked (DOMAIN 5.1, incident SLA)."""
 
@@ -144,6 +148,7 @@ STEPS = {
     IncidentKind.CONTENTS_UNEXPLAINED: (NextStep.INSPECT, NextStep.READ_JOURNAL),
     IncidentKind.EMERGENCY_OPENING: (NextStep.INSPECT, NextStep.READ_JOURNAL),
     IncidentKind.OPENED_BY_STAFF: (NextStep.READ_JOURNAL, NextStep.REPLACE_KEYS),
+    IncidentKind.CONSENT_BROKEN: (NextStep.HELP_AT_DOOR,),
 }
 """What those can do who look after it, the nearest first."""
 

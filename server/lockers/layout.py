@@ -79,6 +79,7 @@ class EnrolmentDraft:
     hub_id: uuid.UUID
     serial: str
     doors: Sequence[Door]
+    has_keypad: bool = False
 
 
 def check_layout(draft: EnrolmentDraft) -> Refusal | None:

@@ -35,6 +35,8 @@ class Locker(SQLModel, table=True):
     sign_public: bytes = Field(unique=True)
     sealed_pin_secret: bytes
     """Id of our sealing key (2 bytes), then the secret in a sealed box to it."""
+    has_keypad: bool = False
+    """Whether it opens without a phone too, by what is typed at it."""
     state: LockerState = Field(sa_type=enum_text(LockerState))
     last_fact_at: datetime | None = None
     clock_quality: int | None = None
@@ -63,6 +65,7 @@ class Enrolment(SQLModel, table=True):
     code_hash: bytes = Field(unique=True)
     expires_at: datetime
     layout: list[dict[str, Any]] = Field(sa_type=JSON)
+    has_keypad: bool = False
     replaces: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
     """The locker whose compartments it takes over, instead of a layout of its own."""
     locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id", unique=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.lockers.tables import Compartment, Locker
+    from server.parcels.consent import Limits
     from server.parcels.tables import Parcel, Stay
 
 MAX_ADDITIONS = 3
@@ -96,6 +97,11 @@ def fitting(together: Sequence[Parcel], doors: Sequence[Compartment]) -> tuple[i
     ]
     usable.sort(key=lambda door: (inner_of(door).volume, door.number))
     return tuple(door.number for door in usable)[:MAX_COMPARTMENTS]
+
+
+def within_reach(doors: Sequence[Compartment], limits: Limits) -> list[Compartment]:
+    """Those of the doors that the recipient can reach."""
+    return [door for door in doors if limits.allows_sill(door.sill_height_mm)]
 
 
 def _goes_with(inside: Parcel, parcel: Parcel) -> bool:

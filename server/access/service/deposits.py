@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.tokens import MAX_COMPARTMENTS
 from server.access.rules import Action
-from server.access.service.additions import MAX_ADDITIONS, Room, find_rooms, fitting, may_share
+from server.access.service.additions import (
+    MAX_ADDITIONS,
+    Room,
+    find_rooms,
+    fitting,
+    may_share,
+    within_reach,
+)
 from server.access.service.stops import (
     PARCELS_AT_ONCE,
     Job,
@@ -24,6 +31,8 @@ from server.lockers import queries as lockers
 from server.lockers.rules import DisplayStatus, is_taking_deposits
 from server.lockers.service.reservations import status_of
 from server.parcels import queries as parcels
+from server.parcels.consent import OUT_OF_REACH
+from server.parcels.service.consenting import find_limits
 from server.parcels.service.stays import mint_stay
 from server.parcels.states import ParcelState
 from server.parcels.tables import LocationKind
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
     from server.access.tables import Grant
     from server.kit.db import Session
     from server.lockers.tables import Compartment
+    from server.parcels.consent import Limits
     from server.parcels.tables import Parcel, Stay
 
 DEPOSITABLE = frozenset(
@@ -97,6 +107,7 @@ class _Wanted:
 
     parcel: Parcel
     compartment: Compartment
+    limits: Limits
 
 
 async def make_courier_bundle(
@@ -153,17 +164,27 @@ async def _find_wanted(
         if not (parcel.state in DEPOSITABLE or (is_route and _is_going_on(parcel))):
             sentence = f"Parcel {parcel.code} can't be deposited while it is {parcel.state}."
             return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelIds")
+    limits = await find_limits(session, found, now=now)
     kept = await lockers.list_reservations(session, [one.id for one in found], now=now)
     kept_for = {reservation.parcel_id: compartment for reservation, compartment in kept}
     wanted: list[_Wanted] = []
     for parcel in found:
+        own = limits[parcel.id]
+        refused = own.object_to_lockers()
+        if refused is not None:
+            return _no_consent(parcel, refused)
         compartment = kept_for.get(parcel.id)
         if compartment is None and is_route:
-            compartment = await _find_likely(session, parcel)
+            compartment = await _find_likely(session, parcel, own)
         if compartment is None:
             return _nothing_kept(parcel, is_route=is_route)
-        wanted.append(_Wanted(parcel, compartment))
+        wanted.append(_Wanted(parcel, compartment, own))
     return wanted
+
+
+def _no_consent(parcel: Parcel, refused: Refusal) -> Refusal:
+    sentence = f"Parcel {parcel.code}: {refused.message}"
+    return replace(refused, message=sentence, field="parcelIds")
 
 
 def _is_going_on(parcel: Parcel) -> bool:
@@ -182,16 +203,20 @@ def _nothing_kept(parcel: Parcel, *, is_route: bool) -> Refusal:
     return Refusal(ProblemCode.RESERVATION_EXPIRED, sentence, "parcelIds")
 
 
-async def _find_likely(session: Session, parcel: Parcel) -> Compartment | None:
+async def _find_likely(session: Session, parcel: Parcel, limits: Limits) -> Compartment | None:
     """Where the parcel will most likely find room at its hub; an available compartment if any."""
     machines = await lockers.list_lockers_of_hubs(
         session, [parcel.planned_hub_id], limit=PARCELS_AT_ONCE
     )
-    working = [one.id for one in machines if is_taking_deposits(one.state)]
+    working = [
+        one.id
+        for one in machines
+        if is_taking_deposits(one.state) and not limits.object_to_locker(has_keypad=one.has_keypad)
+    ]
     doors = await lockers.list_compartments(session, working)
     likely: list[tuple[bool, int, Compartment]] = []
     for machine in working:
-        here = [door for door in doors if door.locker_id == machine]
+        here = within_reach([door for door in doors if door.locker_id == machine], limits)
         by_number = {door.number: door for door in here}
         for rank, number in enumerate(fitting([parcel], here)):
             is_free = status_of(by_number[number]) is DisplayStatus.AVAILABLE
@@ -209,17 +234,24 @@ async def _make_stop(
         return site
     deposits: list[Deposit] = []
     for one in wanted:
+        refused = one.limits.object_to_locker(has_keypad=site.locker.has_keypad)
+        doors = within_reach(site.doors, one.limits)
+        if refused is None and one.compartment.number not in {door.number for door in doors}:
+            refused = OUT_OF_REACH
+        if refused is not None:
+            return _no_consent(one.parcel, refused)
         kept = one.compartment.number
-        others = fitting([one.parcel], site.doors) if is_route else ()
+        others = fitting([one.parcel], doors) if is_route else ()
         comps = (kept, *(number for number in others if number != kept))[:MAX_COMPARTMENTS]
         deposit = await _make_deposit(
             session, site, one, comps=comps, order=order, is_route=is_route
         )
         if isinstance(deposit, Refusal):
             return deposit
-        refused = await _add_additions(session, site, deposit, deposits, order)
-        if refused is not None:
-            return refused
+        reachable = replace(site, doors=doors)
+        unsigned = await _add_additions(session, reachable, deposit, deposits, order)
+        if unsigned is not None:
+            return unsigned
         deposits.append(deposit)
     return Stop(deposits[0].place, site.statements, deposits)
 

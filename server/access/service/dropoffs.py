@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
@@ -17,6 +17,7 @@ from server.lockers.service import reservations
 from server.lockers.service.reading import lock_locker
 from server.lockers.service.reservations import status_of
 from server.parcels import queries as parcels
+from server.parcels.service.consenting import agree
 from server.parcels.service.reserving import wish_of
 from server.parcels.service.stays import mint_stay
 from server.parcels.states import ParcelState
@@ -78,12 +79,17 @@ async def make_dropoff_bundle(
     site = await find_site(session, locker.id, is_for_deposits=True, tools=tools, field="lockerId")
     if isinstance(site, Refusal):
         return site
-    comps = fitting([parcel], site.doors)
+    agreed = await agree(session, parcel, [locker], now=tools.now)
+    if isinstance(agreed, Refusal):
+        return replace(agreed, field="parcelId")
+    reach = agreed.reach
+    doors = [one for one in site.doors if reach is None or reach.holds(one.sill_height_mm)]
+    comps = fitting([parcel], doors)
     if not comps:
         return Refusal(ProblemCode.NO_COMPARTMENT, field="lockerId")
     free = {one.number for one in site.doors if status_of(one) is DisplayStatus.AVAILABLE}
     comps = tuple(sorted(comps, key=lambda number: number not in free))
-    wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id)
+    wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id, reach=reach)
     held = await reservations.reserve(session, [locker], wish, ids=tools.ids, now=tools.now)
     if not isinstance(held, Refusal):
         # Not to be had, it is no reason to stay at home: something may be free by then.

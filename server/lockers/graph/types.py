@@ -113,6 +113,7 @@ described(
         IncidentKind.CONTENTS_UNEXPLAINED: "Something lies where no parcel is known to be.",
         IncidentKind.EMERGENCY_OPENING: "Two persons had doors opened that only holders open.",
         IncidentKind.OPENED_BY_STAFF: "A service key opened a parcel's door without two persons.",
+        IncidentKind.CONSENT_BROKEN: "A parcel lies in a place that its recipient has ruled out.",
     },
 )
 
@@ -186,6 +187,9 @@ class Locker(Node):
         description="Its id in the protocol, 11 characters; part of what it advertises."
     )
     serial: str = strawberry.field(description="Serial number on the machine.")
+    has_keypad: bool = strawberry.field(
+        description="Whether it opens without a phone, by what is typed at it."
+    )
     state: LockerState = strawberry.field(description="What it is good for.")
     last_fact_at: datetime | None = strawberry.field(
         description="The locker's time of the newest journal entry that the server has."
@@ -261,6 +265,7 @@ def as_locker(row: tables.Locker) -> Locker:
         row=row,
         locker_id=locker_text(LockerId(row.lid)),
         serial=row.serial,
+        has_keypad=row.has_keypad,
         state=row.state,
         last_fact_at=row.last_fact_at,
         time_quality=None if quality is None else _QUALITIES[quality],

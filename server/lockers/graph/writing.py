@@ -91,6 +91,9 @@ class Mutation:
         compartments: Annotated[
             list[CompartmentInput], strawberry.argument(description="1 to 255, in their order.")
         ],
+        has_keypad: Annotated[
+            bool, strawberry.argument(description="Whether it opens by what is typed at it, too.")
+        ] = False,
     ) -> CreateEnrolmentResult:
         """The locker brings its own keys later."""
         context = context_of(info)
@@ -104,7 +107,7 @@ class Mutation:
             outcome = await enrolment.create_enrolment(
                 session,
                 context.actor,
-                draft=EnrolmentDraft(hub_id, serial, doors),
+                draft=EnrolmentDraft(hub_id, serial, doors, has_keypad),
                 randomness=context.randomness,
                 ids=context.ids,
                 now=context.clock.now(),

@@ -88,6 +88,7 @@ async def create_enrolment(
         code_hash=hash_code(bare_code(code)),
         expires_at=now + CODE_LIFE,
         layout=[door.as_json() for door in draft.doors],
+        has_keypad=draft.has_keypad,
     )
     session.add(enrolment)
     return IssuedEnrolment(enrolment, code)
@@ -211,6 +212,7 @@ def _make_locker(
         noise_public=claim.noise_public,
         sign_public=claim.sign_public,
         sealed_pin_secret=seal_secret(claim.pin_secret, keyring),
+        has_keypad=enrolment.has_keypad,
         state=LockerState.PROVISIONING,
     )
 

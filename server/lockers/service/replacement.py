@@ -76,6 +76,7 @@ async def create_replacement(
         code_hash=hash_code(bare_code(code)),
         expires_at=now + CODE_LIFE,
         layout=[],
+        has_keypad=locker.has_keypad,
         replaces=locker.id,
     )
     session.add(enrolment)

@@ -75,7 +75,8 @@ async def reserve(
     """A compartment for the parcel in the first of the locked lockers that has one.
 
     A parcel that is kept a place in one of them keeps it, with its time renewed where the new
-    purpose gives more; a place elsewhere, or one that ran out, is given up in the same commit.
+    purpose gives more; a place elsewhere, out of reach, or one that ran out, is given up in the
+    same commit.
     """
     standing = await _find_standing(session, wish.parcel_id)
     if standing is not None:
@@ -207,7 +208,9 @@ def _renew(
     """The same place for longer; None when another must be found, and this one can be left."""
     reservation, compartment = standing.reservation, standing.compartment
     is_here = compartment.locker_id in {one.id for one in lockers}
-    if is_here and reservation.expires_at > now:
+    reach = wish.need.reach
+    is_reached = reach is None or reach.holds(compartment.sill_height_mm)
+    if is_here and is_reached and reservation.expires_at > now:
         reservation.expires_at = max(reservation.expires_at, now + HOLDS[wish.purpose])
         return standing
     return DOOR_OPEN if compartment.door is DoorState.OPEN else None

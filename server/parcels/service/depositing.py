@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server.lockers.incidents import IncidentKind
-from server.lockers.queries import find_live_reservation
+from server.lockers.queries import find_live_reservation, list_compartments_by_ids
 from server.lockers.rules import Change
 from server.lockers.service import facts as lockers
 from server.lockers.service import reservations
 from server.parcels import queries
 from server.parcels.conflicts import is_overtaken
+from server.parcels.consent import OUT_OF_REACH
 from server.parcels.rules import Situation, find_move
+from server.parcels.service.consenting import Agreed, agree, find_limits
 from server.parcels.service.moving import (
     Occurrence,
     is_at_destination,
@@ -123,9 +125,26 @@ async def _put_in(scene: Scene, stay: Stay, parcel: Parcel, putting: Putting) ->
         return
     _place(scene, parcel, stay)
     await reservations.release(session, parcel.id, now=scene.now)
+    await _check_consent(scene, stay, parcel)
     if moved.row.name == "F2":
         await report(scene, IncidentKind.LATE_FACT, f"deposited while {moved.source}", parcel)
     await _pass_through(scene, parcel)
+
+
+async def _check_consent(scene: Scene, stay: Stay, parcel: Parcel) -> None:
+    """A parcel that lies where its recipient did not want it is collected there, and looked into.
+
+    Its courier's token was made before the recipient changed their mind.
+    """
+    session, locker, at = scene.session, scene.locker, scene.fact.at
+    limits = (await find_limits(session, [parcel], hub_id=locker.hub_id, now=at))[parcel.id]
+    refused = limits.object_to_lockers() or limits.object_to_locker(has_keypad=locker.has_keypad)
+    place = [stay.compartment_id] if stay.compartment_id else []
+    doors = await list_compartments_by_ids(session, place)
+    if refused is None and not all(limits.allows_sill(one.sill_height_mm) for one in doors):
+        refused = OUT_OF_REACH
+    if refused is not None:
+        await report(scene, IncidentKind.CONSENT_BROKEN, refused.message, parcel)
 
 
 async def _leave_former(scene: Scene, former: Stay, parcel: Parcel, putting: Putting) -> None:
@@ -195,8 +214,12 @@ async def _rebook(scene: Scene, kept: Reservation | None) -> None:
     if kept is None or await _holds(scene, kept.parcel_id):
         return
     parcel = await queries.get_parcel(scene.session, kept.parcel_id)
-    wish = wish_of(parcel, kept.purpose, kept.created_by)
-    await reservations.reserve(scene.session, [scene.locker], wish, ids=scene.ids, now=scene.now)
+    agreed = await agree(scene.session, parcel, [scene.locker], now=scene.now)
+    if isinstance(agreed, Agreed):
+        wish = wish_of(parcel, kept.purpose, kept.created_by, reach=agreed.reach)
+        await reservations.reserve(
+            scene.session, [scene.locker], wish, ids=scene.ids, now=scene.now
+        )
 
 
 async def _holds(scene: Scene, parcel_id: uuid.UUID) -> bool:

@@ -13,6 +13,7 @@ from server.lockers.service import reservations
 from server.lockers.service.reading import lock_locker
 from server.lockers.service.reservations import Held, Wish
 from server.parcels import queries
+from server.parcels.service.consenting import agree
 from server.parcels.service.counter import is_kept_out
 from server.parcels.states import ParcelState
 from server.parcels.visibility import visibility_of
@@ -50,8 +51,8 @@ async def reserve_compartment(
     """The best fit for the parcel for 15 minutes, in this locker or any of the parcel's hub.
 
     Asking again renews it; asking for another locker moves it. NOT_FOUND for a parcel that the
-    actor may not see, and for a locker elsewhere; CONSENT_MISSING for one that came to the counter
-    because its recipient does not want it in a locker, or must be seen.
+    actor may not see, and for a locker elsewhere; CONSENT_MISSING for what its recipient has ruled
+    out, and for one that came to the counter because they must be seen there.
     """
     found = await _find(session, actor, parcel_id, Permission.RESERVATION_CREATE)
     if isinstance(found, Refusal):
@@ -64,8 +65,11 @@ async def reserve_compartment(
         return _wrong_state(parcel or found)
     if await is_kept_out(session, parcel):
         return Refusal(ProblemCode.CONSENT_MISSING, field="parcel", next="Hand it over here.")
-    wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id, reach=reach)
-    return await reservations.reserve(session, lockers, wish, ids=ids, now=now)
+    agreed = await agree(session, parcel, lockers, reach=reach, now=now)
+    if isinstance(agreed, Refusal):
+        return agreed
+    wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id, reach=agreed.reach)
+    return await reservations.reserve(session, agreed.lockers, wish, ids=ids, now=now)
 
 
 async def swap_compartment(
@@ -88,7 +92,10 @@ async def swap_compartment(
     parcel = await queries.lock_parcel(session, parcel_id)
     if parcel is None or parcel.state not in COMING:
         return _wrong_state(parcel or found)
-    wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id)
+    agreed = await agree(session, parcel, [locker], now=now)
+    if isinstance(agreed, Refusal):
+        return agreed
+    wish = wish_of(parcel, ReservationPurpose.STOP, actor.person_id, reach=agreed.reach)
     return await reservations.swap(session, locker, wish, ids=ids, now=now)
 
 

@@ -17,6 +17,7 @@ from server.lockers.service import reservations
 from server.parcels import queries
 from server.parcels.external import find_stop_reason, map_status
 from server.parcels.rules import Move, Situation, find_move, get_move
+from server.parcels.service.consenting import Agreed, agree
 from server.parcels.service.moving import Occurrence, Report, record, situation_of
 from server.parcels.service.reserving import wish_of
 from server.parcels.states import ParcelState, Party, Trigger
@@ -81,9 +82,11 @@ async def report_scan(
         return Refusal(ProblemCode.TOO_COSTLY, "This parcel's history is full.", "parcel")
     moved = await _take(session, parcel, happened, ids=ids, now=now)
     if moved.row.name == "P8":
-        wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id)
         # No room now is no reason to leave the parcel behind: the stop itself asks again.
-        await reservations.reserve(session, lockers, wish, ids=ids, now=now)
+        agreed = await agree(session, parcel, lockers, now=now)
+        if isinstance(agreed, Agreed):
+            wish = wish_of(parcel, ReservationPurpose.LOADED, actor.person_id, reach=agreed.reach)
+            await reservations.reserve(session, agreed.lockers, wish, ids=ids, now=now)
     return parcel
 
 

@@ -1,0 +1,90 @@
+"""Looking up what recipients have ruled out, before a place is chosen for their parcels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from schema.compartments import ClimateZone
+from server.hubs.service import list_hubs_by_ids
+from server.kit.errors import BrokenPromise, Refusal
+from server.parcels.consent import Limits
+from server.parcels.states import ParcelState
+from server.people.preferences import Preferences
+from server.people.service.preferences import list_preferences
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from schema.compartments import ReachBand
+    from server.kit.db import Session
+    from server.lockers.tables import Locker
+    from server.parcels.tables import Parcel
+
+NOBODY = Preferences()
+"""Limits of what nobody collects here: a drop-off on its way elsewhere, a parcel sent back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Which of the lockers asked for will do, and which heights in them."""
+
+    lockers: list[Locker]
+    reach: ReachBand | None
+
+
+async def find_limits(
+    session: Session,
+    parcels: Collection[Parcel],
+    *,
+    hub_id: uuid.UUID | None = None,
+    now: datetime,
+) -> dict[uuid.UUID, Limits]:
+    """The limits of each parcel, by its id: at this hub, or at the one where it is expected."""
+    places = {one.id: hub_id or one.planned_hub_id for one in parcels}
+    recipients = {one.id: _collector(one, places[one.id]) for one in parcels}
+    known = await list_preferences(session, {who for who in recipients.values() if who})
+    hubs = await list_hubs_by_ids(session, set(places.values()))
+    limits = {}
+    for parcel in parcels:
+        place, who = places[parcel.id], recipients[parcel.id]
+        if place not in hubs:
+            message = f"parcel {parcel.id} is to go to hub {place}, which does not exist"
+            raise BrokenPromise(message)
+        today = now.astimezone(ZoneInfo(hubs[place].time_zone)).date()
+        uncooled = parcel.is_perishable and parcel.climate_zone is ClimateZone.AMBIENT
+        limits[parcel.id] = Limits(known[who] if who else NOBODY, place, today, uncooled)
+    return limits
+
+
+async def agree(
+    session: Session,
+    parcel: Parcel,
+    lockers: Sequence[Locker],
+    *,
+    reach: ReachBand | None = None,
+    now: datetime,
+) -> Agreed | Refusal:
+    """Which of these lockers of one hub the recipient has agreed to; CONSENT_MISSING for none."""
+    hub_id = lockers[0].hub_id if lockers else parcel.hub_id
+    limits = (await find_limits(session, [parcel], hub_id=hub_id, now=now))[parcel.id]
+    refused = limits.object_to_lockers()
+    if refused is not None:
+        return refused
+    narrowed = limits.narrow(reach)
+    if isinstance(narrowed, Refusal):
+        return narrowed
+    refusals = {one.id: limits.object_to_locker(has_keypad=one.has_keypad) for one in lockers}
+    suitable = [one for one in lockers if refusals[one.id] is None]
+    if lockers and not suitable:
+        return next(refusal for refusal in refusals.values() if refusal is not None)
+    return Agreed(suitable, narrowed)
+
+
+def _collector(parcel: Parcel, hub_id: uuid.UUID) -> uuid.UUID | None:
+    """Who will come to fetch the parcel at this hub, if anybody."""
+    is_dropoff = parcel.state is ParcelState.AWAITING_DROPOFF and hub_id != parcel.planned_hub_id
+    return None if is_dropoff or parcel.returns_id is not None else parcel.recipient_id
