@@ -1,6 +1,6 @@
 """What a link in a letter leads to: tracking and a PIN for its bearer, who need not sign in.
 
-The link is an argument, never a header or a part of an address, so it stands in no log.
+The link is an argument and no credential: it opens nothing of the API but what stands here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from server.access.graph.guests import (
     RENEWALS,
 )
 from server.access.service.links import ensure_link
+from server.kit.limits import MAX_MUTATIONS
 from server.kit.log import JsonLines
 from server.parcels.states import ParcelState
 from server.people.roles import Role
@@ -139,6 +140,29 @@ async def test_strangers_are_slowed_down(square: Square, link: str) -> None:
     assert answer["errors"][0]["extensions"] == {"code": "SLOW_DOWN"}
     slowed = (await square.ask_as_nobody(ASK, link="nonsense"))["outcome"]
     assert slowed["code"] == "SLOW_DOWN"
+
+
+async def test_one_document_does_not_stand_for_many(square: Square, link: str) -> None:
+    half = GUESTS_PER_SOURCE.count // 2
+    looks = " ".join(f"a{n}: guestParcel(link: $link) {{ state }}" for n in range(half))
+    asked = {"query": f"query ($link: String!) {{ {looks} }}", "variables": {"link": link}}
+    for _ in range(2):
+        answer = (await square.client.post("/graphql", json=asked)).json()
+        assert len(answer["data"]) == half
+    answer = (await square.client.post("/graphql", json=asked)).json()
+    assert {one["extensions"]["code"] for one in answer["errors"]} == {"SLOW_DOWN"}
+    one = "requestGuestPass(link: $link) { __typename }"
+    tries = " ".join(f"a{n}: {one}" for n in range(MAX_MUTATIONS + 1))
+    asked = {"query": f"mutation ($link: String!) {{ {tries} }}", "variables": {"link": link}}
+    answer = (await square.client.post("/graphql", json=asked)).json()
+    assert answer["errors"][0]["extensions"]["code"] == "TOO_COSTLY"
+
+
+async def test_link_is_no_credential(square: Square, link: str) -> None:
+    headers = {"authorization": f"Bearer {link}"}
+    answer = await square.client.post("/graphql", json={"query": "{ me { id } }"}, headers=headers)
+    assert answer.status_code == 401
+    assert link not in answer.text
 
 
 async def test_one_source_does_not_collect_the_digits_of_many(square: Square, link: str) -> None:

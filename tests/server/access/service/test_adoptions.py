@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,6 +123,18 @@ async def test_parcel_of_somebody_with_a_phone_is_not_adopted(
     await adopt(database, waiting.stranger, name, tools())
     assert await code_of(database, waiting.recipient, name, tools()) is ProblemCode.NOT_PERMITTED
     assert await owner(database) == key_of("stranger")
+
+
+async def test_of_two_who_adopt_at_once_one_has_it(
+    database: Database, waiting: Town, tools: Callable[[], Tools]
+) -> None:
+    name = await name_in_letter(database, tools())
+    rivals = [waiting.stranger, waiting.recipient]
+    got = await asyncio.gather(*(adopt(database, one, name, tools()) for one in rivals))
+    won = [rival for rival, one in zip(rivals, got, strict=True) if isinstance(one, Adopted)]
+    refused = [one.code for one in got if isinstance(one, Refusal)]
+    assert refused == [ProblemCode.NOT_PERMITTED]
+    assert [rival.person_id for rival in won] == [await owner(database)]
 
 
 async def test_first_phone_of_the_recipient_keeps_the_parcel(
