@@ -31,6 +31,7 @@ from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
 from server.notices.push import FirebasePush, NoPush, Push
 from server.notices.service.security import SECURITY_EVENTS
+from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
 from server.parcels.states import ParcelState
@@ -161,7 +162,7 @@ def make_letters(settings: Settings) -> Letters:
 def make_handlers(shop: Shop) -> dict[str, Handler]:
     """Who handles which kind of event."""
     access = _access_jobs(shop)
-    notices = NoticeJobs(
+    teller = Teller(
         shop.database,
         push=shop.push,
         letters=shop.letters,
@@ -169,6 +170,9 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         ids=shop.ids,
         clock=shop.clock,
         public_url=shop.public_url,
+    )
+    notices = NoticeJobs(
+        shop.database, teller, keyring=shop.keyring, ids=shop.ids, clock=shop.clock
     )
 
     async def settle_collection(held: Lease) -> Outcome:
@@ -181,17 +185,16 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         await lockers.escalate_open_door(shop.database, held, ids=shop.ids, now=now)
         return Done()
 
-    async def end_device(held: Lease) -> Outcome:
-        # Doors first: who is told cannot open anything, and telling may take many attempts.
-        outcome = await access.on_device_removed(held)
-        return await notices.on_security_event(held) if isinstance(outcome, Done) else outcome
-
     return {
         **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED], _let_pass),
         **dict.fromkeys(SECURITY_EVENTS, notices.on_security_event),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
-        EVENTS[ParcelState.EXPIRED]: access.on_parcel_expired,
+        EVENTS[ParcelState.EXPIRED]: _one_after(
+            access.on_parcel_expired, notices.on_parcel_expired
+        ),
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
+        EVENTS[ParcelState.COLLECTED]: notices.on_parcel_collected,
+        EVENTS[ParcelState.RETURNED]: notices.on_parcel_returned,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         EVENTS[ParcelState.AT_HUB]: notices.on_parcel_at_hub,
         MOVED: notices.on_parcel_moved,
@@ -199,9 +202,10 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         DOOR_LEFT_OPEN: notices.on_door_left_open,
         DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
+        NOTICE_MORNING: notices.on_morning,
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
-        DEVICE_REMOVED: end_device,
+        DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),
     }
 
 
@@ -252,6 +256,16 @@ def _access_jobs(shop: Shop) -> AccessJobs:
         randomness=shop.randomness,
         clock=shop.clock,
     )
+
+
+def _one_after(first: Handler, then: Handler) -> Handler:
+    """Both, the second once the first is done: doors first, for telling may take many attempts."""
+
+    async def handle(held: Lease) -> Outcome:
+        outcome = await first(held)
+        return await then(held) if isinstance(outcome, Done) else outcome
+
+    return handle
 
 
 async def _let_pass(held: Lease) -> Outcome:

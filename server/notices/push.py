@@ -34,8 +34,8 @@ LIVES = timedelta(days=3)
 LONGEST_RETRY_AFTER_S = 3_600
 """We ask again at least each hour, whatever the provider says."""
 
-COLLAPSE_CHARACTERS = 64
-"""Apple's limit for a collapse id."""
+COLLAPSE_CHARACTERS = 32
+"""The limit for a topic of web push (RFC 8030, s. 5.4); Apple's is 64 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class PushMessage:
     """One message for one device.
 
     `title` and `body` appear on a locked screen: no sender, contents or compartment. A message with
-    the id of an earlier one replaces it on the phone, so a repeat is not seen twice.
+    the `collapse` of an earlier one replaces it on the phone; the data's `notice` is the id, by
+    which a phone knows a message that comes twice.
     """
 
     id: uuid.UUID
@@ -59,6 +60,9 @@ class PushMessage:
     title: str
     body: str
     data: Mapping[str, str]
+    collapse: str
+    """At most 32 letters and digits, which every push service takes (RFC 8030, s. 5.4)."""
+    is_silent: bool = False
 
 
 class Push(Protocol):
@@ -133,18 +137,30 @@ class _NoAccount(credentials.Base):  # type: ignore[misc]  # the SDK has no type
 
 
 def _as_fcm(message: PushMessage) -> Any:
-    tag = str(message.id)[:COLLAPSE_CHARACTERS]
+    tag = message.collapse[:COLLAPSE_CHARACTERS]
+    urgency, sound = ("low", None) if message.is_silent else ("high", "default")
     fcm = messaging.Message(
         data={**message.data, "notice": str(message.id)},
         notification=messaging.Notification(title=message.title, body=message.body),
         android=messaging.AndroidConfig(
-            priority="high",
+            priority="normal" if message.is_silent else "high",
             ttl=LIVES,
             collapse_key=tag,
-            notification=messaging.AndroidNotification(tag=tag),
+            notification=messaging.AndroidNotification(
+                tag=tag, sound=sound, priority="low" if message.is_silent else "high"
+            ),
         ),
-        apns=messaging.APNSConfig(headers={"apns-priority": "10", "apns-collapse-id": tag}),
-        webpush=messaging.WebpushConfig(headers={"TTL": str(int(LIVES.total_seconds()))}),
+        apns=messaging.APNSConfig(
+            headers={
+                "apns-priority": "5" if message.is_silent else "10",
+                "apns-collapse-id": tag,
+            },
+            payload=messaging.APNSPayload(messaging.Aps(sound=sound)),
+        ),
+        webpush=messaging.WebpushConfig(
+            headers={"TTL": str(int(LIVES.total_seconds())), "Urgency": urgency, "Topic": tag},
+            notification=messaging.WebpushNotification(tag=tag, silent=message.is_silent),
+        ),
     )
     match message.address.kind:
         case PushKind.FCM_TOKEN:

@@ -100,3 +100,17 @@ async def end_try(
         )
         .values(state=state, receipt=receipt, reason=reason, settled_at=settled_at)
     )
+
+
+async def suppress(session: Session, topic: Topic, *, now: datetime) -> None:
+    """Gives up what no provider has taken yet of this topic."""
+    await session.exec(
+        update(Notice)
+        .where(
+            col(Notice.subject) == topic.subject,
+            col(Notice.kind) == topic.kind,
+            col(Notice.version) == topic.version,
+            col(Notice.state) == NoticeState.QUEUED,
+        )
+        .values(state=NoticeState.SUPPRESSED, settled_at=now)
+    )

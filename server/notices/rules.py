@@ -1,6 +1,6 @@
 """What decides about notices: which kinds there are, which way comes next, when nobody was reached.
 
-Knows no provider, no address and no clock.
+Knows no provider, no address and no clock; quiet hours are spans of the person's own day.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from server.people.preferences import Channel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from server.people.preferences import DailySpan
 
 LETTERS_AFTER = timedelta(minutes=5)
 """How long a push may stay unanswered before a letter goes out as well (DOMAIN 5.2)."""
@@ -29,6 +33,28 @@ class NoticeKind(StrEnum):
 
     READY = "READY"
     """A parcel can be collected."""
+    READY_AGAIN = "READY_AGAIN"
+    """What came in the quiet of the night, told once more in the morning."""
+    REMIND_1 = "REMIND_1"
+    """A parcel still waits, a day after it was ready."""
+    REMIND_2 = "REMIND_2"
+    """Half a day is left."""
+    REMIND_3 = "REMIND_3"
+    """Hours are left."""
+    COOL_1 = "COOL_1"
+    """Cooled goods wait for some hours; in place of the former three, like the next two."""
+    COOL_2 = "COOL_2"
+    """They still wait."""
+    COOL_3 = "COOL_3"
+    """Hours are left for them."""
+    COLLECTED = "COLLECTED"
+    """A parcel was collected by its recipient."""
+    DELEGATE_USED = "DELEGATE_USED"
+    """A parcel was collected by somebody with whom its recipient had shared it."""
+    EXPIRED = "EXPIRED"
+    """The time to collect is over."""
+    RETURNED = "RETURNED"
+    """A parcel is back with its sender."""
     AT_COUNTER = "AT_COUNTER"
     """A parcel can be had at the counter of its hub."""
     NEW_DEVICE = "NEW_DEVICE"
@@ -77,6 +103,16 @@ kinds one acceptance is enough.
 """
 
 
+URGENT = SECURITY | {NoticeKind.INCIDENT, NoticeKind.DOOR_LEFT_OPEN, NoticeKind.GUEST_LINK}
+"""Kinds that break the quiet: something is wrong, or the person asked for it just now."""
+
+GENTLE = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER})
+"""Kinds that come at once, but without a sound while it is quiet; letters wait."""
+
+SOUNDLESS = frozenset({NoticeKind.COLLECTED, NoticeKind.DELEGATE_USED})
+"""Kinds that never make a sound: a push without one, or an e-mail, never a text message."""
+
+
 class NoticeState(StrEnum):
     """How far a notice is on its channel."""
 
@@ -86,18 +122,26 @@ class NoticeState(StrEnum):
     """A provider took it."""
     FAILED = "FAILED"
     """No provider will take it."""
+    SUPPRESSED = "SUPPRESSED"
+    """Overtaken before it was sent: it would have told what is no longer so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Try this channel now."""
+    """Try this channel now; `is_silent`: without a sound."""
 
     channel: Channel
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Every way that is left was tried just now: come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """It is quiet: come back when that is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,34 +151,86 @@ class Over:
     reached: bool
 
 
-Step = Send | Wait | Over
+Step = Send | Wait | Rest | Over
 """What to do next about a notice."""
 
 
-def decide(
-    kind: NoticeKind,
-    past: Mapping[Channel, NoticeState],
-    *,
-    reach: AbstractSet[Channel],
-    tried: AbstractSet[Channel],
-    waited: timedelta,
-) -> Step:
-    """The next step, from the states so far, the ways there are and those tried in this attempt.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What the next step depends on.
 
-    Of most kinds one acceptance is enough, and letters follow a push only when it failed or stays
-    unanswered; some go to every address.
+    `order` are the person's channels in the order they want, `reach` those that lead to them,
+    `tried` those of this attempt; `waited` leaves out the time in which it was quiet.
     """
-    reached = NoticeState.ACCEPTED in past.values()
+
+    past: Mapping[Channel, NoticeState]
+    reach: AbstractSet[Channel]
+    tried: AbstractSet[Channel] = frozenset()
+    order: tuple[Channel, ...] = tuple(Channel)
+    waited: timedelta = timedelta(0)
+    is_quiet: bool = False
+
+    @property
+    def reached(self) -> bool:
+        """Whether a provider took it on any channel."""
+        return NoticeState.ACCEPTED in self.past.values()
+
+    def ways(self) -> list[Channel]:
+        """The channels that may still work, in the person's order."""
+        rest = [one for one in Channel if one not in self.order]
+        open_states = {None, NoticeState.QUEUED}
+        return [
+            one
+            for one in (*self.order, *rest)
+            if one in self.reach and self.past.get(one) in open_states
+        ]
+
+
+def decide(kind: NoticeKind, case: Case) -> Step:
+    """The next step about a notice.
+
+    Of most kinds one acceptance is enough, and another channel follows the first only when that
+    failed or stays unanswered; some go to every address. While it is quiet nothing makes a sound
+    but what is urgent.
+    """
     is_for_one = kind not in TO_EVERY_ADDRESS
-    if (reached and is_for_one) or waited >= GIVE_UP_AFTER:
-        return Over(reached)
-    ways = [one for one in Channel if one in reach and past.get(one) in {None, NoticeState.QUEUED}]
+    if (case.reached and is_for_one) or case.waited >= GIVE_UP_AFTER:
+        return Over(case.reached)
+    is_silent = kind in SOUNDLESS or (case.is_quiet and kind not in URGENT)
+    ways = case.ways()
     if not ways:
-        return Over(reached)
+        return Over(case.reached)
+    if kind in SOUNDLESS:
+        ways = [one for one in ways if one is not Channel.SMS]
+        if not ways:
+            return Over(case.reached)
+    elif is_silent:
+        ways = [one for one in ways if one is Channel.PUSH and kind in GENTLE]
+        if not ways:
+            return Rest()
     if is_for_one:
-        ways = _in_turn(ways, waited)
-    untried = [one for one in ways if one not in tried]
-    return Send(untried[0]) if untried else Wait()
+        ways = _in_turn(ways, case.waited)
+    untried = [one for one in ways if one not in case.tried]
+    return Send(untried[0], is_silent) if untried else Wait()
+
+
+def find_quiet_end(quiet: DailySpan | None, now: datetime, zone: ZoneInfo) -> datetime | None:
+    """When the quiet that it is now will be over; None while it is not quiet."""
+    if quiet is None:
+        return None
+    spans = quiet.spans_between(now - timedelta(days=1), now + timedelta(days=2), zone)
+    return next((end for start, end in spans if start <= now < end), None)
+
+
+def find_waited(
+    quiet: DailySpan | None, *, since: datetime, now: datetime, zone: ZoneInfo
+) -> timedelta:
+    """How long it has been since then, the quiet left out."""
+    slept = timedelta(0)
+    if quiet is not None and since < now:
+        for start, end in quiet.spans_between(since, now, zone):
+            slept += end - start
+    return max(now - since - slept, timedelta(0))
 
 
 def combine(kind: NoticeKind, deliveries: Sequence[Delivery]) -> Delivery:
@@ -164,4 +260,4 @@ def _in_turn(ways: list[Channel], waited: timedelta) -> list[Channel]:
     """One way at a time, until the first has been silent for too long."""
     if waited < LETTERS_AFTER:
         return ways[:1]
-    return sorted(ways, key=lambda one: one is Channel.PUSH)
+    return [*ways[1:], *ways[:1]]

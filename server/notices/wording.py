@@ -1,4 +1,4 @@
-"""The words of notices and letters, in English.
+"""The words of notices and letters: here in English, in `languages/` in the others.
 
 A locked screen and the list of a mailbox show titles and first lines: they hold no sender, no
 contents, no compartment and no code.
@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from server.notices.languages import say, tell_time
 from server.notices.rules import NoticeKind
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from server.people.preferences import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,33 +26,89 @@ class Wording:
     body: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the sentences tell of: the name of the hub, the end of the time, by the person's own
+    clock. Empty where a kind says nothing of it.
+    """
+
+    hub: str = ""
+    until: datetime | None = None
+
+
 NOTICES = {
     NoticeKind.READY: Wording(
         "A parcel is ready for you",
-        "Open the app to see where it waits and until when.",
+        "It waits at {hub}. Open the app to see until when, and which door is yours.",
+    ),
+    NoticeKind.READY_AGAIN: Wording(
+        "A parcel came for you in the night",
+        "It waits at {hub} until {until}. Open the app to see which door is yours.",
+    ),
+    NoticeKind.REMIND_1: Wording(
+        "Your parcel still waits for you",
+        "It is at {hub} until {until}.",
+    ),
+    NoticeKind.REMIND_2: Wording(
+        "Your parcel waits until {until}",
+        "It is at {hub}. If you cannot come, ask for more time in the app or share it with "
+        "somebody.",
+    ),
+    NoticeKind.REMIND_3: Wording(
+        "Last hours for your parcel",
+        "It is at {hub} until {until}. After that it is taken away.",
+    ),
+    NoticeKind.COOL_1: Wording(
+        "Your cooled parcel waits for you",
+        "It is at {hub} until {until}. Cooled goods keep best when they are fetched soon.",
+    ),
+    NoticeKind.COOL_2: Wording(
+        "Your cooled parcel still waits",
+        "It is at {hub} until {until}. If you cannot come, share it with somebody who can.",
+    ),
+    NoticeKind.COOL_3: Wording(
+        "Last hours for your cooled parcel",
+        "It is at {hub} until {until}. After that nobody can say that it is still good.",
     ),
     NoticeKind.AT_COUNTER: Wording(
         "A parcel waits for you at a counter",
-        "Open the app to see where and until when, and for the digits to say there. "
-        "A document that shows who you are does as well.",
+        "It is at {hub}. Open the app for the digits to say there. A document that shows "
+        "who you are does as well.",
     ),
-    NoticeKind.NEW_DEVICE: Wording(
-        "A new phone was added to your account",
-        "If it was you, confirm it on your other phone. If it was not, remove it there: "
-        "for 24 hours it can open nothing that was on its way to you before.",
+    NoticeKind.MOVED: Wording(
+        "Your parcel is not where it was",
+        "It was taken out of the locker again. Open the app to see where it is now; you "
+        "will be told when it can be collected.",
+    ),
+    NoticeKind.COLLECTED: Wording(
+        "Your parcel was collected",
+        "The receipt is in the app. If it was not you, tell us there.",
+    ),
+    NoticeKind.DELEGATE_USED: Wording(
+        "Your parcel was fetched for you",
+        "Somebody with whom you shared it has opened the door. The receipt is in the app.",
+    ),
+    NoticeKind.EXPIRED: Wording(
+        "The time for your parcel is over",
+        "It was to be fetched at {hub} until {until}. As long as it lies there you can ask "
+        "for more time in the app.",
+    ),
+    NoticeKind.RETURNED: Wording(
+        "Your parcel went back",
+        "It was not fetched in time and is with its sender again. Ask them if you still want it.",
+    ),
+    NoticeKind.INCIDENT: Wording(
+        "Something is wrong with your parcel",
+        "It is held until somebody has looked into it. Open the app to see what you can do.",
     ),
     NoticeKind.DOOR_LEFT_OPEN: Wording(
         "A locker door stands open",
         "You opened it, or your parcel lies behind it. If you are still there, please shut it.",
     ),
-    NoticeKind.MOVED: Wording(
-        "Your parcel is not where it was",
-        "It was taken out of the locker again. Open the app to see where it is now; you will be "
-        "told when it can be collected.",
-    ),
-    NoticeKind.INCIDENT: Wording(
-        "Something is wrong with your parcel",
-        "It is held until somebody has looked into it. Open the app to see what you can do.",
+    NoticeKind.NEW_DEVICE: Wording(
+        "A new phone was added to your account",
+        "If it was you, confirm it on your other phone. If it was not, remove it there: for "
+        "24 hours it can open nothing that was on its way to you before.",
     ),
     NoticeKind.GUEST_LINK: Wording(
         "A new link to your parcel",
@@ -57,13 +116,13 @@ NOTICES = {
     ),
     NoticeKind.DEVICE_CONFIRMED: Wording(
         "A new phone may open your parcels now",
-        "It was confirmed on an older phone of yours, or at a hub. If that was not you, remove it "
-        "in the app at once.",
+        "It was confirmed on an older phone of yours, or at a hub. If that was not you, "
+        "remove it in the app at once.",
     ),
     NoticeKind.DEVICE_REMOVED: Wording(
         "A phone was removed from your account",
-        "If that was you, nothing is left to do. If it was not, remove the phone that did it, and "
-        "have yours confirmed at a hub.",
+        "If that was you, nothing is left to do. If it was not, remove the phone that did "
+        "it, and have yours confirmed at a hub.",
     ),
     NoticeKind.REMOVED_KEY_TRIED: Wording(
         "A phone that you removed tried to sign in",
@@ -72,44 +131,60 @@ NOTICES = {
     ),
     NoticeKind.PIN_ISSUED: Wording(
         "Digits for a door were asked for",
-        "They open the door of one of your parcels until tomorrow night. If that was not you, take "
-        "them back in the app, and remove the phone that asked.",
+        "They open the door of one of your parcels until tomorrow night. If that was not "
+        "you, take them back in the app, and remove the phone that asked.",
     ),
     NoticeKind.PARCEL_SHARED: Wording(
         "A parcel of yours was shared",
-        "Somebody else can open its door now. If that was not you, take it back in the app, and "
-        "remove the phone that did it.",
+        "Somebody else can open its door now. If that was not you, take it back in the app, "
+        "and remove the phone that did it.",
     ),
     NoticeKind.GUEST_PASS: Wording(
         "Digits for your parcel were asked for",
-        "Somebody opened the link in our message and was given the digits for the door. If that "
-        "was not you, ask at the hub at once: who has the digits can take the parcel out.",
+        "Somebody opened the link in our message and was given the digits for the door. If "
+        "that was not you, ask at the hub at once: who has the digits can take the parcel "
+        "out.",
     ),
     NoticeKind.PARCEL_ADOPTED: Wording(
         "Your parcel was taken into another account",
-        "Somebody opened the link in our message and made the parcel their own. If that was not "
-        "with your consent, ask at the hub at once.",
+        "Somebody opened the link in our message and made the parcel their own. If that was "
+        "not with your consent, ask at the hub at once.",
     ),
 }
 """What each kind says on every channel."""
 
+LINK = (
+    "Without the app, this link shows your parcel, and while it waits behind a door it gives you "
+    "the digits for that door when you ask:"
+)
+KEEP_LINK = "Keep it to yourself: whoever has the link can do the same."
 
-def add_link(wording: Wording, address: str) -> Wording:
+CODE_TITLE = "Your code to sign in"
+CODE_SENTENCES = (
+    "Somebody, hopefully you, wants to sign in with this address.",
+    "The code is {code}. It is good once, until {until}.",
+    "Tell it to nobody: whoever asks for it is not us. If it was not you, do nothing.",
+)
+
+
+def write_notice(kind: NoticeKind, language: Language, facts: Facts) -> Wording:
+    """The notice of this kind in the language; the same for the same facts."""
+    source = NOTICES[kind]
+    until = "" if facts.until is None else tell_time(facts.until, language)
+    return Wording(
+        say(source.title, language, hub=facts.hub, until=until),
+        say(source.body, language, hub=facts.hub, until=until),
+    )
+
+
+def add_link(wording: Wording, address: str, language: Language) -> Wording:
     """The letter with the link for somebody without the app; not in its first line."""
-    return Wording(
-        wording.title,
-        f"{wording.body}\n\n"
-        f"Without the app, this link shows your parcel, and while it waits behind a door it gives "
-        f"you the digits for that door when you ask:\n\n{address}\n\n"
-        f"Keep it to yourself: whoever has the link can do the same.",
-    )
+    parts = (wording.body, say(LINK, language), address, say(KEEP_LINK, language))
+    return Wording(wording.title, "\n\n".join(parts))
 
 
-def write_code_letter(code: str, expires_at: datetime) -> Wording:
+def write_code_letter(code: str, expires_at: datetime, language: Language) -> Wording:
     """The letter with a one-time code; the title alone does not give it away."""
-    return Wording(
-        "Your code to sign in",
-        f"Somebody, hopefully you, wants to sign in with this address.\n\n"
-        f"The code is {code}. It is good once, until {expires_at:%H:%M} UTC.\n\n"
-        f"Tell it to nobody: whoever asks for it is not us. If it was not you, do nothing.",
-    )
+    until = f"{expires_at:%H:%M} UTC"
+    sentences = (say(one, language, code=code, until=until) for one in CODE_SENTENCES)
+    return Wording(say(CODE_TITLE, language), "\n\n".join(sentences))

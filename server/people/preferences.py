@@ -27,6 +27,9 @@ MAX_WINDOWS = 21
 LONGEST_ABSENCE = timedelta(days=60)
 """A parcel cannot wait for longer anywhere."""
 
+LONGEST_QUIET_MINUTES = 18 * 60
+"""Some hours of each day are left in which people can be told."""
+
 WEEK = frozenset(range(7))
 
 Span = tuple[datetime, datetime]
@@ -131,6 +134,7 @@ def check_preferences(wanted: Preferences, *, today: date) -> Refusal | None:
     checks = (
         ("timeZone", "Name a zone like Europe/Paris.", _is_zone(wanted.time_zone)),
         ("channels", "Name each channel once, at least one.", _is_order(wanted.channels)),
+        ("quiet", "At most 18 hours of the day.", _is_short(wanted.quiet)),
         ("reach", f"Heights rise from 0 to {MAX_SIDE_MM} mm.", _is_band(wanted.reach)),
         (
             "holdUntil",
@@ -179,6 +183,11 @@ def _is_zone(name: str | None) -> bool:
 
 def _is_order(channels: tuple[Channel, ...]) -> bool:
     return 0 < len(channels) == len(set(channels))
+
+
+def _is_short(quiet: DailySpan | None) -> bool:
+    length = 0 if quiet is None else (quiet.ends_minute - quiet.starts_minute) % 1440
+    return quiet is None or 0 < length <= LONGEST_QUIET_MINUTES
 
 
 def _is_band(reach: ReachBand | None) -> bool:

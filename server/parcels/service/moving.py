@@ -43,6 +43,7 @@ EVENTS = {
     ParcelState.COLLECTED: "parcel.collected",
     ParcelState.EXPIRED: "parcel.expired",
     ParcelState.ON_HOLD: "parcel.held",
+    ParcelState.RETURNED: "parcel.returned",
 }
 """Outbox events by the state that a parcel came to. The subject is the parcel."""
 

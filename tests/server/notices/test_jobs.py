@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import col, select
 
-from schema.compartments import DoorState
+from schema.compartments import ClimateZone, DoorState
 from server.kit import outbox
 from server.kit.outbox import Again, Dead, Done, Facts, Lease
 from server.lockers.service.doors import DOOR_LEFT_OPEN
@@ -17,18 +18,21 @@ from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.jobs import NoticeJobs
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
+from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.notices.tables import Notice
 from server.parcels.states import Authority, ParcelState, Party, Trigger
-from server.parcels.tables import Parcel, ParcelEvent, PauseCause
-from server.people.preferences import Channel
+from server.parcels.tables import Assurance, HoldEnded, Parcel, ParcelEvent, PauseCause
+from server.people.preferences import Channel, Language, Preferences
 from server.people.rules import ContactKind, PushKind
 from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
+from server.people.service.preferences import change_preferences, get_preferences
 from server.people.tables import ContactAddress, Device
 from tests.fakes.providers import ListedLetters, ListedPush
 from tests.fakes.town import Town, build_town, key_of
 
 if TYPE_CHECKING:
     import uuid
+    from datetime import datetime
 
     from server.kit.db import Database
     from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
@@ -55,7 +59,7 @@ class Office:
         self.keyring = keyring
         self.push = ListedPush()
         self.letters = ListedLetters()
-        self.jobs = NoticeJobs(
+        teller = Teller(
             database,
             push=self.push,
             letters=self.letters,
@@ -64,6 +68,7 @@ class Office:
             clock=clock,
             public_url="https://hubs.example.org",
         )
+        self.jobs = NoticeJobs(database, teller, keyring=keyring, ids=ids, clock=clock)
 
     def lease(self, kind: str, subject: uuid.UUID) -> Lease:
         now = self.clock.now()
@@ -214,7 +219,8 @@ async def test_providers_silent_for_half_a_day_count_as_unreachable(office: Offi
     office.push.answers[PHONE] = Later("silence")
     held = await office.add_parcel()
     await office.jobs.on_grant_ready(held)
-    office.clock.move(seconds=GIVE_UP_AFTER.total_seconds())
+    night_s = 10 * 3600
+    office.clock.move(seconds=GIVE_UP_AFTER.total_seconds() + night_s)
     assert await office.jobs.on_grant_ready(held) == Done()
     assert (await office.read_parcel()).pause_cause is PauseCause.NOTICE_UNDELIVERED
 
@@ -529,3 +535,202 @@ async def test_answer_of_the_mail_server_decides_about_the_code_letter(
     held = await request_code(office)
     office.letters.answers["recipient@example.org"] = delivery
     assert await office.jobs.on_code_requested(held) == outcome
+
+
+NIGHT_HOURS = 13
+"""From the town's morning (12:30 in Tallinn) to half past one at night there."""
+
+
+async def prefer(office: Office, **wanted: Any) -> None:
+    async with office.database.write() as session:
+        known = await get_preferences(session, key_of("recipient"))
+        changed = await change_preferences(
+            session,
+            office.town.recipient,
+            wanted=Preferences(version=known.version, **wanted),
+            now=office.clock.now(),
+        )
+    assert isinstance(changed, Preferences)
+
+
+async def mornings(office: Office) -> list[datetime]:
+    """When something is to be told once more."""
+    query = select(outbox.Outbox.not_before).where(outbox.Outbox.kind == NOTICE_MORNING)
+    async with office.database.read() as session:
+        return list(await session.exec(query))
+
+
+async def test_at_night_a_push_comes_without_a_sound_and_again_in_the_morning(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await office.add_parcel()
+    assert await office.jobs.on_grant_ready(held) == Done()
+    [message] = office.push.sent
+    assert message.is_silent
+    assert (await office.read_parcel()).state is ParcelState.READY_FOR_PICKUP
+    [morning] = await mornings(office)
+    assert morning.astimezone(ZoneInfo("Europe/Tallinn")).hour == 8
+    office.clock.move(seconds=(morning - office.clock.now()).total_seconds())
+    again = office.lease(NOTICE_MORNING, held.subject)
+    for _ in range(2):
+        assert await office.jobs.on_morning(again) == Done()
+    assert [one.is_silent for one in office.push.sent] == [True, False]
+    assert office.push.sent[1].collapse == message.collapse
+    assert office.letters.sent == []
+
+
+async def test_at_night_letters_wait_for_the_morning(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await office.add_parcel()
+    outcome = await office.jobs.on_grant_ready(held)
+    assert isinstance(outcome, Again)
+    assert outcome.after_s == 6.5 * 3600
+    assert office.letters.sent == []
+    office.clock.move(seconds=outcome.after_s)
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert len(office.letters.sent) == 1
+    assert await mornings(office) == []
+
+
+async def test_what_was_collected_in_the_night_is_not_told_again_in_the_morning(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.COLLECTING)
+    assert await office.jobs.on_morning(office.lease(NOTICE_MORNING, held.subject)) == Done()
+    assert office.push.sent == []
+
+
+async def test_owner_of_cooled_goods_may_want_to_be_woken(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await prefer(office, may_cooled_break_quiet=True)
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await office.add_parcel()
+    async with office.database.write() as session:
+        (await session.get_one(Parcel, held.subject)).climate_zone = ClimateZone.CHILLED
+    await office.jobs.on_grant_ready(held)
+    assert [one.is_silent for one in office.push.sent] == [False]
+
+
+async def test_an_open_door_is_told_of_at_night_too(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await leave_door_open(office, "recipient")
+    assert await office.jobs.on_door_left_open(held) == Done()
+    assert len(office.letters.sent) == 1
+
+
+async def test_channels_are_used_in_the_order_that_the_person_wants(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    await office.add_contact("+37251234567", ContactKind.PHONE)
+    await prefer(office, channels=(Channel.SMS, Channel.EMAIL))
+    office.letters.answers["+37251234567"] = Refused("no such number")
+    assert await office.jobs.on_grant_ready(await office.add_parcel()) == Done()
+    assert [one.channel for one in office.letters.sent] == [Channel.SMS, Channel.EMAIL]
+    assert office.push.sent == []
+
+
+async def test_notices_are_written_in_the_language_of_the_person(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    await prefer(office, language=Language.DE)
+    await office.jobs.on_grant_ready(await office.add_parcel())
+    [message] = office.push.sent
+    assert message.title == "Ein Paket liegt für Sie bereit"
+    assert "Corner Shop" in message.body
+
+
+async def test_what_was_overtaken_while_a_provider_was_silent_is_never_sent(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    office.push.answers[PHONE] = Later("silence")
+    held = await office.add_parcel()
+    await office.jobs.on_grant_ready(held)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.state, parcel.collected_at = ParcelState.COLLECTED, office.clock.now()
+    office.push.answers.clear()
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert len(office.push.sent) == 1
+    assert (await office.read_notices())[Channel.PUSH].state is NoticeState.SUPPRESSED
+
+
+async def collect(
+    office: Office, actor: str | None, *, assurance: Assurance = Assurance.A
+) -> Lease:
+    """A parcel that was collected, and the event that says so."""
+    async with office.database.write() as session:
+        parcel = await office.town.add_parcel(session)
+        parcel.state, parcel.collected_at = ParcelState.COLLECTED, office.clock.now()
+        parcel.version, parcel.assurance = 5, assurance
+        session.add(
+            ParcelEvent(
+                id=office.ids.new(),
+                parcel_id=parcel.id,
+                number=5,
+                at=office.clock.now(),
+                recorded_at=office.clock.now(),
+                row="P16",
+                trigger=Trigger.COLLECTED,
+                source=ParcelState.COLLECTING,
+                target=ParcelState.COLLECTED,
+                authority=Authority.FACT,
+                party=Party.AGT,
+                actor_id=None if actor is None else key_of(actor),
+            )
+        )
+    return replace(office.lease("parcel.collected", parcel.id), facts={"version": 5})
+
+
+@pytest.mark.parametrize(
+    ("actor", "assurance", "kind"),
+    [
+        ("recipient", Assurance.A, "COLLECTED"),
+        ("stranger", Assurance.B, "DELEGATE_USED"),
+        (None, Assurance.A, "DELEGATE_USED"),
+        (None, Assurance.C, "COLLECTED"),
+    ],
+)
+async def test_owner_hears_without_a_sound_who_collected(
+    office: Office, actor: str | None, assurance: Assurance, kind: str
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await collect(office, actor, assurance=assurance)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_collected(held) == Done()
+    [message] = office.push.sent
+    assert (message.data["kind"], message.is_silent) == (kind, True)
+
+
+async def test_nobody_gets_a_text_message_about_what_they_have_just_collected(
+    office: Office,
+) -> None:
+    await office.add_contact("+37251234567", ContactKind.PHONE)
+    assert await office.jobs.on_parcel_collected(await collect(office, "recipient")) == Done()
+    assert office.letters.sent == []
+
+
+@pytest.mark.parametrize(("hold_ended", "told"), [(HoldEnded.DEADLINE, 1), (HoldEnded.REFUSED, 0)])
+async def test_recipient_hears_that_the_time_is_over_unless_they_ended_it(
+    office: Office, hold_ended: HoldEnded, told: int
+) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await office.add_parcel(ParcelState.EXPIRED)
+    async with office.database.write() as session:
+        (await session.get_one(Parcel, held.subject)).hold_ended = hold_ended
+    expired = replace(held, kind="parcel.expired", facts={"version": 3})
+    assert await office.jobs.on_parcel_expired(expired) == Done()
+    assert len(office.letters.sent) == told
+
+
+async def test_recipient_hears_that_the_parcel_went_back(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    held = await office.add_parcel(ParcelState.RETURNED)
+    assert await office.jobs.on_parcel_returned(held) == Done()
+    [letter] = office.letters.sent
+    assert letter.subject == "Your parcel went back"

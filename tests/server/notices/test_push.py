@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 NOTICE = uuid.UUID(int=7)
+PARCEL = uuid.UUID(int=8).hex
 
 
 @asynccontextmanager
@@ -31,13 +32,17 @@ async def pushing(base_url: str, *, answer_s: float = 5) -> AsyncIterator[Fireba
         await push.close()
 
 
-def make_message(address: str, kind: PushKind = PushKind.FCM_TOKEN) -> PushMessage:
+def make_message(
+    address: str, kind: PushKind = PushKind.FCM_TOKEN, *, is_silent: bool = False
+) -> PushMessage:
     return PushMessage(
         id=NOTICE,
         address=PushAddress(kind, address),
         title="Your parcel is ready",
         body="Open the app.",
         data={"kind": "READY"},
+        collapse=PARCEL,
+        is_silent=is_silent,
     )
 
 
@@ -61,15 +66,30 @@ async def test_token_and_installation_are_addressed_as_what_they_are() -> None:
     assert kept == {"phone-1": None, None: "phone-2"}
 
 
-async def test_message_carries_its_id_so_that_a_repeat_replaces_it() -> None:
+async def test_message_carries_its_id_and_replaces_the_former_about_its_parcel() -> None:
     endpoint = PushEndpoint()
     await send(endpoint, make_message("phone-1"))
     [message] = endpoint.messages
     assert message["data"] == {"kind": "READY", "notice": str(NOTICE)}
     assert message["notification"] == {"title": "Your parcel is ready", "body": "Open the app."}
-    assert message["android"]["collapse_key"] == str(NOTICE)
-    assert message["android"]["notification"]["tag"] == str(NOTICE)
-    assert message["apns"]["headers"]["apns-collapse-id"] == str(NOTICE)
+    assert message["android"]["collapse_key"] == PARCEL
+    assert message["android"]["notification"]["tag"] == PARCEL
+    assert message["apns"]["headers"]["apns-collapse-id"] == PARCEL
+    assert message["webpush"]["headers"]["Topic"] == PARCEL
+    assert message["webpush"]["notification"]["tag"] == PARCEL
+
+
+async def test_a_silent_message_makes_no_sound_on_any_kind_of_phone() -> None:
+    endpoint = PushEndpoint()
+    await send(endpoint, make_message("phone-1"), make_message("phone-2", is_silent=True))
+    loud, silent = sorted(endpoint.messages, key=lambda one: str(one["token"]))
+    assert loud["android"]["notification"]["sound"] == "default"
+    assert loud["apns"]["payload"]["aps"]["sound"] == "default"
+    assert loud["webpush"]["headers"]["Urgency"] == "high"
+    assert "sound" not in silent["android"]["notification"]
+    assert "sound" not in silent["apns"].get("payload", {}).get("aps", {})
+    assert silent["apns"]["headers"]["apns-priority"] == "5"
+    assert silent["webpush"]["notification"]["silent"] is True
 
 
 @pytest.mark.parametrize(

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
 from server.notices.rules import (
     GIVE_UP_AFTER,
     LETTERS_AFTER,
+    SOUNDLESS,
+    URGENT,
+    Case,
     NoticeKind,
     NoticeState,
     Over,
+    Rest,
     Send,
     Step,
     Wait,
     combine,
     decide,
+    find_quiet_end,
+    find_waited,
     pause_s,
 )
-from server.people.preferences import Channel
+from server.people.preferences import LONGEST_QUIET_MINUTES, Channel, DailySpan
 
 READY, NEW_DEVICE = NoticeKind.READY, NoticeKind.NEW_DEVICE
 PUSH, EMAIL, SMS = Channel.PUSH, Channel.EMAIL, Channel.SMS
 QUEUED, ACCEPTED, FAILED = NoticeState.QUEUED, NoticeState.ACCEPTED, NoticeState.FAILED
 ALL = frozenset(Channel)
 AT_ONCE = timedelta(0)
+DAY = timedelta(days=1)
+THEN = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def next_step(
@@ -37,7 +48,7 @@ def next_step(
     tried: frozenset[Channel] = frozenset(),
     waited: timedelta = AT_ONCE,
 ) -> Step:
-    return decide(kind, past, reach=reach, tried=tried, waited=waited)
+    return decide(kind, Case(past=past, reach=reach, tried=tried, waited=waited))
 
 
 def test_push_comes_first() -> None:
@@ -126,3 +137,69 @@ def test_wish_of_a_provider_does_not_keep_letters_waiting() -> None:
     assert pause_s(READY, Later("quota", 3_600)) == LETTERS_AFTER.total_seconds()
     assert pause_s(NEW_DEVICE, Later("quota", 3_600)) == 3_600
     assert pause_s(READY, Later("silence")) is None
+
+
+TALLINN = ZoneInfo("Europe/Tallinn")
+cases = st.builds(
+    Case,
+    past=st.dictionaries(st.sampled_from(Channel), st.sampled_from(NoticeState)),
+    reach=st.frozensets(st.sampled_from(Channel)),
+    tried=st.frozensets(st.sampled_from(Channel)),
+    order=st.lists(st.sampled_from(Channel), unique=True, min_size=1).map(tuple),
+    waited=st.timedeltas(AT_ONCE, 2 * GIVE_UP_AFTER),
+    is_quiet=st.booleans(),
+)
+
+
+@given(st.sampled_from(NoticeKind), cases)
+def test_nothing_is_heard_in_quiet_hours_but_what_is_urgent(kind: NoticeKind, case: Case) -> None:
+    step = decide(kind, case)
+    if case.is_quiet and kind not in URGENT and isinstance(step, Send):
+        assert step.is_silent
+        assert step.channel is PUSH or kind in SOUNDLESS
+        assert step.channel is not SMS
+
+
+@given(st.sampled_from(NoticeKind), cases)
+def test_a_step_uses_a_way_that_leads_to_the_person_and_may_still_work(
+    kind: NoticeKind, case: Case
+) -> None:
+    step = decide(kind, case)
+    if isinstance(step, Send):
+        assert step.channel in case.reach - case.tried
+        assert case.past.get(step.channel) in {None, QUEUED}
+    if isinstance(step, Rest):
+        assert case.is_quiet
+
+
+@given(
+    st.none() | st.tuples(st.integers(0, 1439), st.integers(1, 1440)),
+    st.integers(0, 2 * 366 * 1440).map(lambda it: THEN + timedelta(minutes=it)),
+)
+def test_quiet_ends_when_the_clock_on_the_wall_says_so(
+    minutes: tuple[int, int] | None, now: datetime
+) -> None:
+    assume(minutes is None or 0 < (minutes[1] - minutes[0]) % 1440 <= LONGEST_QUIET_MINUTES)
+    quiet = None if minutes is None else DailySpan(*minutes)
+    end = find_quiet_end(quiet, now, TALLINN)
+    if end is None or minutes is None:
+        assert quiet is None or not any(
+            start <= now < stop
+            for start, stop in quiet.spans_between(now - DAY, now + DAY, TALLINN)
+        )
+        return
+    wall = end.astimezone(TALLINN)
+    assert now < end <= now + DAY
+    assert find_quiet_end(quiet, end, TALLINN) is None
+    # An hour that summer time skips or repeats may move the end by so much.
+    told = wall.hour * 60 + wall.minute
+    assert min((told - minutes[1]) % 1440, (minutes[1] - told) % 1440) <= 60
+
+
+def test_nights_do_not_count_as_waiting() -> None:
+    night = DailySpan(22 * 60, 8 * 60)
+    evening = datetime(2026, 5, 4, 21, 0, tzinfo=TALLINN)
+    morning = datetime(2026, 5, 5, 9, 0, tzinfo=TALLINN)
+    assert find_waited(night, since=evening, now=morning, zone=TALLINN) == timedelta(hours=2)
+    assert find_waited(None, since=evening, now=morning, zone=TALLINN) == timedelta(hours=12)
+    assert find_waited(night, since=morning, now=evening, zone=TALLINN) == AT_ONCE

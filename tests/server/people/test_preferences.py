@@ -15,6 +15,7 @@ from schema.codes import ProblemCode
 from schema.compartments import MAX_SIDE_MM, ReachBand
 from server.people.preferences import (
     LONGEST_ABSENCE,
+    LONGEST_QUIET_MINUTES,
     MAX_HUBS,
     MAX_WINDOWS,
     Channel,
@@ -48,7 +49,10 @@ choices = st.builds(
     language=st.sampled_from(Language),
     time_zone=st.sampled_from([None, "Europe/Paris", "America/St_Johns", "Asia/Kathmandu"]),
     channels=st.lists(st.sampled_from(Channel), unique=True, min_size=1).map(tuple),
-    quiet=st.none() | spans,
+    quiet=st.none()
+    | spans.filter(
+        lambda one: 0 < (one.ends_minute - one.starts_minute) % 1440 <= LONGEST_QUIET_MINUTES
+    ),
     may_cooled_break_quiet=st.booleans(),
     hold_until=st.none() | st.dates(date(2020, 1, 1), TODAY + LONGEST_ABSENCE),
     reach=st.none()
@@ -86,6 +90,8 @@ def test_what_an_older_version_has_not_stored_is_the_default() -> None:
         ("timeZone", {"time_zone": "../etc/passwd"}),
         ("channels", {"channels": ()}),
         ("channels", {"channels": (Channel.SMS, Channel.SMS)}),
+        ("quiet", {"quiet": DailySpan(0, 1440)}),
+        ("quiet", {"quiet": DailySpan(8 * 60, 8 * 60 - 1)}),
         ("reach", {"reach": ReachBand(1000, 400)}),
         ("reach", {"reach": ReachBand(-1, 400)}),
         ("reach", {"reach": ReachBand(0, MAX_SIDE_MM + 1)}),
