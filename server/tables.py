@@ -28,7 +28,7 @@ from server.lockers.tables import (
     Reservation,
     SignedKeySet,
 )
-from server.notices.tables import Notice
+from server.notices.tables import Notice, Reminder
 from server.parcels.tables import (
     Assistance,
     Handover,
@@ -94,5 +94,6 @@ TABLES = (
     SignedStatement,
     StatementCounter,
     Notice,
+    Reminder,
 )
 """All tables, lowest part of the house first."""

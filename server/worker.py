@@ -30,6 +30,7 @@ from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
 from server.notices.push import FirebasePush, NoPush, Push
+from server.notices.service.reminding import REMINDER_DUE
 from server.notices.service.security import SECURITY_EVENTS
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.parcels import jobs as parcels
@@ -162,18 +163,7 @@ def make_letters(settings: Settings) -> Letters:
 def make_handlers(shop: Shop) -> dict[str, Handler]:
     """Who handles which kind of event."""
     access = _access_jobs(shop)
-    teller = Teller(
-        shop.database,
-        push=shop.push,
-        letters=shop.letters,
-        keyring=shop.keyring,
-        ids=shop.ids,
-        clock=shop.clock,
-        public_url=shop.public_url,
-    )
-    notices = NoticeJobs(
-        shop.database, teller, keyring=shop.keyring, ids=shop.ids, clock=shop.clock
-    )
+    notices = _notice_jobs(shop)
 
     async def settle_collection(held: Lease) -> Outcome:
         now = shop.clock.now()
@@ -196,13 +186,15 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         EVENTS[ParcelState.COLLECTED]: notices.on_parcel_collected,
         EVENTS[ParcelState.RETURNED]: notices.on_parcel_returned,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
-        EVENTS[ParcelState.AT_HUB]: notices.on_parcel_at_hub,
+        EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
         SETTLING: settle_collection,
         DOOR_LEFT_OPEN: notices.on_door_left_open,
         DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
         NOTICE_MORNING: notices.on_morning,
+        REMINDER_DUE: notices.on_reminder_due,
+        EVENTS[ParcelState.READY_FOR_PICKUP]: notices.on_wait_changed,
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
         DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),
@@ -227,13 +219,16 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def forget_sign_ins() -> None:
         await people.forget_sign_ins(shop.database, now=shop.clock.now())
 
+    async def remind() -> None:
+        await notices.remind()
+
     async def watch_keys() -> None:
         await access.watch_keys()
 
     async def reseal_pin_secrets() -> None:
         await lockers.reseal_pin_secrets(shop.database, shop.keyring)
 
-    access = _access_jobs(shop)
+    access, notices = _access_jobs(shop), _notice_jobs(shop)
     jobs = (
         end_reservations,
         note_silence,
@@ -241,11 +236,25 @@ def make_timers(shop: Shop) -> list[Timer]:
         lapse_dropoffs,
         access.expire_grants,
         forget_sign_ins,
+        remind,
     )
     return [
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
     ]
+
+
+def _notice_jobs(shop: Shop) -> NoticeJobs:
+    teller = Teller(
+        shop.database,
+        push=shop.push,
+        letters=shop.letters,
+        keyring=shop.keyring,
+        ids=shop.ids,
+        clock=shop.clock,
+        public_url=shop.public_url,
+    )
+    return NoticeJobs(shop.database, teller, keyring=shop.keyring, ids=shop.ids, clock=shop.clock)
 
 
 def _access_jobs(shop: Shop) -> AccessJobs:

@@ -1018,9 +1018,28 @@ def upgrade() -> None:
             "ix_staff_openings_door", ["locker_id", "compartment", "seq"], unique=False
         )
 
+    op.create_table(
+        "reminders",
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("breaks_quiet", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_reminders_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("parcel_id", name=op.f("pk_reminders")),
+    )
+    with op.batch_alter_table("reminders", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_reminders_due_at"), ["due_at"], unique=False)
+
 
 def downgrade() -> None:
     """Back to the state before."""
+    with op.batch_alter_table("reminders", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_reminders_due_at"))
+
+    op.drop_table("reminders")
     with op.batch_alter_table("staff_openings", schema=None) as batch_op:
         batch_op.drop_index("ix_staff_openings_door")
     op.drop_table("staff_openings")

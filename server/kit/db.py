@@ -18,7 +18,7 @@ from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -176,6 +176,14 @@ async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
     result = await session.exec(statement)
     return bool(result.rowcount)
+
+
+async def insert_all_new(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Inserts many rows in one statement, leaving out those whose key is taken."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    await session.exec(dialect.insert(table).on_conflict_do_nothing(), params=list(rows))
 
 
 def _make_postgres_engine(url: str, *, statement_cache: bool) -> AsyncEngine:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import JSON, ColumnElement, Index, Text, and_, delete, or_, text, update
 from sqlmodel import Field, SQLModel, col, select
 
-from server.kit.db import HAS_NEWS, enum_text, insert_new
+from server.kit.db import HAS_NEWS, enum_text, insert_all_new, insert_new
 from server.kit.errors import BrokenPromise
 
 if TYPE_CHECKING:
@@ -141,6 +141,36 @@ async def append(
         attempts=0,
     )
     if is_new and (not_before is None or not_before <= at):
+        session.info[HAS_NEWS] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One of many events that are told at once, due at once."""
+
+    id: uuid.UUID
+    kind: str
+    subject: uuid.UUID
+    facts: Facts
+
+
+async def append_all(session: AsyncSession, events: Sequence[Event], *, at: datetime) -> None:
+    """Add many events in one statement, each under the rules of `append`."""
+    rows: list[dict[str, Any]] = [
+        {
+            "id": event.id,
+            "kind": event.kind,
+            "subject": event.subject,
+            "facts": dict(event.facts),
+            "state": OutboxState.PENDING,
+            "created_at": at,
+            "not_before": at,
+            "attempts": 0,
+        }
+        for event in events
+    ]
+    if rows:
+        await insert_all_new(session, Outbox, rows)
         session.info[HAS_NEWS] = True
 
 

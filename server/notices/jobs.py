@@ -14,6 +14,7 @@ from server.lockers.service import doors
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic
 from server.notices.rules import NoticeKind, Over
+from server.notices.service import reminding
 from server.notices.service.security import find_news
 from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 _TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
 _ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, ParcelState.AT_HUB})
 """Before and after a move that contradicts what the recipient was told."""
+
+MOST_PORTIONS = 40
+"""Portions of reminders of one look, so that it ends before the next begins."""
 
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
@@ -72,6 +76,42 @@ class NoticeJobs:
         parcel = await self._get_parcel(held)
         is_news = parcel.state in _WAITING
         return _settled(await self._tell(held, parcel, NoticeKind.READY_AGAIN, is_news=is_news))
+
+    async def on_wait_changed(self, held: Lease) -> Outcome:
+        """Plans reminders of a parcel whose time to collect has begun, or has changed."""
+        async with self._database.write() as session:
+            await reminding.plan_next(session, held.subject, now=self._clock.now())
+        return Done()
+
+    async def on_reminder_due(self, held: Lease) -> Outcome:
+        """Reminds the recipient; not once the parcel waits no more, or until another day."""
+        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
+        kind, breaks = NoticeKind(str(held.facts["kind"])), bool(held.facts["breaks"])
+        is_news = reminding.is_waiting(parcel) and parcel.deadline_version == version
+        topic = Topic(parcel.id, kind, version)
+        if not is_news or parcel.recipient_id is None:
+            return await self._teller.suppress(topic)
+        errand = Errand(
+            topic=topic,
+            person_id=parcel.recipient_id,
+            parcel_id=parcel.id,
+            breaks_quiet=breaks,
+        )
+        return _settled(await self._teller.tell(held, errand))
+
+    async def remind(self) -> int:
+        """Hands out every reminder that is due, a portion at a time; how many were looked at.
+
+        May run at any time, also twice. What is more than a look can do waits for the next.
+        """
+        total = 0
+        for _ in range(MOST_PORTIONS):
+            async with self._database.write() as session:
+                seen = await reminding.hand_out(session, now=self._clock.now())
+            total += seen
+            if seen < reminding.SWEEP:
+                break
+        return total
 
     async def on_parcel_moved(self, held: Lease) -> Outcome:
         """Tells the recipient that what was ready is not there any more (P13, P14, P24)."""

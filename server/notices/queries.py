@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlmodel import col, select, update
+from sqlmodel import col, delete, select, update
 
-from server.kit.db import insert_new
+from server.kit.db import held, insert_all_new, insert_new
+from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
-from server.notices.tables import Notice
+from server.notices.tables import Notice, Reminder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from server.kit.db import Session
@@ -114,3 +115,41 @@ async def suppress(session: Session, topic: Topic, *, now: datetime) -> None:
         )
         .values(state=NoticeState.SUPPRESSED, settled_at=now)
     )
+
+
+async def find_reminder(session: Session, parcel_id: uuid.UUID) -> Reminder | None:
+    """The next reminder of a parcel, kept from changing."""
+    query = select(Reminder).where(Reminder.parcel_id == parcel_id)
+    return (await session.exec(held(query))).one_or_none()
+
+
+async def lock_due_reminders(session: Session, *, now: datetime, limit: int) -> Sequence[Reminder]:
+    """Reminders whose time has come, the longest waiting first; what others hold is left out."""
+    query = (
+        select(Reminder)
+        .where(Reminder.due_at <= now)
+        .order_by(col(Reminder.due_at), col(Reminder.parcel_id))
+        .limit(limit)
+    )
+    return (await session.exec(held(query, skip_locked=True))).all()
+
+
+async def list_reminded(
+    session: Session, parcel_ids: Collection[uuid.UUID]
+) -> set[tuple[uuid.UUID, int]]:
+    """Of these parcels those, with the version of the deadline, of which a reminder was taken."""
+    query = select(Notice.subject, Notice.version).where(
+        col(Notice.subject).in_(parcel_ids),
+        col(Notice.kind).in_(REMINDERS),
+        Notice.state == NoticeState.ACCEPTED,
+    )
+    return {(subject, version) for subject, version in await session.exec(query)}
+
+
+async def replace_reminders(
+    session: Session, parcel_ids: Collection[uuid.UUID], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Takes the reminders of these parcels away and writes down the next ones."""
+    await session.exec(delete(Reminder).where(col(Reminder.parcel_id).in_(parcel_ids)))
+    if rows:
+        await insert_all_new(session, Reminder, rows)

@@ -38,3 +38,16 @@ class Notice(SQLModel, table=True):
     attempts: int = 0
     receipt: str | None = Field(default=None, max_length=RECEIPT_CHARACTERS)
     reason: str | None = Field(default=None, max_length=RECEIPT_CHARACTERS)
+
+
+class Reminder(SQLModel, table=True):
+    """The next reminder of a parcel that waits; it has none once the last was due."""
+
+    __tablename__ = "reminders"
+
+    parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id")
+    version: int = Field(sa_type=BigInteger)
+    """Of the deadline that it was planned for."""
+    kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
+    due_at: datetime = Field(index=True)
+    breaks_quiet: bool = False

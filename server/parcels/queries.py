@@ -144,6 +144,14 @@ async def list_parcels(
     return [PlacedParcel(*row) for row in (await session.exec(statement)).all()]
 
 
+async def list_parcels_by_ids(
+    session: Session, parcel_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Parcel]:
+    """The parcels of these ids that exist."""
+    rows = await session.exec(select(Parcel).where(col(Parcel.id).in_(parcel_ids)))
+    return {row.id: row for row in rows}
+
+
 async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
     """The parcels that a stay holds, in the order of their ids."""
     return (await session.exec(_parcels_of_stay(stay_id))).all()

@@ -22,6 +22,7 @@ SECTIONS = {
     "journal": "long_journal",
     "carriers": "carriers",
     "live": "live",
+    "reminders": "reminders",
     "demo": "story",
 }
 """Each in a module of this folder, loaded in its turn: a server in memory would slow a locker."""

@@ -1,0 +1,119 @@
+"""When somebody is reminded of what waits for them (DOMAIN 5.2): instants in, instants out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from server.kit.clock import local_instant
+from server.notices.rules import NoticeKind, find_quiet_end
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from server.people.preferences import DailySpan
+
+APART = timedelta(hours=2)
+"""A reminder sooner than this after, or before, another notice of the same wait is left out."""
+
+LAST_HOURS = timedelta(hours=4)
+"""Within these the last reminder may break the quiet, if none before it reached the person."""
+
+_AFTER_START = {
+    NoticeKind.REMIND_1: timedelta(hours=24),
+    NoticeKind.COOL_1: timedelta(hours=2),
+    NoticeKind.COOL_2: timedelta(hours=8),
+}
+_BEFORE_END = {
+    NoticeKind.REMIND_2: timedelta(hours=12),
+    NoticeKind.REMIND_3: timedelta(hours=3),
+    NoticeKind.COOL_3: timedelta(hours=4),
+}
+_USUAL = (NoticeKind.REMIND_2, NoticeKind.REMIND_3, NoticeKind.REMIND_1)
+_COOLED = (NoticeKind.COOL_3, NoticeKind.COOL_1, NoticeKind.COOL_2)
+"""The more important first: where two are too close, the later in this order is left out."""
+
+REMINDERS = frozenset({*_USUAL, *_COOLED})
+
+EVE = timedelta(minutes=15)
+"""What would fall into the quiet comes so long before it: time enough to be sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """A parcel that waits, and by which clock its recipient lives.
+
+    `through` is when it must be collected, or for cooled goods when they are safe no longer, if
+    that is sooner. `usual_minute` of the local day is when they usually come. `has_reached` tells
+    whether a reminder of this wait was taken by a provider.
+    """
+
+    since: datetime
+    through: datetime
+    zone: ZoneInfo
+    is_cooled: bool = False
+    quiet: DailySpan | None = None
+    usual_minute: int | None = None
+    has_reached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """One reminder and its time; `breaks_quiet`: it is sent although it is quiet."""
+
+    kind: NoticeKind
+    at: datetime
+    breaks_quiet: bool = False
+
+
+def plan_reminders(waiting: Waiting) -> list[Reminder]:
+    """All reminders of this wait, in the order of their times.
+
+    None lies in the quiet but what breaks it: it is moved to the eve, never to later.
+    None lies outside of the wait, or within two hours of another or of its begin.
+    """
+    kept: list[Reminder] = []
+    for kind in _COOLED if waiting.is_cooled else _USUAL:
+        reminder = _place(kind, waiting)
+        taken = [waiting.since, *(other.at for other in kept)]
+        is_apart = all(abs(reminder.at - other) >= APART for other in taken)
+        if is_apart and waiting.since < reminder.at < waiting.through:
+            kept.append(reminder)
+    return sorted(kept, key=lambda one: one.at)
+
+
+def find_next(waiting: Waiting, *, after: datetime) -> Reminder | None:
+    """The first reminder later than `after`."""
+    return next((one for one in plan_reminders(waiting) if one.at > after), None)
+
+
+def _place(kind: NoticeKind, waiting: Waiting) -> Reminder:
+    wanted = _wanted(kind, waiting)
+    quiet_end = find_quiet_end(waiting.quiet, wanted, waiting.zone)
+    if quiet_end is None:
+        return Reminder(kind, wanted)
+    left = waiting.through - wanted
+    is_last_word = kind is NoticeKind.REMIND_3 and left < LAST_HOURS and not waiting.has_reached
+    if is_last_word or kind is NoticeKind.COOL_3:
+        return Reminder(kind, wanted, breaks_quiet=True)
+    return Reminder(kind, _before_quiet(waiting, wanted))
+
+
+def _wanted(kind: NoticeKind, waiting: Waiting) -> datetime:
+    if kind in _BEFORE_END:
+        return waiting.through - _BEFORE_END[kind]
+    at = waiting.since + _AFTER_START[kind]
+    if kind is NoticeKind.REMIND_1 and waiting.usual_minute is not None:
+        # Only within its day: whoever comes in the evening need not hear of it at noon.
+        return local_instant(at.astimezone(waiting.zone).date(), waiting.usual_minute, waiting.zone)
+    return at
+
+
+def _before_quiet(waiting: Waiting, at: datetime) -> datetime:
+    """The eve of the quiet that it is at this instant."""
+    assert waiting.quiet is not None
+    day = timedelta(days=1)
+    spans = waiting.quiet.spans_between(at - day, at + day, waiting.zone)
+    return next(start for start, end in spans if start <= at < end) - EVE

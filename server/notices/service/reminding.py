@@ -1,0 +1,162 @@
+"""Reminders of waiting parcels: planned when a wait begins or changes, handed out when due.
+
+A row holds the next reminder of its parcel. Handing out writes the event and the row after it in
+one commit, so that none is lost or told twice however many workers look.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.compartments import ClimateZone
+from server.hubs.service import list_hubs_by_ids
+from server.kit import outbox
+from server.kit.outbox import Event
+from server.notices import queries
+from server.notices.cadence import Reminder, Waiting, find_next, plan_reminders
+from server.parcels import queries as parcels
+from server.parcels.states import ParcelState
+from server.people.service.preferences import list_preferences
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from datetime import datetime
+
+    from server.hubs.tables import Hub
+    from server.kit.db import Session
+    from server.notices import tables
+    from server.parcels.tables import Parcel
+    from server.people.preferences import Preferences
+
+REMINDER_DUE = "reminder.due"
+"""Outbox event: the recipient of the parcel is to be reminded now."""
+
+SWEEP = 500
+"""Reminders handed out in one transaction."""
+
+WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What planning asks about many parcels, looked up at once."""
+
+    found: Mapping[uuid.UUID, Parcel]
+    hubs: Mapping[uuid.UUID, Hub]
+    preferences: Mapping[uuid.UUID, Preferences]
+    reminded: Collection[tuple[uuid.UUID, int]]
+
+    def wait_of(self, parcel_id: uuid.UUID) -> Waiting | None:
+        """The wait of the parcel; None while none runs."""
+        parcel = self.found.get(parcel_id)
+        if parcel is None or not is_waiting(parcel) or parcel.recipient_id is None:
+            return None
+        since, through = parcel.available_from, parcel.available_through
+        assert since is not None
+        assert through is not None
+        own = self.preferences[parcel.recipient_id]
+        zone = own.zone(self.hubs[parcel.hub_id].time_zone)
+        is_cooled = parcel.climate_zone is not ClimateZone.AMBIENT
+        return Waiting(
+            since=since,
+            through=through,
+            zone=zone,
+            is_cooled=is_cooled,
+            quiet=None if is_cooled and own.may_cooled_break_quiet else own.quiet,
+            usual_minute=_usual_minute(own),
+            has_reached=(parcel.id, parcel.deadline_version) in self.reminded,
+        )
+
+
+def is_waiting(parcel: Parcel) -> bool:
+    """Whether its time to collect runs."""
+    return (
+        parcel.state in WAITING and parcel.pause_cause is None and parcel.available_from is not None
+    )
+
+
+async def plan_next(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> None:
+    """Plans the parcel's next reminder anew, or takes it away while no time runs."""
+    await queries.find_reminder(session, parcel_id)
+    scene = await _set_scene(session, [parcel_id])
+    waiting = scene.wait_of(parcel_id)
+    following = None if waiting is None else find_next(waiting, after=now)
+    rows = [] if following is None else [_row(scene.found[parcel_id], following)]
+    await queries.replace_reminders(session, [parcel_id], rows)
+
+
+async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> int:
+    """Writes an event for at most `limit` reminders that are due; how many rows were looked at.
+
+    After an outage the newest that was due counts, and what it has overtaken is left out. In the
+    quiet of the night it is told in the morning, if it is still so.
+    """
+    due = await queries.lock_due_reminders(session, now=now, limit=limit)
+    scene = await _set_scene(session, [row.parcel_id for row in due])
+    events: list[Event] = []
+    rows = []
+    for row in due:
+        waiting = scene.wait_of(row.parcel_id)
+        if waiting is None:
+            continue
+        parcel = scene.found[row.parcel_id]
+        reminder = _newest_due(waiting, row, now)
+        if reminder is not None and row.version == parcel.deadline_version:
+            events.append(_event(parcel, reminder))
+        following = find_next(waiting, after=now)
+        if following is not None:
+            rows.append(_row(parcel, following))
+    await queries.replace_reminders(session, [row.parcel_id for row in due], rows)
+    await outbox.append_all(session, events, at=now)
+    return len(due)
+
+
+def _newest_due(waiting: Waiting, row: tables.Reminder, now: datetime) -> Reminder | None:
+    """The last reminder whose time has come since the row's; None once the wait is over."""
+    if now >= waiting.through:
+        return None
+    passed = [one for one in plan_reminders(waiting) if row.due_at <= one.at <= now]
+    return passed[-1] if passed else Reminder(row.kind, row.due_at, row.breaks_quiet)
+
+
+def _event(parcel: Parcel, reminder: Reminder) -> Event:
+    name = f"{reminder.kind} {parcel.deadline_version}"
+    return Event(
+        id=uuid.uuid5(parcel.id, name),
+        kind=REMINDER_DUE,
+        subject=parcel.id,
+        facts={
+            "kind": reminder.kind.value,
+            "version": parcel.deadline_version,
+            "breaks": reminder.breaks_quiet,
+        },
+    )
+
+
+def _row(parcel: Parcel, reminder: Reminder) -> dict[str, object]:
+    return {
+        "parcel_id": parcel.id,
+        "version": parcel.deadline_version,
+        "kind": reminder.kind,
+        "due_at": reminder.at,
+        "breaks_quiet": reminder.breaks_quiet,
+    }
+
+
+async def _set_scene(session: Session, parcel_ids: Collection[uuid.UUID]) -> Scene:
+    found = await parcels.list_parcels_by_ids(session, parcel_ids)
+    recipients = {one.recipient_id for one in found.values() if one.recipient_id is not None}
+    return Scene(
+        found,
+        await list_hubs_by_ids(session, {one.hub_id for one in found.values()}),
+        await list_preferences(session, recipients),
+        await queries.list_reminded(session, parcel_ids),
+    )
+
+
+def _usual_minute(preferences: Preferences) -> int | None:
+    """When they usually begin to come, whatever the day; None where they have not said."""
+    minutes = [one.span.starts_minute for one in preferences.usual_windows]
+    return min(minutes, default=None)
