@@ -43,7 +43,7 @@ NOW = START + timedelta(hours=24)
 
 
 async def measure() -> list[Row]:
-    """Two rows: the rate beside the least that is wanted, and the memory of a process of its own."""
+    """The rate beside the least that is wanted, and the memory of a process of its own."""
     script = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.reminders", stdout=asyncio.subprocess.PIPE
     )
