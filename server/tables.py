@@ -25,6 +25,7 @@ from server.lockers.tables import (
     Enrolment,
     Incident,
     Locker,
+    OccupancySlot,
     Reservation,
     SignedKeySet,
 )
@@ -76,6 +77,7 @@ TABLES = (
     Incident,
     DoorCheck,
     CompartmentEvent,
+    OccupancySlot,
     Stay,
     Parcel,
     StayParcel,

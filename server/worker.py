@@ -27,6 +27,7 @@ from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
+from server.lockers.service.occupancy import LOOK_S as OCCUPANCY_S
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
 from server.notices.push import FirebasePush, NoPush, Push
@@ -222,6 +223,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def remind() -> None:
         await notices.remind()
 
+    async def note_occupancy() -> None:
+        await lockers.note_occupancy(shop.database, now=shop.clock.now())
+
     async def watch_keys() -> None:
         await access.watch_keys()
 
@@ -240,6 +244,7 @@ def make_timers(shop: Shop) -> list[Timer]:
     )
     return [
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
+        Timer(note_occupancy.__name__, note_occupancy, OCCUPANCY_S),
         *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
     ]
 

@@ -923,6 +923,22 @@ def upgrade() -> None:
             "ix_compartment_events_compartment_id", ["compartment_id", "id"], unique=False
         )
     op.create_table(
+        "occupancy_slots",
+        sa.Column("hub_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("last_look", sa.BigInteger(), nullable=False),
+        sa.Column("looks", sa.Integer(), nullable=False),
+        sa.Column("in_use", sa.Integer(), nullable=False),
+        sa.Column("usable", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hub_id"], ["hubs.id"], name=op.f("fk_occupancy_slots_hub_id_hubs")
+        ),
+        sa.PrimaryKeyConstraint("hub_id", "day", "slot", name=op.f("pk_occupancy_slots")),
+    )
+    with op.batch_alter_table("occupancy_slots", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_occupancy_slots_day"), ["day"], unique=False)
+    op.create_table(
         "door_checks",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("compartment_id", sa.Uuid(), nullable=False),
@@ -1046,6 +1062,9 @@ def downgrade() -> None:
     with op.batch_alter_table("emergency_openings", schema=None) as batch_op:
         batch_op.drop_index("ix_emergency_openings_locker_id_id")
     op.drop_table("emergency_openings")
+    with op.batch_alter_table("occupancy_slots", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_occupancy_slots_day"))
+    op.drop_table("occupancy_slots")
     with op.batch_alter_table("compartment_events", schema=None) as batch_op:
         batch_op.drop_index("ix_compartment_events_compartment_id")
     op.drop_table("compartment_events")

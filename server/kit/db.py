@@ -18,7 +18,15 @@ from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Collection,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -184,6 +192,34 @@ async def insert_all_new(
     """Inserts many rows in one statement, leaving out those whose key is taken."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     await session.exec(dialect.insert(table).on_conflict_do_nothing(), params=list(rows))
+
+
+async def upsert(
+    session: AsyncSession,
+    table: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    sums: Collection[str],
+    newest: str,
+) -> None:
+    """Inserts the rows; where a key is taken, adds `sums` to what stands there, if `newest` rises.
+
+    A row of the same or a lower `newest` leaves what stands there as it is, so that a repeated
+    call counts once.
+    """
+    if not rows:
+        return
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table).values([*rows])
+    there, coming = inspect(table).local_table.c, statement.excluded
+    changes = {name: there[name] + coming[name] for name in sums} | {newest: coming[newest]}
+    await session.exec(
+        statement.on_conflict_do_update(
+            index_elements=[*inspect(table).primary_key],
+            set_=changes,
+            where=there[newest] < coming[newest],
+        )
+    )
 
 
 def _make_postgres_engine(url: str, *, statement_cache: bool) -> AsyncEngine:

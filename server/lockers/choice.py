@@ -22,6 +22,10 @@ WALK_UP_PERCENT = 12
 """Share of each size that holds made before the courier is there must leave free (DOMAIN 5.1)."""
 
 
+CALM = 1 - 2 * WALK_UP_PERCENT / 100
+"""Share in use up to which a hub is calm: twice that reserve stays free by itself."""
+
+
 class ReservationPurpose(StrEnum):
     """Why a compartment is kept, and with it for how long."""
 
@@ -62,10 +66,15 @@ class Candidate:
 
 
 def choose(
-    compartments: Iterable[Candidate], need: Need, purpose: ReservationPurpose
+    compartments: Iterable[Candidate],
+    need: Need,
+    purpose: ReservationPurpose,
+    *,
+    is_calm: bool = False,
 ) -> Candidate | Refusal:
     """The smallest available compartment that meets the need, the lowest number among equals.
 
+    Of a hub that will stay `is_calm` a hold leaves one of each size to walk-ups, else its share.
     NO_CLIMATE when none of the zone is available at all, else NO_COMPARTMENT.
     """
     everything = list(compartments)
@@ -76,7 +85,7 @@ def choose(
         is_cooled = need.zone is not ClimateZone.AMBIENT
         code = ProblemCode.NO_CLIMATE if none_built or is_cooled else ProblemCode.NO_COMPARTMENT
         return Refusal(code, field="locker")
-    open_classes = _open_classes(everything, available, purpose)
+    open_classes = _open_classes(everything, available, purpose, is_calm=is_calm)
     fitting = [
         one for one in in_zone if _meets(one, need) and size_class(one.inner) in open_classes
     ]
@@ -91,11 +100,16 @@ def _meets(one: Candidate, need: Need) -> bool:
 
 
 def _open_classes(
-    everything: list[Candidate], available: list[Candidate], purpose: ReservationPurpose
+    everything: list[Candidate],
+    available: list[Candidate],
+    purpose: ReservationPurpose,
+    *,
+    is_calm: bool,
 ) -> set[SizeClass]:
     """The size classes of which one more may be taken for this purpose."""
     if purpose is ReservationPurpose.STOP:
         return set(SizeClass)
     total = Counter(size_class(one.inner) for one in everything)
     free = Counter(size_class(one.inner) for one in available)
-    return {size for size in free if free[size] > math.ceil(total[size] * WALK_UP_PERCENT / 100)}
+    percent = 0 if is_calm else WALK_UP_PERCENT
+    return {size for size in free if free[size] > max(1, math.ceil(total[size] * percent / 100))}

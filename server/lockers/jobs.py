@@ -1,5 +1,5 @@
 """What time does to lockers: reservations run out, silence makes a locker offline, then stale,
-keys grow old.
+keys grow old, and how full lockers are is written down.
 
 And what their events ask for: a door that nobody has shut is told to its hub.
 """
@@ -18,7 +18,7 @@ from server.lockers.rules import (
     LockerState,
     find_locker_state,
 )
-from server.lockers.service import doors, pin_secrets, reservations
+from server.lockers.service import doors, occupancy, pin_secrets, reservations
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +77,21 @@ async def reseal_pin_secrets(database: Database, keyring: Keyring) -> int:
     if lost:
         logger.warning("%d lockers lost the secret of their PINs, first %s", len(lost), lost[0])
     return len(lost)
+
+
+async def note_occupancy(database: Database, *, now: datetime) -> None:
+    """Looks at how full every hub is, and forgets what is too old to tell of days to come.
+
+    May run at any time, also twice: one look of a number counts.
+    """
+    after = None
+    while True:
+        async with database.write() as session:
+            after = await occupancy.take_looks(session, after=after, now=now)
+        if after is None:
+            break
+    async with database.write() as session:
+        await occupancy.forget_old(session, now=now)
 
 
 async def escalate_open_door(database: Database, event: Lease, *, ids: Ids, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""How full a locker will be tomorrow: the mean of the same slot of past weeks, with an interval.
+"""How full a locker will be: the mean of the same slot of past weeks, with an interval.
 
 Pure: the past comes in as days of equal slots. Chosen on public receipts by `./restante bench
 windows`, where seasonal models did no better than such means.
@@ -39,19 +39,35 @@ class Expectation:
     high: float
 
 
-def expect_day(days: Sequence[Sequence[float]]) -> list[Expectation]:
-    """What the day after the last of `days` will bring, slot by slot.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How many of so many usable compartments were in use at one moment."""
+
+    in_use: float
+    usable: float
+
+    @property
+    def share(self) -> float:
+        """The part of them that was in use."""
+        return self.in_use / self.usable
+
+
+def expect_day(days: Sequence[Sequence[float]], *, ahead: int = 1) -> list[Expectation]:
+    """What the day `ahead` days after the last of `days` will bring, slot by slot.
 
     `days` are whole days in order, oldest first, of equally many slots; the last 140 are looked at.
-    ValueError with less than a week of them, or with days of unequal length.
+    ValueError with less than a week of them, with days of unequal length, or beyond a week ahead.
     """
+    if not 1 <= ahead <= WEEK:
+        message = "a week at most can be foreseen"
+        raise ValueError(message)
     past = list(days[-(CALIBRATION_DAYS + (WEEKS + 2) * WEEK) :])
     if len(past) < WEEK or len({len(day) for day in past}) != 1:
         message = "the past is at least a week of days with equally many slots"
         raise ValueError(message)
-    # Each past day as it would have been foreseen on its eve: the errors give the interval.
-    foreseen = {index: _mean_day(past, index) for index in range(WEEK, len(past) + 1)}
-    corrected = {index: _correct(past, foreseen, index) for index in foreseen}
+    # Each past day as it would have been foreseen so long before: the errors give the interval.
+    foreseen = {index: _mean_day(past, index) for index in range(WEEK, len(past) + ahead)}
+    corrected = {index: _correct(past, foreseen, index, ahead) for index in foreseen}
     errors = [
         abs(seen - expected) / _scale(expected)
         for index, day in corrected.items()
@@ -59,7 +75,7 @@ def expect_day(days: Sequence[Sequence[float]]) -> list[Expectation]:
         for seen, expected in zip(past[index], day, strict=True)
     ]
     reach = _quantile(errors)
-    return [_interval(expected, reach) for expected in corrected[len(past)]]
+    return [_interval(expected, reach) for expected in corrected[len(past) + ahead - 1]]
 
 
 def _mean_day(past: Sequence[Sequence[float]], index: int) -> list[float]:
@@ -74,13 +90,14 @@ def _mean_day(past: Sequence[Sequence[float]], index: int) -> list[float]:
 
 
 def _correct(
-    past: Sequence[Sequence[float]], foreseen: dict[int, list[float]], index: int
+    past: Sequence[Sequence[float]], foreseen: dict[int, list[float]], index: int, ahead: int
 ) -> list[float]:
-    """A share of the mean error of the day before carries over; nothing is less than empty."""
-    if index - 1 not in foreseen:
+    """A share of the mean error of the last day known carries over, less for each day between."""
+    last = index - ahead
+    if last not in foreseen or last >= len(past):
         return foreseen[index]
-    before = [seen - mean for seen, mean in zip(past[index - 1], foreseen[index - 1], strict=True)]
-    carried = CARRIED * sum(before) / len(before)
+    before = [seen - mean for seen, mean in zip(past[last], foreseen[last], strict=True)]
+    carried = CARRIED**ahead * sum(before) / len(before)
     return [max(0.0, mean + carried) for mean in foreseen[index]]
 
 

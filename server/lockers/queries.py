@@ -5,16 +5,18 @@ Who locks several rows locks the locker first, then the parcel, the compartment,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import case, delete, func, or_, tuple_, update
 from sqlmodel import col, select
 
 from schema.compartments import DoorState
 from schema.ids import EVERY_LOCKER, KEY_ID_SIZE, KeyId, LockerId
-from server.kit.db import held, insert_new
+from server.hubs.tables import Hub
+from server.kit.db import held, insert_new, upsert
 from server.kit.live import touch
-from server.lockers.rules import LockerState
+from server.lockers.occupancy import Look
+from server.lockers.rules import Allocation, LockerState, ServiceState
 from server.lockers.tables import (
     Compartment,
     CompartmentEvent,
@@ -22,6 +24,7 @@ from server.lockers.tables import (
     Enrolment,
     Incident,
     Locker,
+    OccupancySlot,
     Reservation,
     SignedKeySet,
 )
@@ -29,7 +32,10 @@ from server.lockers.tables import (
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlmodel.sql.expression import Select
 
     from server.kit.db import Session
     from server.kit.graph import Page
@@ -463,3 +469,75 @@ async def find_last_check(
         .limit(1)
     )
     return (await session.exec(statement)).first()
+
+
+async def list_looks(
+    session: Session, *, after: uuid.UUID | None, limit: int
+) -> list[tuple[uuid.UUID, str, Look]]:
+    """How full the lockers of at most `limit` hubs are now, by hub id: hub, its zone, the look.
+
+    Hubs without a compartment in service are left out.
+    """
+    statement = _looks().order_by(col(Hub.id)).limit(limit)
+    if after is not None:
+        statement = statement.where(col(Hub.id) > after)
+    rows = (await session.exec(statement)).all()
+    return [(hub_id, zone, Look(in_use, usable)) for hub_id, zone, in_use, usable in rows]
+
+
+async def find_look(session: Session, hub_id: uuid.UUID) -> Look | None:
+    """How full this hub's lockers are now; None without a compartment in service."""
+    row = (await session.exec(_looks().where(col(Hub.id) == hub_id))).first()
+    return None if row is None else Look(row[2], row[3])
+
+
+def _looks() -> Select[uuid.UUID, str, int, int]:
+    full = case((col(Compartment.allocation) == Allocation.FREE, 0), else_=1)
+    in_use: ColumnElement[int] = func.sum(full)
+    return (
+        select(col(Hub.id), col(Hub.time_zone), in_use, func.count())
+        .join(Locker, col(Locker.hub_id) == col(Hub.id))
+        .join(Compartment, col(Compartment.locker_id) == col(Locker.id))
+        .where(
+            col(Locker.state).not_in([LockerState.PROVISIONING, LockerState.RETIRED]),
+            col(Compartment.service).not_in(
+                [ServiceState.QUARANTINED, ServiceState.OUT_OF_SERVICE]
+            ),
+        )
+        .group_by(col(Hub.id), col(Hub.time_zone))
+    )
+
+
+async def add_looks(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Add each look to its slot, unless that slot has seen one of its number or a later one."""
+    await upsert(
+        session,
+        OccupancySlot,
+        rows,
+        sums=("looks", "in_use", "usable"),
+        newest="last_look",
+    )
+
+
+async def list_occupancy(
+    session: Session, hub_id: uuid.UUID, *, first: date, last: date
+) -> Sequence[OccupancySlot]:
+    """The slots of a hub from one day to another, both included, in order."""
+    statement = (
+        select(OccupancySlot)
+        .where(
+            OccupancySlot.hub_id == hub_id,
+            col(OccupancySlot.day) >= first,
+            col(OccupancySlot.day) <= last,
+        )
+        .order_by(col(OccupancySlot.day), col(OccupancySlot.slot))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def prune_occupancy(session: Session, *, before: date, limit: int) -> int:
+    """Delete at most `limit` slots of days before this one; how many."""
+    key = (col(OccupancySlot.hub_id), col(OccupancySlot.day), col(OccupancySlot.slot))
+    old = select(*key).where(col(OccupancySlot.day) < before).limit(limit)
+    gone = await session.exec(delete(OccupancySlot).where(tuple_(*key).in_(old)))
+    return int(gone.rowcount)

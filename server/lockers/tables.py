@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, Text, UniqueConstraint, text
@@ -211,6 +211,24 @@ class Reservation(SQLModel, table=True):
     created_by: uuid.UUID | None = None
     expires_at: datetime
     ended_at: datetime | None = None
+
+
+class OccupancySlot(SQLModel, table=True):
+    """How full a hub's lockers were in one slot of one local day: sums over the looks at them."""
+
+    __tablename__ = "occupancy_slots"
+    __table_args__ = (Index(None, "day"),)
+
+    hub_id: uuid.UUID = Field(primary_key=True, foreign_key="hubs.id")
+    day: date = Field(primary_key=True)
+    slot: int = Field(primary_key=True)
+    last_look: int = Field(sa_type=BigInteger)
+    """Number of the newest look; a look of the same number or an earlier one counts no more."""
+    looks: int
+    in_use: int
+    """Compartments that were kept, full or in doubt, added up over the looks."""
+    usable: int
+    """Compartments that were in service, likewise."""
 
 
 class Incident(SQLModel, table=True):

@@ -6,13 +6,12 @@ renormalised, so that the probabilities of all possible slots add up to one.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import timedelta
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from server.kit.clock import local_instant
+from server.hubs.dayslots import DaySlot, slot_after
 from server.pickups.habits import DELAYS, SLOTS
 
 if TYPE_CHECKING:
@@ -31,29 +30,6 @@ LEAST = timedelta(minutes=30)
 
 REMEMBERED = 9
 """So many of a person's last collections give the reason."""
-
-
-class DaySlot(IntEnum):
-    """A part of the local day."""
-
-    NIGHT = 0
-    """Midnight to 8."""
-    MORNING = 1
-    """8 to 10."""
-    FORENOON = 2
-    """10 to 12."""
-    NOON = 3
-    """12 to 14."""
-    AFTERNOON = 4
-    """14 to 17."""
-    EVENING = 5
-    """17 to 20."""
-    LATE_EVENING = 6
-    """20 to midnight."""
-
-
-_STARTS = (0, 8 * 60, 10 * 60, 12 * 60, 14 * 60, 17 * 60, 20 * 60)
-"""First minute of each slot."""
 
 
 class Origin(StrEnum):
@@ -131,12 +107,6 @@ class Past:
         return Reason(slot, times, len(last)) if times else None
 
 
-def slot_of(at: datetime, zone: ZoneInfo) -> tuple[date, DaySlot]:
-    """The local day and the part of it in which an instant lies."""
-    local = at.astimezone(zone)
-    return local.date(), DaySlot(bisect_right(_STARTS, local.hour * 60 + local.minute) - 1)
-
-
 def delay_between(arrival: tuple[date, DaySlot], collection: tuple[date, DaySlot]) -> int:
     """Slots from arrival to collection, 0 to 14; what took longer counts as 14, what is late as 0.
 
@@ -162,7 +132,7 @@ def propose(
     zone = mask.hours.zone
     kept = []
     for delay, probability in enumerate(probabilities):
-        slot, span = _slot_after(arrival, delay, zone)
+        _, slot, span = slot_after(arrival, delay, zone)
         pieces = [piece for piece in mask.pieces(span) if _length(piece) >= LEAST]
         if pieces:
             share = sum(map(_length, pieces), timedelta()) / _length(span)
@@ -180,13 +150,6 @@ def _window(probability: float, slot: DaySlot, piece: Span, past: Past) -> Windo
     reason = past.reason_for(slot)
     origin = Origin.DEFAULT if reason is None else Origin.LEARNED
     return Window(*piece, probability, origin, reason)
-
-
-def _slot_after(arrival: tuple[date, DaySlot], delay: int, zone: ZoneInfo) -> tuple[DaySlot, Span]:
-    days, slot = divmod(arrival[1] + delay, SLOTS)
-    day = arrival[0] + timedelta(days=days)
-    ends = _STARTS[slot + 1] if slot + 1 < SLOTS else 24 * 60
-    return DaySlot(slot), (local_instant(day, _STARTS[slot], zone), local_instant(day, ends, zone))
 
 
 def _length(span: Span) -> timedelta:

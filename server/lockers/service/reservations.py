@@ -22,6 +22,7 @@ from server.lockers.rules import (
     find_allocation,
     is_taking_deposits,
 )
+from server.lockers.service import occupancy
 from server.lockers.tables import Compartment, Locker, Reservation
 
 if TYPE_CHECKING:
@@ -191,7 +192,11 @@ async def _find_place(
         compartments = [one for one in compartments if not inner_of(one).is_within(beyond)]
     if not compartments:
         return Refusal(ProblemCode.NO_COMPARTMENT, field="locker")
-    chosen = choose([candidate(one) for one in compartments], wish.need, wish.purpose)
+    is_calm = wish.purpose is ReservationPurpose.LOADED and await occupancy.is_calm(
+        session, locker.hub_id, until=now + HOLDS[wish.purpose], now=now
+    )
+    doors = [candidate(one) for one in compartments]
+    chosen = choose(doors, wish.need, wish.purpose, is_calm=is_calm)
     if isinstance(chosen, Refusal):
         return chosen
     return next(one for one in compartments if one.id == chosen.id)

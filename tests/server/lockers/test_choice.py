@@ -77,6 +77,16 @@ def test_early_holds_leave_a_share_of_each_size_for_others() -> None:
     assert chosen([door(1), *taken], need, STOP) == 1
 
 
+def test_a_hub_that_stays_calm_leaves_one_of_each_size_and_no_share() -> None:
+    taken = [door(number, status=DisplayStatus.OCCUPIED) for number in range(3, 20)]
+    few, need = [door(1), door(2), *taken], Need(size=SMALL)
+    assert isinstance(choose(few, need, LOADED), Refusal)
+    calm = choose(few, need, LOADED, is_calm=True)
+    assert not isinstance(calm, Refusal)
+    assert calm.number == 1
+    assert isinstance(choose(few[1:], need, LOADED, is_calm=True), Refusal)
+
+
 sizes = st.builds(SizeMm, *[st.integers(50, 900)] * 3)
 
 

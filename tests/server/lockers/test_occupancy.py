@@ -39,6 +39,22 @@ def test_a_fuller_day_before_raises_the_next_one() -> None:
     assert [slot.mean for slot in raised] == pytest.approx([5.2, 7.2])
 
 
+def test_what_yesterday_added_is_expected_less_the_further_ahead() -> None:
+    raised = [[4.0, 6.0]] * 40 + [[8.0, 10.0]]
+    means = [expect_day(raised, ahead=ahead)[0].mean for ahead in range(1, 4)]
+    assert means == pytest.approx([5.2, 4.36, 4.108])
+
+
+def test_a_week_ahead_is_foreseen_and_no_more() -> None:
+    week = [[float(day)] for day in range(7)]
+    assert [expect_day(week * 20, ahead=ahead)[0].mean for ahead in range(1, 8)] == pytest.approx(
+        [float(day) for day in range(7)]
+    )
+    for ahead in (0, 8):
+        with pytest.raises(ValueError, match="week at most"):
+            expect_day(week * 20, ahead=ahead)
+
+
 def test_intervals_hold_four_fifths_of_random_days() -> None:
     dice = random.Random(5)
     past = [[float(dice.randint(4, 14)) for _ in range(7)] for _ in range(300)]

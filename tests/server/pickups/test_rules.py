@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.hubs.dayslots import DaySlot, slot_of
 from server.hubs.rules import Closure, Opening, Timetable
 from server.people.preferences import DailySpan
 from server.pickups.habits import DELAYS
 from server.pickups.rules import (
     LEAST,
     OFFERED,
-    DaySlot,
     Mask,
     Origin,
     Past,
@@ -25,7 +25,6 @@ from server.pickups.rules import (
     Window,
     delay_between,
     propose,
-    slot_of,
 )
 
 TALLINN = ZoneInfo("Europe/Tallinn")
