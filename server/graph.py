@@ -19,6 +19,7 @@ from server.hubs import graph as hubs
 from server.kit.graph import Context, Node, NodeLoader, context_of, global_id, split_id
 from server.kit.guard import GuardedSchema, make_schema
 from server.lockers import graph as lockers
+from server.notices import graph as notices
 from server.parcels import graph as parcels
 from server.people import graph as people
 from server.uplink import graph as uplink
@@ -34,7 +35,7 @@ NODE_TYPES: tuple[type, ...] = (
 
 
 @strawberry.type(description="The signed-in person.")
-class Me(people.Me, parcels.Me):
+class Me(people.Me, parcels.Me, notices.Me):
     """Joined from the verticals; it has no data of its own."""
 
 
@@ -57,7 +58,7 @@ NODES: Mapping[str, NodeLoader] = MappingProxyType(
 
 
 @strawberry.type(description="What can be read.")
-class Query(hubs.Query, lockers.Query, parcels.Query, access.Query):
+class Query(hubs.Query, lockers.Query, parcels.Query, access.Query, notices.Query):
     """Joined from the verticals."""
 
     @strawberry.field(description="The signed-in person; null for everybody else.")
@@ -97,7 +98,7 @@ class Mutation(
 @strawberry.type(
     description="What can be watched: each field tells the state now and after every change."
 )
-class Subscription(lockers.Subscription, parcels.Subscription):
+class Subscription(lockers.Subscription, parcels.Subscription, notices.Subscription):
     """Joined from the verticals."""
 
 

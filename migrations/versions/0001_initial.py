@@ -303,6 +303,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("channel", sa.String(length=32), nullable=False),
         sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("is_fallback", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -321,7 +322,7 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("notices", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_notices_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notices_person_id"), ["person_id", "id"], unique=False)
 
     op.create_table(
         "hub_closures",

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sqlalchemy import ColumnElement, and_
 from sqlmodel import col, delete, select, update
 
 from server.kit.db import held, insert_all_new, insert_new
+from server.kit.live import touch
 from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.tables import Notice, Reminder
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from server.kit.db import Session
+    from server.kit.graph import Page
     from server.kit.ids import Ids
     from server.people.preferences import Channel
 
@@ -52,10 +55,12 @@ async def begin_try(
     channel: Channel,
     *,
     person_id: uuid.UUID,
+    is_fallback: bool,
     ids: Ids,
     now: datetime,
 ) -> Try:
     """Counts an attempt; the notice is made by the first one."""
+    touch(session, notices_topic(person_id))
     await insert_new(
         session,
         Notice,
@@ -64,6 +69,7 @@ async def begin_try(
         **topic._asdict(),
         channel=channel,
         state=NoticeState.QUEUED,
+        is_fallback=is_fallback,
         created_at=now,
         attempts=0,
     )
@@ -92,29 +98,54 @@ async def end_try(
 ) -> None:
     """Writes what became of an attempt, unless a later one has begun meanwhile."""
     settled_at = None if state is NoticeState.QUEUED else now
-    await session.exec(
-        update(Notice)
-        .where(
-            col(Notice.id) == attempt.notice_id,
-            col(Notice.attempts) == attempt.attempt,
-            col(Notice.state) == NoticeState.QUEUED,
-        )
-        .values(state=state, receipt=receipt, reason=reason, settled_at=settled_at)
-    )
+    ours = and_(col(Notice.id) == attempt.notice_id, col(Notice.attempts) == attempt.attempt)
+    await _settle(session, ours, state=state, receipt=receipt, reason=reason, settled_at=settled_at)
 
 
 async def suppress(session: Session, topic: Topic, *, now: datetime) -> None:
     """Gives up what no provider has taken yet of this topic."""
-    await session.exec(
-        update(Notice)
-        .where(
-            col(Notice.subject) == topic.subject,
-            col(Notice.kind) == topic.kind,
-            col(Notice.version) == topic.version,
-            col(Notice.state) == NoticeState.QUEUED,
-        )
-        .values(state=NoticeState.SUPPRESSED, settled_at=now)
+    ours = and_(
+        col(Notice.subject) == topic.subject,
+        col(Notice.kind) == topic.kind,
+        col(Notice.version) == topic.version,
     )
+    await _settle(session, ours, state=NoticeState.SUPPRESSED, settled_at=now)
+
+
+async def list_of_person(session: Session, person_id: uuid.UUID, page: Page) -> Sequence[Notice]:
+    """One more than the page of what a person was told, the newest first."""
+    return await _list_page(session, Notice.person_id == person_id, page)
+
+
+async def list_of_subject(session: Session, subject: uuid.UUID, page: Page) -> Sequence[Notice]:
+    """One more than the page of the notices about this, the newest first."""
+    return await _list_page(session, Notice.subject == subject, page)
+
+
+def notices_topic(person_id: uuid.UUID) -> str:
+    """The live topic of all that a person is told."""
+    return f"notices:{person_id}"
+
+
+async def _list_page(
+    session: Session, wanted: ColumnElement[bool] | bool, page: Page
+) -> Sequence[Notice]:
+    query = select(Notice).where(wanted)
+    if page.after is not None:
+        query = query.where(col(Notice.id) < page.after)
+    return (await session.exec(query.order_by(col(Notice.id).desc()).limit(page.limit))).all()
+
+
+async def _settle(session: Session, ours: ColumnElement[bool], **values: Any) -> None:
+    """Changes those of the notices that no provider has taken yet."""
+    told = await session.exec(
+        update(Notice)
+        .where(ours, col(Notice.state) == NoticeState.QUEUED)
+        .values(**values)
+        .returning(col(Notice.person_id))
+    )
+    for person_id in set(told.scalars()):
+        touch(session, notices_topic(person_id))
 
 
 async def find_reminder(session: Session, parcel_id: uuid.UUID) -> Reminder | None:

@@ -103,6 +103,15 @@ kinds one acceptance is enough.
 """
 
 
+ABOUT_PARCELS = frozenset(NoticeKind) - {
+    NoticeKind.DOOR_LEFT_OPEN,
+    NoticeKind.NEW_DEVICE,
+    NoticeKind.DEVICE_CONFIRMED,
+    NoticeKind.DEVICE_REMOVED,
+    NoticeKind.REMOVED_KEY_TRIED,
+}
+"""Kinds whose subject is a parcel; of the others it is a door or a phone."""
+
 URGENT = SECURITY | {NoticeKind.INCIDENT, NoticeKind.DOOR_LEFT_OPEN, NoticeKind.GUEST_LINK}
 """Kinds that break the quiet: something is wrong, or the person asked for it just now."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, UniqueConstraint
+from sqlalchemy import BigInteger, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
@@ -24,15 +24,20 @@ class Notice(SQLModel, table=True):
     """
 
     __tablename__ = "notices"
-    __table_args__ = (UniqueConstraint("subject", "kind", "version", "channel"),)
+    __table_args__ = (
+        UniqueConstraint("subject", "kind", "version", "channel"),
+        Index(None, "person_id", "id"),
+    )
 
     id: uuid.UUID = Field(primary_key=True)
-    person_id: uuid.UUID = Field(foreign_key="people.id", index=True)
+    person_id: uuid.UUID = Field(foreign_key="people.id")
     subject: uuid.UUID
     kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
     version: int = Field(sa_type=BigInteger)
     channel: Channel = Field(sa_type=enum_text(Channel))
     state: NoticeState = Field(default=NoticeState.QUEUED, sa_type=enum_text(NoticeState))
+    is_fallback: bool = False
+    """Another channel was tried before, and did not do."""
     created_at: datetime
     settled_at: datetime | None = None
     attempts: int = 0

@@ -21,7 +21,10 @@ from server.kit.keyring import Purpose
 from server.lockers.incidents import Finding, IncidentKind
 from server.lockers.service.facts import open_incident
 from server.lockers.tables import Compartment, CompartmentEvent, Locker
+from server.notices.rules import NoticeKind
+from server.notices.tables import Notice
 from server.parcels.tables import Parcel
+from server.people.preferences import Channel
 from server.people.roles import Role
 from server.people.rules import ContactKind
 from server.people.tables import ContactAddress, Device, Membership
@@ -71,6 +74,9 @@ LISTS = {
     "Me.devices": "{ me { devices { name } } }",
     "Me.roles": "{ me { roles { role place } } }",
     "Me.addresses": "{ me { addresses } }",
+    "Me.notices": "{ me { notices(first: 100) { edges { node { kind parcel state } } } } }",
+    "Query.parcelNotices": "{ parcelNotices(parcel: $parcel, first: 100) "
+    "{ edges { node { kind } } } }",
 }
 """A query for each list that can be long. Those inside others are asked for there."""
 
@@ -86,6 +92,7 @@ INSIDE = {
 """Lists that belong to an entry of a list above."""
 
 OF_ONE_THING = {
+    "Subscription.noticesChanged",
     "GuestParcel.history",
     "Preferences.channels",
     "Preferences.allowedHubs",
@@ -239,6 +246,7 @@ class Village:
         await open_incident(session, finding, ids=ids, now=START)
         await self._share(session, new)
         self._decide(session, new)
+        self._tell(session, new)
         return parcel.id
 
     def _decide(self, session: Session, new: uuid.UUID) -> None:
@@ -264,6 +272,19 @@ class Village:
                 expires_at=START,
             )
         )
+
+    def _tell(self, session: Session, new: uuid.UUID) -> None:
+        """One more notice to the person, about the parcel that is shared."""
+        notice = Notice(
+            id=new,
+            person_id=self.person_id,
+            subject=key_of("shared parcel"),
+            kind=NoticeKind.READY,
+            version=new.int % 2**60,
+            channel=Channel.EMAIL,
+            created_at=START,
+        )
+        session.add(notice)
 
     async def _share(self, session: Session, new: uuid.UUID) -> None:
         """One more delegation of the one parcel that is shared."""

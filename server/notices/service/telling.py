@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from server.notices.letters import Letters
     from server.notices.push import Push
     from server.notices.queries import Topic, Try
+    from server.notices.tables import Notice
     from server.parcels.tables import Parcel
     from server.people.preferences import DailySpan, Preferences
 
@@ -208,6 +209,7 @@ class Teller:
                         topic,
                         step.channel,
                         person_id=errand.person_id,
+                        is_fallback=_is_fallback(topic.kind, step.channel, past),
                         ids=self._ids,
                         now=now,
                     )
@@ -329,6 +331,11 @@ def wait_for(kind: NoticeKind, tried: Iterable[Delivery]) -> Again:
     silent = [one for one in tried if isinstance(one, Later)]
     pauses = [pause_s(kind, one) or 0 for one in silent]
     return Again(silent[-1].reason, max(pauses) or None)
+
+
+def _is_fallback(kind: NoticeKind, channel: Channel, past: Iterable[Notice]) -> bool:
+    """Whether another channel should have done, and this one follows because it did not."""
+    return kind not in TO_EVERY_ADDRESS and any(one.channel is not channel for one in past)
 
 
 def _may_break(kind: NoticeKind, parcel: Parcel | None, preferences: Preferences) -> bool:

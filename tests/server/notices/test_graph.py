@@ -1,0 +1,161 @@
+"""What became of notices, through the API: for their person, for staff, for nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.app import make_app
+from server.kit.graph import global_id, read_id
+from server.notices import queries
+from server.notices.queries import Topic
+from server.notices.rules import NoticeKind, NoticeState
+from server.people.preferences import Channel
+from server.people.roles import Role
+from tests.fakes.callers import sign_in_staff
+from tests.fakes.phone import Phone
+from tests.fakes.socket import open_socket
+from tests.fakes.town import build_town
+
+if TYPE_CHECKING:
+    import uuid
+
+    import httpx
+
+    from server.app import House
+    from server.kit.guard import GuardedSchema
+    from server.notices.queries import Try
+    from tests.fakes.town import Town
+
+PATIENCE_S = 30.0
+FIELDS = "kind parcel channel state isFallback attempts settledAt reason"
+MINE = f"{{ me {{ notices(first: 10) {{ edges {{ node {{ {FIELDS} }} }} }} }} }}"
+OF_PARCEL = (
+    f"""query ($id: ID!) {{ parcelNotices(parcel: $id) {{ edges {{ node {{ {FIELDS} }} }} }} }}"""
+)
+CHANGED = "subscription { noticesChanged { kind state } }"
+
+
+class Desk:
+    """A recipient's phone, their parcel, and what is sent about it."""
+
+    def __init__(self, house: House, phone: Phone, person_id: uuid.UUID, parcel_id: uuid.UUID):
+        self.house, self.phone, self.person_id, self.parcel_id = house, phone, person_id, parcel_id
+
+    async def begin(self, channel: Channel, *, is_fallback: bool = False) -> Try:
+        topic = Topic(self.parcel_id, NoticeKind.READY, 0)
+        async with self.house.database.write() as session:
+            return await queries.begin_try(
+                session,
+                topic,
+                channel,
+                person_id=self.person_id,
+                is_fallback=is_fallback,
+                ids=self.house.ids,
+                now=self.house.clock.now(),
+            )
+
+    async def end(self, attempt: Try, state: NoticeState, reason: str | None = None) -> None:
+        async with self.house.database.write() as session:
+            await queries.end_try(
+                session,
+                attempt,
+                state,
+                receipt="projects/secret/messages/1",
+                reason=reason,
+                now=self.house.clock.now(),
+            )
+
+    async def notices(self, phone: Phone | None = None) -> list[Any]:
+        answer = await (phone or self.phone).ask(OF_PARCEL, id=global_id("Parcel", self.parcel_id))
+        return [edge["node"] for edge in answer["parcelNotices"]["edges"]]
+
+
+@pytest.fixture
+async def town(house: House) -> Town:
+    async with house.database.write() as session:
+        return await build_town(session)
+
+
+@pytest.fixture
+async def desk(house: House, phone: Phone, town: Town) -> Desk:
+    await phone.sign_in()
+    person_id = read_id("Person", (await phone.ask("{ me { id } }"))["me"]["id"])
+    assert person_id is not None
+    async with house.database.write() as session:
+        parcel = await town.add_parcel(session)
+        parcel.recipient_id = person_id
+    return Desk(house, phone, person_id, parcel.id)
+
+
+async def test_the_fate_of_a_notice_is_told_to_its_person(desk: Desk) -> None:
+    await desk.end(await desk.begin(Channel.PUSH), NoticeState.FAILED, "the address is gone")
+    await desk.begin(Channel.EMAIL, is_fallback=True)
+    newest, first = await desk.notices()
+    parcel = global_id("Parcel", desk.parcel_id)
+    assert first["settledAt"] is not None
+    assert {**first, "settledAt": None} == {
+        "kind": "READY",
+        "parcel": parcel,
+        "channel": "PUSH",
+        "state": "FAILED",
+        "isFallback": False,
+        "attempts": 1,
+        "settledAt": None,
+        "reason": "the address is gone",
+    }
+    assert (newest["channel"], newest["state"], newest["isFallback"]) == ("EMAIL", "QUEUED", True)
+    mine = (await desk.phone.ask(MINE))["me"]["notices"]["edges"]
+    assert [edge["node"]["channel"] for edge in mine] == ["EMAIL", "PUSH"]
+
+
+async def test_staff_of_the_hub_see_the_fate_and_nothing_personal(
+    desk: Desk, house: House, api: httpx.AsyncClient, town: Town
+) -> None:
+    await desk.end(await desk.begin(Channel.PUSH), NoticeState.ACCEPTED)
+    clerk = await sign_in_staff(house, api, Role.HUB_CLERK, town.hub_id)
+    [notice] = await desk.notices(clerk)
+    assert notice["state"] == "ACCEPTED"
+    assert "secret" not in str(notice)
+
+
+async def test_strangers_see_no_notices(desk: Desk, house: House, api: httpx.AsyncClient) -> None:
+    await desk.begin(Channel.PUSH)
+    stranger = Phone(house, api, "stranger")
+    await stranger.sign_in("stranger@example.org")
+    body = {"query": OF_PARCEL, "variables": {"id": global_id("Parcel", desk.parcel_id)}}
+    answer = await api.post("/graphql", json=body, headers=stranger.headers())
+    assert answer.json()["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+    assert (await stranger.ask(MINE))["me"]["notices"]["edges"] == []
+
+
+async def told(socket: Any) -> Any:
+    async with asyncio.timeout(PATIENCE_S):
+        message = await socket.receive()
+    assert message["type"] == "next", message
+    return message["payload"]["data"]["noticesChanged"]
+
+
+async def test_who_watches_hears_of_every_change(desk: Desk, schema: GuardedSchema) -> None:
+    phone = desk.phone
+    async with open_socket(make_app(desk.house, schema)) as socket:
+        proof = phone.proof(token=phone.access_token, htm="GET")
+        await socket.init(authorization=f"DPoP {phone.access_token}", dpop=proof)
+        await socket.send({"type": "subscribe", "id": "1", "payload": {"query": CHANGED}})
+        assert await told(socket) == []
+        attempt = await desk.begin(Channel.PUSH)
+        assert await told(socket) == [{"kind": "READY", "state": "QUEUED"}]
+        await desk.end(attempt, NoticeState.ACCEPTED)
+        assert await told(socket) == [{"kind": "READY", "state": "ACCEPTED"}]
+
+
+async def test_nobody_watches_without_an_account(house: House, schema: GuardedSchema) -> None:
+    async with open_socket(make_app(house, schema)) as socket:
+        await socket.init()
+        await socket.send({"type": "subscribe", "id": "1", "payload": {"query": CHANGED}})
+        async with asyncio.timeout(PATIENCE_S):
+            message = await socket.receive()
+    assert message["type"] == "error"
+    assert message["payload"][0]["extensions"]["code"] == "SIGNED_OUT"
