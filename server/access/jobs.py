@@ -15,6 +15,7 @@ from server.kit import outbox
 from server.kit.errors import Refusal
 from server.kit.keyring import OVERLAPS, Purpose
 from server.kit.outbox import Dead, Done, Outcome
+from server.kit.portions import do_portions
 from server.parcels import queries as parcels
 from server.parcels.states import ParcelState
 
@@ -95,11 +96,16 @@ class AccessJobs:
         return Done()
 
     async def expire_grants(self) -> None:
-        """Ends every grant whose time is over, in portions; may run at any time, also twice."""
-        ended = EXPIRED_AT_ONCE
-        while ended == EXPIRED_AT_ONCE:
+        """Ends grants whose time is over, in portions; may run at any time, also twice.
+
+        What is more than one look can do waits for the next.
+        """
+
+        async def expire_some() -> int:
             async with self._database.write() as session:
-                ended = await expire_grants(session, now=self._clock.now())
+                return await expire_grants(session, now=self._clock.now())
+
+        await do_portions(expire_some, size=EXPIRED_AT_ONCE)
 
     async def on_device_removed(self, held: Lease) -> Outcome:
         """Puts the removed device's tokens on the list of every locker that they would open."""

@@ -21,7 +21,7 @@ from server.access.tables import (
     StaffOpening,
     StatementCounter,
 )
-from server.kit.db import held, insert_new
+from server.kit.db import held, insert_new, is_one_of
 from server.lockers.tables import Locker
 from server.parcels.tables import Parcel, Stay
 
@@ -129,11 +129,15 @@ async def find_removal(session: AsyncSession, parcel_id: uuid.UUID) -> Removal |
 async def list_lapsed_grants(
     session: AsyncSession, *, now: datetime, limit: int
 ) -> Sequence[Grant]:
-    """Grants whose time is over but whose state does not say so; others' locks are skipped."""
+    """Grants whose time is over but whose state does not say so, the longest over first.
+
+    Those that somebody else is changing right now are left to them.
+    """
+    living = [one for one in GrantState if one in LIVING]
     query = (
         select(Grant)
-        .where(col(Grant.state).in_(LIVING), col(Grant.not_after) < now)
-        .order_by(col(Grant.id))
+        .where(is_one_of(col(Grant.state), living), col(Grant.not_after) < now)
+        .order_by(col(Grant.not_after), col(Grant.id))
         .limit(limit)
     )
     return (await session.exec(held(query, skip_locked=True))).all()

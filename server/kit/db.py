@@ -10,7 +10,17 @@ import itertools
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Enum, MetaData, Select, event, inspect
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Enum,
+    MetaData,
+    Select,
+    bindparam,
+    event,
+    inspect,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -30,6 +40,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.orm import Mapped
     from sqlalchemy.orm import Session as SyncSession
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -176,6 +187,19 @@ def held(query: Query, *, of: type[SQLModel] | None = None, skip_locked: bool = 
     """
     locked = query.with_for_update(key_share=True, skip_locked=skip_locked, of=of)
     return locked.execution_options(populate_existing=True)
+
+
+def is_one_of(column: Mapped[Any], members: Sequence[StrEnum]) -> ColumnElement[bool]:
+    """Whether the column is one of these, written out in the statement and not bound to it.
+
+    SQLite takes a partial index only for the very words of its condition, in the same order.
+    """
+    if len(members) == 1:
+        return column == bindparam("word", members[0], literal_execute=True, unique=True)
+    words: BindParameter[Any] = bindparam(
+        "words", members, expanding=True, literal_execute=True, unique=True
+    )
+    return column.in_(words)
 
 
 async def insert_new(session: AsyncSession, table: type[SQLModel], **values: Any) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from server.kit.portions import LOOK_S, do_portions
 from server.lockers import queries
 from server.lockers.rules import (
     HEARTBEAT,
@@ -35,14 +36,16 @@ BATCH = 200
 
 
 async def expire_reservations(database: Database, *, now: datetime) -> int:
-    """Ends every reservation whose time is over; how many. May run at any time, also twice."""
-    total = 0
-    while True:
+    """Ends reservations whose time is over, in portions; how many. May run at any time, also twice.
+
+    What is more than one look can do waits for the next.
+    """
+
+    async def expire_some() -> int:
         async with database.write() as session:
-            ended = await reservations.expire_reservations(session, now=now)
-        total += ended
-        if ended < reservations.SWEEP:
-            return total
+            return await reservations.expire_reservations(session, now=now)
+
+    return await do_portions(expire_some, size=reservations.SWEEP)
 
 
 async def note_silence(database: Database, *, now: datetime) -> int:
@@ -52,11 +55,16 @@ async def note_silence(database: Database, *, now: datetime) -> int:
         (LockerState.OFFLINE_OK, LockerChange.LOSE_TOUCH, MAX_STALENESS),
         (LockerState.ONLINE, LockerChange.MISS, HEARTBEAT),
     ):
-        batch = BATCH
-        while batch == BATCH:
+
+        async def age_some(
+            state: LockerState = state,
+            change: LockerChange = change,
+            instant: datetime = now - age,
+        ) -> int:
             async with database.write() as session:
-                batch = await _age(session, state, change, now - age)
-            moved += batch
+                return await _age(session, state, change, instant)
+
+        moved += await do_portions(age_some, size=BATCH, for_s=LOOK_S / 2)
     return moved
 
 

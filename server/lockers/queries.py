@@ -313,7 +313,7 @@ async def list_expired_reservations(
             col(Reservation.expires_at) <= now,
             col(Compartment.door) != DoorState.OPEN,
         )
-        .order_by(col(Reservation.id))
+        .order_by(col(Reservation.expires_at), col(Reservation.id))
         .limit(limit),
         skip_locked=True,
     )

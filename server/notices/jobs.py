@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from server.access.service.links import is_living_series
 from server.kit.outbox import Again, Dead, Done
+from server.kit.portions import do_portions
 from server.lockers.service import doors
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
 _TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
 _ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, ParcelState.AT_HUB})
 """Before and after a move that contradicts what the recipient was told."""
-
-MOST_PORTIONS = 40
-"""Portions of reminders of one look, so that it ends before the next begins."""
 
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
@@ -100,18 +98,16 @@ class NoticeJobs:
         return _settled(await self._teller.tell(held, errand))
 
     async def remind(self) -> int:
-        """Hands out every reminder that is due, a portion at a time; how many were looked at.
+        """Hands out reminders that are due, the longest waiting first; how many were looked at.
 
-        May run at any time, also twice. What is more than a look can do waits for the next.
+        May run at any time, also twice. What is more than one look can do waits for the next.
         """
-        total = 0
-        for _ in range(MOST_PORTIONS):
+
+        async def remind_some() -> int:
             async with self._database.write() as session:
-                seen = await reminding.hand_out(session, now=self._clock.now())
-            total += seen
-            if seen < reminding.SWEEP:
-                break
-        return total
+                return await reminding.hand_out(session, now=self._clock.now())
+
+        return await do_portions(remind_some, size=reminding.SWEEP)
 
     async def on_parcel_moved(self, held: Lease) -> Outcome:
         """Tells the recipient that what was ready is not there any more (P13, P14, P24)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from server.kit.portions import do_portions
 from server.parcels.service import sending, waiting
 from server.parcels.service.waiting import Settling
 
@@ -32,22 +33,23 @@ async def settle_collection(database: Database, event: Lease, *, ids: Ids, now: 
 
 
 async def expire_parcels(database: Database, *, ids: Ids, now: datetime) -> int:
-    """Moves every parcel whose time is over; how many. May run at any time, also twice."""
-    total = 0
-    while True:
+    """Moves parcels whose time is over, the longest waiting first; how many.
+
+    May run at any time, also twice. What is more than one look can do waits for the next.
+    """
+
+    async def expire_some() -> int:
         async with database.write() as session:
-            expired = await waiting.expire_parcels(session, ids=ids, now=now)
-        total += expired
-        if expired < waiting.SWEEP:
-            return total
+            return await waiting.expire_parcels(session, ids=ids, now=now)
+
+    return await do_portions(expire_some, size=waiting.SWEEP)
 
 
 async def lapse_dropoffs(database: Database, *, ids: Ids, now: datetime) -> int:
-    """Calls off every parcel that its sender did not bring in time; how many. As above."""
-    total = 0
-    while True:
+    """Calls off parcels that their senders did not bring in time; how many. As above."""
+
+    async def lapse_some() -> int:
         async with database.write() as session:
-            lapsed = await sending.lapse_dropoffs(session, ids=ids, now=now)
-        total += lapsed
-        if lapsed < sending.SWEEP:
-            return total
+            return await sending.lapse_dropoffs(session, ids=ids, now=now)
+
+    return await do_portions(lapse_some, size=sending.SWEEP)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import ColumnElement, Select, false, func, or_, true
 from sqlmodel import col, select, update
 
-from server.kit.db import held, insert_new
+from server.kit.db import held, insert_new, is_one_of
 from server.lockers.tables import Compartment
 from server.parcels.states import ParcelState, Trigger
 from server.parcels.tables import (
@@ -204,17 +204,20 @@ async def take_out(
 
 
 async def lock_due(
-    session: Session, *, before: datetime, states: Collection[ParcelState], limit: int
+    session: Session, *, before: datetime, states: Sequence[ParcelState], limit: int
 ) -> Sequence[Parcel]:
-    """Parcels whose time to collect ended before and does not pause; others' locks are skipped."""
+    """Parcels whose time to collect ended before and does not pause, the longest over first.
+
+    Those that somebody else is changing right now are left to them.
+    """
     statement = held(
         select(Parcel)
         .where(
-            col(Parcel.state).in_(states),
+            is_one_of(col(Parcel.state), states),
             col(Parcel.available_through) < before,
             col(Parcel.pause_cause).is_(None),
         )
-        .order_by(col(Parcel.id))
+        .order_by(col(Parcel.available_through), col(Parcel.id))
         .limit(limit),
         skip_locked=True,
     )
@@ -222,11 +225,14 @@ async def lock_due(
 
 
 async def lock_lapsed(session: Session, *, before: datetime, limit: int) -> Sequence[Parcel]:
-    """Parcels that nobody brought until then; others' locks are skipped."""
+    """Parcels that nobody brought until then, the longest over first; others' locks are skipped."""
     statement = held(
         select(Parcel)
-        .where(Parcel.state == ParcelState.AWAITING_DROPOFF, col(Parcel.dropoff_through) < before)
-        .order_by(col(Parcel.id))
+        .where(
+            is_one_of(col(Parcel.state), [ParcelState.AWAITING_DROPOFF]),
+            col(Parcel.dropoff_through) < before,
+        )
+        .order_by(col(Parcel.dropoff_through), col(Parcel.id))
         .limit(limit),
         skip_locked=True,
     )
