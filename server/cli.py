@@ -258,6 +258,22 @@ async def _add_key_set(file: Path) -> None:
     print(f"key set {added.seq} is published")
 
 
+def _outbox(argv: list[str]) -> int:
+    from server.kit.backlog_words import add_arguments
+
+    parser = _parser("outbox", "For whoever has the server machine: reads the same settings.")
+    add_arguments(parser)
+    options = parser.parse_args(argv)
+
+    async def sit_down() -> None:
+        from server.kit.backlog_desk import BacklogDesk
+
+        async with _house() as house:
+            await BacklogDesk(house.database, house.clock, print).run(options)
+
+    return _told(lambda: asyncio.run(sit_down()))
+
+
 def _demo(argv: list[str]) -> int:
     parser = _parser("demo", "Ends with 0 only if each step was verified; leaves nothing behind.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write steps and versions there")
@@ -344,6 +360,7 @@ VERBS = {
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
+    "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
     "keys": Verb(
         "make root, service and hub keys offline, and sign with them",
         (),

@@ -53,7 +53,12 @@ PENDING = text("state = 'PENDING'")
 
 
 class Outbox(SQLModel, table=True):
-    """One event. `attempts` grows with each lease, so it also tells the leases apart."""
+    """One event. `attempts` grows with each lease, so it also tells the leases apart.
+
+    `timed_at` is when its times of waiting were written, by the clock of then (`kit.backlog` mends
+    those of a clock that was set back). `revived_at` is when a person had it tried again, after
+    `forgiven` attempts, which do not count any more.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -70,8 +75,11 @@ class Outbox(SQLModel, table=True):
     not_before: datetime
     leased_until: datetime | None = None
     attempts: int = 0
+    timed_at: datetime
     settled_at: datetime | None = None
     reason: str | None = Field(default=None, sa_type=Text)
+    revived_at: datetime | None = None
+    forgiven: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,12 @@ class Lease:
     attempt: int
     created_at: datetime
     until: datetime
+    revived_at: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """Since when it waits: since it was appended, or since a person had it tried again."""
+        return self.revived_at or self.created_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,9 @@ async def append(
         state=OutboxState.PENDING,
         created_at=at,
         not_before=not_before or at,
+        timed_at=at,
         attempts=0,
+        forgiven=0,
     )
     if is_new and (not_before is None or not_before <= at):
         session.info[HAS_NEWS] = True
@@ -201,20 +217,21 @@ async def lease(
     taken = await session.exec(
         update(Outbox)
         .where(col(Outbox.id).in_(free.with_for_update(skip_locked=True)))
-        .values(leased_until=until, attempts=col(Outbox.attempts) + 1)
+        .values(leased_until=until, timed_at=now, attempts=col(Outbox.attempts) + 1)
         .returning(
             col(Outbox.kind),
             col(Outbox.subject),
             col(Outbox.facts),
             col(Outbox.attempts),
             col(Outbox.created_at),
+            col(Outbox.revived_at),
         )
     )
     row = taken.one_or_none()
     if row is None:
         return None
-    kind, subject, facts, attempt, created_at = row
-    return Lease(event, kind, subject, facts, attempt, created_at, until)
+    kind, subject, facts, attempt, created_at, revived_at = row
+    return Lease(event, kind, subject, facts, attempt, created_at, until, revived_at)
 
 
 async def settle(session: AsyncSession, held: Lease, outcome: Outcome, *, now: datetime) -> bool:
@@ -232,7 +249,7 @@ async def settle(session: AsyncSession, held: Lease, outcome: Outcome, *, now: d
             changes["reason"] = reason[:REASON_CHARACTERS]
         case Again(reason, after_s):
             pause_s = pause_after(held.attempt) if after_s is None else after_s
-            changes["not_before"] = now + timedelta(seconds=pause_s)
+            changes |= {"not_before": now + timedelta(seconds=pause_s), "timed_at": now}
             changes["reason"] = reason[:REASON_CHARACTERS]
     ours = and_(
         col(Outbox.id) == held.id,
@@ -252,7 +269,8 @@ async def bury_exhausted(
 
     Returns how many; the last known reason stays with them.
     """
-    worn = and_(_is_free(now), col(Outbox.attempts) >= attempts)
+    tries = col(Outbox.attempts) - col(Outbox.forgiven)
+    worn = and_(_is_free(now), tries >= attempts)
     buried = await session.exec(
         update(Outbox)
         .where(worn)

@@ -11,7 +11,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from server.kit import outbox
+from server.kit import backlog, outbox
 from server.kit.outbox import Again
 
 if TYPE_CHECKING:
@@ -99,13 +99,18 @@ class Relay:
             await outbox.settle(session, held, outcome, now=self._clock.now())
 
     async def tidy(self) -> None:
-        """Give up what was attempted too often, and delete a portion of what was done long ago."""
+        """Give up what was attempted too often, delete a portion of what was done long ago, and
+        mend what a clock that was ahead has timed.
+        """
         now = self._clock.now()
         async with self._database.write() as session:
+            mended = await backlog.mend_times(session, now=now)
             buried = await outbox.bury_exhausted(session, now=now)
             await outbox.prune(
                 session, done_before=now - KEPT, dead_before=now - DEAD_KEPT, limit=PRUNED_AT_ONCE
             )
+        if mended:
+            logger.warning("the clock was set back: %d events wait anew", mended)
         if buried:
             logger.error("%d events were attempted too often and given up", buried)
 

@@ -57,6 +57,16 @@ def test_operator_needs_an_email_address() -> None:
     assert refused.stderr == "restante: +4930123456 is no e-mail address\n"
 
 
+async def test_outbox_is_looked_at_from_the_command_line(
+    database: Database, database_url: str
+) -> None:
+    listed = run("outbox", "list", RESTANTE_DATABASE_URL=database_url)
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "none is dead\n", "")
+    refused = run("outbox", "retry", "first", RESTANTE_DATABASE_URL=database_url)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "restante: 'first' is no id of an event\n"
+
+
 def test_wrong_setting_stops_the_server_with_a_sentence() -> None:
     refused = run("serve", RESTANTE_LISTEN_PORT="door")
     assert refused.returncode == 1

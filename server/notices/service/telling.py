@@ -192,7 +192,7 @@ class Teller:
                 reach=scene.reach.channels,
                 tried=tried.keys(),
                 order=scene.preferences.channels,
-                waited=find_waited(scene.quiet, since=held.created_at, now=now, zone=scene.zone),
+                waited=find_waited(scene.quiet, since=held.since, now=now, zone=scene.zone),
                 is_quiet=scene.quiet_end is not None,
             )
             match decide(topic.kind, case):
