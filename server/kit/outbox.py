@@ -181,7 +181,9 @@ async def append_all(session: AsyncSession, events: Sequence[Event], *, at: date
             "state": OutboxState.PENDING,
             "created_at": at,
             "not_before": at,
+            "timed_at": at,
             "attempts": 0,
+            "forgiven": 0,
         }
         for event in events
     ]
