@@ -25,6 +25,8 @@ from server.kit.keyring import FileKeyring, Keyring
 from server.kit.listener import make_listener
 from server.kit.live import Live
 from server.kit.log import start_logging
+from server.kit.metrics import Metrics, read_stores
+from server.kit.metrics_door import telling_metrics
 from server.kit.queue import Queue
 from server.kit.rates import MemoryRates, Rates, SharedRates
 from server.kit.settings import Settings
@@ -107,6 +109,7 @@ def make_app(house: House, schema: GuardedSchema) -> Starlette:
         lifespan=_lifespan,
     )
     app.state.house = house
+    app.state.view = view
     return app
 
 
@@ -173,7 +176,12 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     missing = await house.database.missing_tables(TABLES)
     if missing:
         raise DatabaseError(f"the database lacks {missing[0]}; migrate it: alembic upgrade head")
-    yield
+    metrics = Metrics()
+    read_stores(metrics, house.database, house.queue)
+    subscribers = metrics.gauge("live_subscribers", "WebSockets and event streams held open.")
+    subscribers.set_function(lambda: app.state.view.live_count)
+    async with telling_metrics(metrics, house.settings.metrics_port):
+        yield
     if house.queue is not None:
         await house.queue.close()
     await house.live.close()

@@ -21,6 +21,8 @@ from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
 from server.kit.keyring import FileKeyring, Keyring
 from server.kit.live import Live
 from server.kit.log import start_logging
+from server.kit.metrics import Metrics, read_outbox, read_stores
+from server.kit.metrics_door import telling_metrics
 from server.kit.outbox import Done, Lease, Outcome
 from server.kit.queue import NUDGE, Pace, Queue, Timer
 from server.kit.relay import DELIVER, Relay
@@ -30,7 +32,9 @@ from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.lockers.service.occupancy import LOOK_S as OCCUPANCY_S
 from server.notices.jobs import NoticeJobs
 from server.notices.letters import FolderLetters, Letters, PostRoom, SmtpLetters
+from server.notices.measured import MeasuredLetters, MeasuredPush
 from server.notices.push import FirebasePush, NoPush, Push
+from server.notices.service.counting import read_notices
 from server.notices.service.reminding import REMINDER_DUE
 from server.notices.service.security import SECURITY_EVENTS
 from server.notices.service.telling import NOTICE_MORNING, Teller
@@ -95,27 +99,39 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
     """
     if settings.valkey_url is None:
         raise SettingsError("the worker needs RESTANTE_VALKEY_URL")
-    async with open_shop(settings) as shop:
+    metrics = Metrics()
+    async with (
+        open_shop(settings, metrics) as shop,
+        telling_metrics(metrics, settings.metrics_port),
+    ):
         missing = await shop.database.missing_tables(TABLES)
         if missing:
             raise DatabaseError(f"the database lacks {missing[0]}: ./restante serve --migrate")
         queue = Queue(settings.valkey_url, patient=True)
-        relay = Relay(
-            shop.database, queue, make_handlers(shop), clock=shop.clock, handler_s=handler_s
-        )
+        read_stores(metrics, shop.database, queue)
+        read_outbox(metrics, shop.database, shop.clock)
+        read_notices(metrics, shop.database)
+        handlers = {
+            kind: metrics.watch_handler(kind, handler)
+            for kind, handler in make_handlers(shop).items()
+        }
+        relay = Relay(shop.database, queue, handlers, clock=shop.clock, handler_s=handler_s)
+        timers = [
+            Timer("look", relay.look, LOOK_S),
+            Timer("tidy", relay.tidy, SWEEP_S),
+            *make_timers(shop),
+        ]
         await queue.work(
             {NUDGE: relay.look, DELIVER: relay.deliver},
             timers=[
-                Timer("look", relay.look, LOOK_S),
-                Timer("tidy", relay.tidy, SWEEP_S),
-                *make_timers(shop),
+                Timer(one.name, metrics.watch_job(one.name, one.job), one.every_s) for one in timers
             ],
             pace=pace,
         )
 
 
 @contextlib.asynccontextmanager
-async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
+async def open_shop(settings: Settings, metrics: Metrics) -> AsyncIterator[Shop]:
     """The real thing, by the settings; its connections are closed at the end."""
     clock, randomness = SystemClock(), SystemRandomness()
     async with contextlib.AsyncExitStack() as open_things:
@@ -146,8 +162,8 @@ async def open_shop(settings: Settings) -> AsyncIterator[Shop]:
             ids=TimedIds(clock, randomness),
             randomness=randomness,
             keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
-            push=push,
-            letters=make_letters(settings),
+            push=MeasuredPush(push, metrics),
+            letters=MeasuredLetters(make_letters(settings), metrics),
             public_url=settings.public_url,
         )
 

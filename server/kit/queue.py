@@ -120,6 +120,13 @@ class Queue:
         except (RedisError, OSError) as error:
             logger.info("nudge lost: %s", error)
 
+    async def is_reachable(self) -> bool:
+        """Whether Valkey answers now."""
+        try:
+            return bool(await self._redis.ping())
+        except (RedisError, OSError):
+            return False
+
     async def has_worker(self) -> bool:
         """Whether a worker gave a sign of life in the last seconds; False without Valkey."""
         try:

@@ -161,6 +161,14 @@ class Settings:
     listen_port: int = field(
         default=8000, metadata=_told(_port, "Port to listen at; 0 takes a free one.")
     )
+    metrics_port: int | None = field(
+        default=None,
+        metadata=_told(
+            _port,
+            "Port of the loopback interface where the process tells its metrics to Prometheus "
+            "(`/metrics`), 0 takes a free one; each process needs its own.",
+        ),
+    )
     trusted_proxies: int = field(
         default=0,
         metadata=_told(

@@ -77,6 +77,11 @@ class GraphqlView(GraphQL[Context, None]):
     graphql_transport_ws_handler_class = SocketHandler
     websocket_adapter_class = SocketAdapter
 
+    @property
+    def live_count(self) -> int:
+        """How many WebSockets and event streams are held open."""
+        return self._live.total()
+
     def __init__(
         self,
         schema: GuardedSchema,

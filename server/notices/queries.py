@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_
-from sqlmodel import col, delete, select, update
+from sqlmodel import col, delete, func, select, update
 
 from server.kit.db import held, insert_all_new, insert_new
 from server.kit.live import touch
@@ -47,6 +47,13 @@ async def list_notices(session: Session, topic: Topic) -> Sequence[Notice]:
         Notice.version == topic.version,
     )
     return (await session.exec(query)).all()
+
+
+async def count_notices(session: Session) -> Sequence[tuple[str, str, str, int]]:
+    """How many there are of each kind, channel and state."""
+    key = (col(Notice.kind), col(Notice.channel), col(Notice.state))
+    rows = await session.exec(select(*key, func.count()).group_by(*key))
+    return [(kind.value, channel.value, state.value, count) for kind, channel, state, count in rows]
 
 
 async def begin_try(
