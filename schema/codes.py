@@ -105,6 +105,8 @@ class ProblemCode(StrEnum):
     """No compartment of the needed climate zone is ready."""
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     """The hold on the compartment ran out."""
+    EXTENSION_REFUSED = "EXTENSION_REFUSED"
+    """No more time to collect; the message says why."""
     DELEGATION_TOO_WIDE = "DELEGATION_TOO_WIDE"
     """More, or for longer, was to be shared than the caller holds."""
     SLOW_DOWN = "SLOW_DOWN"

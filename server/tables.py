@@ -32,10 +32,14 @@ from server.lockers.tables import (
 from server.notices.tables import Notice, Reminder
 from server.parcels.tables import (
     Assistance,
+    Beat,
     Handover,
+    Outage,
     Parcel,
     ParcelEvent,
+    ParcelExtension,
     ParcelFact,
+    ParcelPause,
     Stay,
     StayParcel,
 )
@@ -85,6 +89,10 @@ TABLES = (
     ParcelFact,
     Handover,
     Assistance,
+    ParcelPause,
+    ParcelExtension,
+    Outage,
+    Beat,
     Grant,
     EmergencyOpening,
     StaffOpening,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from server.access.jobs import GRANT_READY, AccessJobs
 from server.access.service.delegations import GRANT_DELEGATED
 from server.access.service.links import LINK_RENEWED
+from server.hubs.service import HOURS_CHANGED
 from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
 from server.kit.errors import DatabaseError, SettingsError
@@ -40,6 +41,7 @@ from server.notices.service.security import SECURITY_EVENTS
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
+from server.parcels.service.timing import DEADLINE_CHANGED
 from server.parcels.states import ParcelState
 from server.people import jobs as people
 from server.people.preferences import Channel
@@ -187,6 +189,10 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         await parcels.settle_collection(shop.database, held, ids=shop.ids, now=now)
         return Done()
 
+    async def move_deadlines(held: Lease) -> Outcome:
+        await parcels.on_hours_changed(shop.database, held, ids=shop.ids, now=shop.clock.now())
+        return Done()
+
     async def escalate_open_door(held: Lease) -> Outcome:
         now = shop.clock.now()
         await lockers.escalate_open_door(shop.database, held, ids=shop.ids, now=now)
@@ -206,6 +212,8 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
         SETTLING: settle_collection,
+        HOURS_CHANGED: move_deadlines,
+        DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),
         DOOR_LEFT_OPEN: notices.on_door_left_open,
         DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
@@ -227,12 +235,6 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def note_silence() -> None:
         await lockers.note_silence(shop.database, now=shop.clock.now())
 
-    async def expire_parcels() -> None:
-        await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
-
-    async def lapse_dropoffs() -> None:
-        await parcels.lapse_dropoffs(shop.database, ids=shop.ids, now=shop.clock.now())
-
     async def forget_sign_ins() -> None:
         await people.forget_sign_ins(shop.database, now=shop.clock.now())
 
@@ -252,17 +254,32 @@ def make_timers(shop: Shop) -> list[Timer]:
     jobs = (
         end_reservations,
         note_silence,
-        expire_parcels,
-        lapse_dropoffs,
         access.expire_grants,
         forget_sign_ins,
         remind,
     )
     return [
+        *_parcel_timers(shop),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         Timer(note_occupancy.__name__, note_occupancy, OCCUPANCY_S),
         *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
     ]
+
+
+def _parcel_timers(shop: Shop) -> list[Timer]:
+    """What each minute does to parcels; an outage is noted before anything expires for it."""
+
+    async def watch_service() -> None:
+        await parcels.watch_service(shop.database, ids=shop.ids, now=shop.clock.now())
+
+    async def expire_parcels() -> None:
+        await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
+
+    async def lapse_dropoffs() -> None:
+        await parcels.lapse_dropoffs(shop.database, ids=shop.ids, now=shop.clock.now())
+
+    jobs = (watch_service, expire_parcels, lapse_dropoffs)
+    return [Timer(job.__name__, job, SWEEP_S) for job in jobs]
 
 
 def _notice_jobs(shop: Shop) -> NoticeJobs:

@@ -1053,9 +1053,76 @@ def upgrade() -> None:
     with op.batch_alter_table("reminders", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_reminders_due_at"), ["due_at"], unique=False)
 
+    op.create_table(
+        "parcel_pauses",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("cause", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_parcel_pauses_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parcel_pauses")),
+    )
+    with op.batch_alter_table("parcel_pauses", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_parcel_pauses_parcel_id"), ["parcel_id", "started_at"], unique=False
+        )
+
+    op.create_table(
+        "parcel_extensions",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("given_by", sa.Uuid(), nullable=True),
+        sa.Column("is_by_recipient", sa.Boolean(), nullable=False),
+        sa.Column("hours", sa.Integer(), nullable=False),
+        sa.Column("through_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("through_after", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_parcel_extensions_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parcel_extensions")),
+    )
+    with op.batch_alter_table("parcel_extensions", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_parcel_extensions_parcel_id"), ["parcel_id", "at"], unique=False
+        )
+
+    op.create_table(
+        "outages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outages")),
+    )
+    with op.batch_alter_table("outages", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_outages_ended_at"), ["ended_at"], unique=False)
+
+    op.create_table(
+        "beats",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_beats")),
+    )
+
 
 def downgrade() -> None:
     """Back to the state before."""
+    op.drop_table("beats")
+    with op.batch_alter_table("outages", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_outages_ended_at"))
+
+    op.drop_table("outages")
+    with op.batch_alter_table("parcel_extensions", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_parcel_extensions_parcel_id"))
+
+    op.drop_table("parcel_extensions")
+    with op.batch_alter_table("parcel_pauses", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_parcel_pauses_parcel_id"))
+
+    op.drop_table("parcel_pauses")
     with op.batch_alter_table("reminders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reminders_due_at"))
 

@@ -17,6 +17,7 @@ from server.hubs import queries
 from server.hubs.drafts import Hours, HubDraft, check_draft, check_hours, is_line
 from server.hubs.rules import Closure, Opening, Position, Timetable
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
+from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
 from server.people.roles import PLACED_AT_HUB
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from server.kit.graph import Page
     from server.kit.ids import Ids
     from server.people.rules import Contact
+
+
+HOURS_CHANGED = "hub.hours_changed"
+"""Outbox event: a hub opens at other times, or is closed on other days."""
 
 
 async def create_partner(
@@ -103,6 +108,14 @@ async def update_hub_hours(
     session.add_all(_openings(hub_id, hours.week, ids))
     session.add_all(_closures(hub_id, hours.closures, ids))
     hub.version += 1
+    await outbox.append(
+        session,
+        id=ids.new(),
+        kind=HOURS_CHANGED,
+        subject=hub_id,
+        facts={"version": hub.version},
+        at=now,
+    )
     return hub
 
 

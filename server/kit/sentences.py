@@ -35,6 +35,7 @@ SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
         ProblemCode.NO_COMPARTMENT: "Nothing free fits.",
         ProblemCode.NO_CLIMATE: "No compartment of this climate is ready here.",
         ProblemCode.RESERVATION_EXPIRED: "The hold ran out. Reserve again.",
+        ProblemCode.EXTENSION_REFUSED: "There is no more time here.",
         ProblemCode.DELEGATION_TOO_WIDE: (
             "You can share only what you hold, and for no longer than you hold it."
         ),

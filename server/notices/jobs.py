@@ -21,6 +21,7 @@ from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
+from server.parcels.service.timing import Change
 from server.parcels.states import ParcelState, Trigger
 from server.parcels.tables import Assurance, HoldEnded, PauseCause
 from server.people import queries as people
@@ -80,6 +81,14 @@ class NoticeJobs:
         async with self._database.write() as session:
             await reminding.plan_next(session, held.subject, now=self._clock.now())
         return Done()
+
+    async def on_deadline_changed(self, held: Lease) -> Outcome:
+        """Tells the recipient until when the parcel waits now; only of the newest change."""
+        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
+        is_closed = held.facts["change"] == Change.CLOSED
+        kind = NoticeKind.HUB_CLOSED if is_closed else NoticeKind.EXTENDED
+        is_news = parcel.state in _WAITING and parcel.deadline_version == version
+        return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
 
     async def on_reminder_due(self, held: Lease) -> Outcome:
         """Reminds the recipient; not once the parcel waits no more, or until another day."""

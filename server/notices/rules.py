@@ -51,6 +51,10 @@ class NoticeKind(StrEnum):
     """A parcel was collected by its recipient."""
     DELEGATE_USED = "DELEGATE_USED"
     """A parcel was collected by somebody with whom its recipient had shared it."""
+    EXTENDED = "EXTENDED"
+    """A parcel waits for longer than they were told."""
+    HUB_CLOSED = "HUB_CLOSED"
+    """A hub is closed, unplanned, and what lies there waits for longer."""
     EXPIRED = "EXPIRED"
     """The time to collect is over."""
     RETURNED = "RETURNED"
@@ -118,7 +122,7 @@ URGENT = SECURITY | {NoticeKind.INCIDENT, NoticeKind.DOOR_LEFT_OPEN, NoticeKind.
 GENTLE = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER})
 """Kinds that come at once, but without a sound while it is quiet; letters wait."""
 
-SOUNDLESS = frozenset({NoticeKind.COLLECTED, NoticeKind.DELEGATE_USED})
+SOUNDLESS = frozenset({NoticeKind.COLLECTED, NoticeKind.DELEGATE_USED, NoticeKind.EXTENDED})
 """Kinds that never make a sound: a push without one, or an e-mail, never a text message."""
 
 

@@ -88,6 +88,14 @@ NOTICES = {
         "Your parcel was fetched for you",
         "Somebody with whom you shared it has opened the door. The receipt is in the app.",
     ),
+    NoticeKind.EXTENDED: Wording(
+        "Your parcel waits for longer",
+        "It is at {hub} until {until}.",
+    ),
+    NoticeKind.HUB_CLOSED: Wording(
+        "The place of your parcel is closed",
+        "{hub} had to close. Your time was moved: the parcel waits until {until}.",
+    ),
     NoticeKind.EXPIRED: Wording(
         "The time for your parcel is over",
         "It was to be fetched at {hub} until {until}. As long as it lies there you can ask "

@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from schema.compartments import ClimateZone
+from server.kit.clock import local_instant
 
 if TYPE_CHECKING:
-    from server.hubs.rules import Timetable
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from server.hubs.rules import Closure, Timetable
 
 HOLD = MappingProxyType(
     {
@@ -36,6 +40,18 @@ DROPOFF_LIFE = timedelta(days=5)
 RETURN_WINDOW = timedelta(days=30)
 """How long after its collection a parcel can be sent back: as long as its data are kept (5.4)."""
 
+EXTENSION = timedelta(hours=48)
+"""What a recipient gets more when they ask, once (DOMAIN 5.1)."""
+
+MOST_EXTENDED = timedelta(days=7)
+"""All extensions of one wait together (DOMAIN 5.1)."""
+
+MOST_PAUSED = timedelta(days=30)
+"""Longer than this nobody waits for a repair: whoever looks after the hub must decide by then."""
+
+FULL = 0.8
+"""Share of a hub's compartments from which on nobody gets more time (DOMAIN 5.1)."""
+
 OBJECTION_S = 60
 """Seconds in which the holder may object to a collection that no sensor saw (P16)."""
 
@@ -51,6 +67,13 @@ class Deadline:
     available_through: datetime
 
 
+class Pause(NamedTuple):
+    """A span in which the time to collect does not run; without an end it still goes on."""
+
+    start: datetime
+    end: datetime | None
+
+
 def start_deadline(at: datetime, *, hold: timedelta, hours: Timetable) -> Deadline:
     """The deadline of a parcel whose recipient was told at `at`.
 
@@ -58,12 +81,42 @@ def start_deadline(at: datetime, *, hold: timedelta, hours: Timetable) -> Deadli
     that does not open again within a year keeps the plain sum: the operator must move the parcel.
     """
     available_from = hours.next_opening(at) or at
-    return Deadline(available_from, _into_open_hours(available_from + hold, hours))
+    shut = closed_days(hours.closures, hours.zone)
+    return Deadline(
+        available_from, end_of_wait(available_from, time=hold, pauses=shut, hours=hours)
+    )
 
 
-def resume_deadline(through: datetime, *, paused: timedelta, hours: Timetable) -> datetime:
-    """The end of the time to collect after it stood still so long; never in closed hours."""
-    return _into_open_hours(through + paused, hours)
+def end_of_wait(
+    available_from: datetime, *, time: timedelta, pauses: Sequence[Pause], hours: Timetable
+) -> datetime:
+    """When a wait that began then has had so much time, the pauses left out; in open hours.
+
+    Pauses that overlap count once, what lies before the wait or after its end does not count, and
+    nor does what goes beyond 30 days of pauses. One without an end counts up to that bound.
+    """
+    end, left = available_from + time, MOST_PAUSED
+    reached = available_from
+    for pause in sorted(pauses, key=lambda one: one.start):
+        start = max(pause.start, reached)
+        if start >= end:
+            break
+        length = left if pause.end is None else min(pause.end - start, left)
+        if length > timedelta(0):
+            end, left, reached = end + length, left - length, start + length
+    return _into_open_hours(end, hours)
+
+
+def closed_days(closures: Sequence[Closure], zone: ZoneInfo) -> list[Pause]:
+    """The pauses that unplanned closures of a hub are: whole local days, both ends included."""
+    return [
+        Pause(
+            local_instant(one.first_day, 0, zone),
+            local_instant(one.last_day + timedelta(days=1), 0, zone),
+        )
+        for one in closures
+        if one.shifts_deadlines and not one.is_planned
+    ]
 
 
 def is_past(available_through: datetime, at: datetime) -> bool:

@@ -6,7 +6,8 @@ import uuid
 from typing import TYPE_CHECKING
 
 from server.kit.portions import do_portions
-from server.parcels.service import sending, waiting
+from server.parcels.service import sending, timing, waiting
+from server.parcels.service.timing import Change
 from server.parcels.service.waiting import Settling
 
 if TYPE_CHECKING:
@@ -53,3 +54,33 @@ async def lapse_dropoffs(database: Database, *, ids: Ids, now: datetime) -> int:
             return await sending.lapse_dropoffs(session, ids=ids, now=now)
 
     return await do_portions(lapse_some, size=sending.SWEEP)
+
+
+async def on_hours_changed(database: Database, event: Lease, *, ids: Ids, now: datetime) -> None:
+    """Handles `hub.hours_changed`: a closure that nobody planned moves deadlines (DOMAIN 5.3)."""
+    await _set_anew(database, Change.CLOSED, hub_id=event.subject, ids=ids, now=now)
+
+
+async def watch_service(database: Database, *, ids: Ids, now: datetime) -> None:
+    """Notes that the service works. After an outage nobody's time has run meanwhile.
+
+    If we crash after the outage was noted, it counts with the next change of each deadline, and
+    before anything expires: `expire_parcels` works the time out anew.
+    """
+    async with database.write() as session:
+        outage = await timing.beat(session, ids=ids, now=now)
+    if outage is not None:
+        await _set_anew(database, Change.OUTAGE, hub_id=None, ids=ids, now=now)
+
+
+async def _set_anew(
+    database: Database, change: Change, *, hub_id: uuid.UUID | None, ids: Ids, now: datetime
+) -> None:
+    after = None
+    while True:
+        async with database.write() as session:
+            after = await timing.set_all_anew(
+                session, change, hub_id=hub_id, after=after, ids=ids, now=now
+            )
+        if after is None:
+            return

@@ -14,7 +14,7 @@ from server.lockers.service import doors, reservations
 from server.lockers.service.reservations import Held
 from server.lockers.tables import Incident
 from server.parcels.service import reading
-from server.parcels.tables import ParcelEvent
+from server.parcels.tables import ParcelEvent, ParcelExtension, ParcelPause
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +92,46 @@ class TroublesByParcel(DataLoader[Doorstep, list[Incident]]):
                 session, subjects, TELLING, limit=TROUBLES_EACH * len(doorsteps)
             )
         return [[one for one in found if one.subject_id in step] for step in doorsteps]
+
+
+class PausesByParcel(DataLoader[uuid.UUID, list[ParcelPause]]):
+    """What has stopped the time of parcels, the earliest first."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[list[ParcelPause]]:
+        async with self._context.database.read() as session:
+            found = await reading.list_pauses(session, set(parcel_ids))
+        return [[one for one in found if one.parcel_id == key] for key in parcel_ids]
+
+
+class ExtensionsByParcel(DataLoader[uuid.UUID, list[ParcelExtension]]):
+    """What more time was given for parcels, the earliest first."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[list[ParcelExtension]]:
+        async with self._context.database.read() as session:
+            found = await reading.list_extensions(session, set(parcel_ids))
+        return [[one for one in found if one.parcel_id == key] for key in parcel_ids]
+
+
+def pauses_by_parcel(context: Context) -> PausesByParcel:
+    """This request's loader of pauses."""
+    loader: PausesByParcel = context.loaders.setdefault(PausesByParcel, PausesByParcel(context))
+    return loader
+
+
+def extensions_by_parcel(context: Context) -> ExtensionsByParcel:
+    """This request's loader of extensions."""
+    loader: ExtensionsByParcel = context.loaders.setdefault(
+        ExtensionsByParcel, ExtensionsByParcel(context)
+    )
+    return loader
 
 
 def troubles_by_parcel(context: Context) -> TroublesByParcel:

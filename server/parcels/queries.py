@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, false, func, or_, true
+from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, true
 from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new, is_one_of
@@ -15,10 +15,14 @@ from server.lockers.tables import Compartment
 from server.parcels.states import ParcelState, Trigger
 from server.parcels.tables import (
     Assistance,
+    Beat,
     Handover,
+    Outage,
     Parcel,
     ParcelEvent,
+    ParcelExtension,
     ParcelFact,
+    ParcelPause,
     Stay,
     StayParcel,
 )
@@ -578,3 +582,53 @@ def _is_visible(visibility: Visibility) -> ColumnElement[bool]:
         if subjects:
             ways.append(column.in_(subjects))
     return or_(false(), *ways)
+
+
+async def list_pauses(session: Session, parcel_ids: Collection[uuid.UUID]) -> Sequence[ParcelPause]:
+    """What has stopped the time of these parcels, the earliest first."""
+    query = select(ParcelPause).where(col(ParcelPause.parcel_id).in_(parcel_ids))
+    order = (col(ParcelPause.started_at), col(ParcelPause.id))
+    return (await session.exec(query.order_by(*order))).all()
+
+
+async def end_pauses(session: Session, parcel_id: uuid.UUID, *, at: datetime) -> None:
+    """Lets the parcel's time run again from then on; never before a pause began."""
+    still = and_(col(ParcelPause.parcel_id) == parcel_id, col(ParcelPause.ended_at).is_(None))
+    begun = col(ParcelPause.started_at)
+    end = case((begun > at, begun), else_=at)
+    await session.exec(update(ParcelPause).where(still).values(ended_at=end))
+
+
+async def list_extensions(
+    session: Session, parcel_ids: Collection[uuid.UUID]
+) -> Sequence[ParcelExtension]:
+    """What more time was given for these parcels, the earliest first."""
+    query = select(ParcelExtension).where(col(ParcelExtension.parcel_id).in_(parcel_ids))
+    order = (col(ParcelExtension.at), col(ParcelExtension.id))
+    return (await session.exec(query.order_by(*order))).all()
+
+
+async def list_outages(session: Session, *, since: datetime, limit: int) -> Sequence[Outage]:
+    """Spans in which the service did not work, the newest first."""
+    query = select(Outage).where(Outage.ended_at > since)
+    return (await session.exec(query.order_by(col(Outage.ended_at).desc()).limit(limit))).all()
+
+
+async def lock_beat(session: Session, name: str) -> Beat | None:
+    """The last sign of the service at work, kept from changing."""
+    return (await session.exec(held(select(Beat).where(Beat.name == name)))).one_or_none()
+
+
+async def lock_waiting(
+    session: Session, *, hub_id: uuid.UUID | None, after: uuid.UUID | None, limit: int
+) -> Sequence[Parcel]:
+    """Parcels whose time to collect has begun, at a hub or anywhere, by id."""
+    states = (ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB, ParcelState.EXPIRED)
+    query = select(Parcel).where(
+        col(Parcel.state).in_(states), col(Parcel.available_from).is_not(None)
+    )
+    if hub_id is not None:
+        query = query.where(Parcel.hub_id == hub_id)
+    if after is not None:
+        query = query.where(col(Parcel.id) > after)
+    return (await session.exec(held(query.order_by(col(Parcel.id)).limit(limit)))).all()

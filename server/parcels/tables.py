@@ -273,3 +273,54 @@ class Assistance(SQLModel, table=True):
     stay_id: uuid.UUID = Field(foreign_key="stays.id")
     at: datetime
     staff_id: uuid.UUID = Field(foreign_key="people.id")
+
+
+class ParcelPause(SQLModel, table=True):
+    """A span in which a parcel's time to collect does not run; closures and outages are not here,
+    for they concern many parcels at once.
+    """
+
+    __tablename__ = "parcel_pauses"
+    __table_args__ = (Index(None, "parcel_id", "started_at"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    cause: PauseCause = Field(sa_type=enum_text(PauseCause))
+    started_at: datetime
+    """The earliest evidence, not when we heard of it."""
+    ended_at: datetime | None = None
+
+
+class ParcelExtension(SQLModel, table=True):
+    """More time that a parcel's recipient asked for, or that somebody gave them."""
+
+    __tablename__ = "parcel_extensions"
+    __table_args__ = (Index(None, "parcel_id", "at"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    at: datetime
+    given_by: uuid.UUID | None = None
+    is_by_recipient: bool
+    hours: int
+    through_before: datetime
+    through_after: datetime
+
+
+class Outage(SQLModel, table=True):
+    """A span in which the service did not work: its workers have no beat in it."""
+
+    __tablename__ = "outages"
+
+    id: uuid.UUID = Field(primary_key=True)
+    started_at: datetime
+    ended_at: datetime = Field(index=True)
+
+
+class Beat(SQLModel, table=True):
+    """That the service worked at this moment; one row."""
+
+    __tablename__ = "beats"
+
+    name: str = Field(primary_key=True, max_length=16)
+    at: datetime

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from server.access import queries, signing
 from server.access.rules import Action, Turn
 from server.access.service.grants import end_grant
 from server.access.service.revocations import tell
-from server.hubs.service import find_hub, get_timetable
 from server.kit.auth import Actor, Permission, Scope, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.lockers.closing import DoorVisit, is_since, read_reason
@@ -23,10 +21,10 @@ from server.lockers.service.closing import NO_REASON
 from server.lockers.service.history import Cause
 from server.lockers.service.reading import lock_locker
 from server.parcels import queries as parcels
-from server.parcels.deadlines import resume_deadline
 from server.parcels.rules import Situation
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.service.stays import find_stay_of
+from server.parcels.service.timing import resume
 from server.parcels.states import ParcelState, Party, Trigger
 from server.parcels.visibility import visibility_of
 
@@ -85,7 +83,7 @@ async def resolve_hold(
         return refusal
     cause = Cause(at=tools.now, actor_id=actor.person_id, reason=why)
     await _move_on(session, actor, parcel, outcome, cause, tools=tools)
-    await _resume(session, parcel, tools.now - held_at, now=tools.now)
+    await resume(session, parcel, ids=tools.ids, now=tools.now)
     if stay is not None and outcome is HoldOutcome.AT_HUB:
         await _take_out(session, parcel, stay, tools=tools)
     elif stay is not None:
@@ -143,20 +141,6 @@ async def _move_on(
     moved = await move(session, parcel, happened, situation, ids=tools.ids, now=tools.now)
     if moved is None:
         raise BrokenPromise(f"no row resolves the hold of parcel {parcel.id}")
-
-
-async def _resume(session: Session, parcel: Parcel, paused: timedelta, *, now: datetime) -> None:
-    """The time to collect was not the holder's while nobody could: it ends so much later."""
-    parcel.pause_cause = None
-    session.add(parcel)
-    hub = await find_hub(session, parcel.hub_id)
-    if hub is None or parcel.available_through is None:
-        return
-    hours = await get_timetable(session, hub, now=now)
-    parcel.available_through = resume_deadline(
-        parcel.available_through, paused=max(paused, timedelta(0)), hours=hours
-    )
-    parcel.deadline_version += 1
 
 
 async def _take_out(session: Session, parcel: Parcel, stay: Stay, *, tools: Tools) -> None:

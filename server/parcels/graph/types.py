@@ -35,11 +35,14 @@ from server.lockers.graph.types import (
 )
 from server.lockers.loaders import locker_by_id
 from server.parcels.graph import words as _words
+from server.parcels.graph.timing import Extension, Pause, as_extension, as_pause
 from server.parcels.graph.troubles import Trouble, as_trouble
 from server.parcels.loaders import (
     Doorstep,
     HistoryPage,
     events_by_parcel,
+    extensions_by_parcel,
+    pauses_by_parcel,
     reservation_by_parcel,
     troubles_by_parcel,
 )
@@ -181,6 +184,18 @@ class Parcel(Node):
         wanted = HistoryPage(self.placed.parcel.id, page)
         rows = await events_by_parcel(context_of(info)).load(wanted)
         return connect(page, rows, key=lambda row: row.id, node=_as_event)
+
+    @strawberry.field(description="What has stopped the time to collect it, the earliest first.")
+    async def pauses(self, info: Info[Context, None]) -> list[Pause]:
+        """For everybody who sees the parcel."""
+        rows = await pauses_by_parcel(context_of(info)).load(self.placed.parcel.id)
+        return [as_pause(row) for row in rows]
+
+    @strawberry.field(description="What more time was given to collect it, the earliest first.")
+    async def extensions(self, info: Info[Context, None]) -> list[Extension]:
+        """For everybody who sees the parcel."""
+        rows = await extensions_by_parcel(context_of(info)).load(self.placed.parcel.id)
+        return [as_extension(row) for row in rows]
 
     @strawberry.field(
         description="What is wrong with it or its door now, oldest first, and what can be done."

@@ -15,7 +15,7 @@ from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.lockers.graph.types import Reservation, as_reservation
 from server.parcels.drafts import ParcelDraft
 from server.parcels.graph.types import Parcel, as_parcel
-from server.parcels.service import announcing, reading, reserving, scanning, waiting
+from server.parcels.service import announcing, extending, reading, reserving, scanning, waiting
 from server.parcels.service.creating import Sources
 from server.parcels.service.moving import Report
 from server.parcels.service.waiting import Objection
@@ -75,6 +75,10 @@ AnnounceParcelResult = Annotated[
 ReserveCompartmentResult = Annotated[
     ReserveCompartmentPayload | Problem,
     strawberry.union("ReserveCompartmentResult", description="Outcome of `reserveCompartment`."),
+]
+ExtendPickupResult = Annotated[
+    ParcelPayload | Problem,
+    strawberry.union("ExtendPickupResult", description="Outcome of `extendPickup`."),
 ]
 CancelReservationResult = Annotated[
     ParcelPayload | Problem,
@@ -238,6 +242,36 @@ class ParcelMutation:
                 context.actor,
                 parcel_id=parcel_id,
                 objection=objection,
+                ids=context.ids,
+                now=context.clock.now(),
+            )
+        return await answer(context, outcome)
+
+    @strawberry.mutation(
+        description="48 hours more to collect a parcel, once: for its recipient, also late while "
+        "it is still there, and for those who look after the hub. Repeating changes nothing."
+    )
+    async def extend_pickup(
+        self,
+        info: Info[Context, None],
+        parcel: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the parcel.")
+        ],
+        deadline_version: Annotated[
+            int, strawberry.argument(description="The parcel's `deadlineVersion` that was seen.")
+        ],
+    ) -> ExtendPickupResult:
+        """EXTENSION_REFUSED with the reason, and what can be done instead."""
+        context = context_of(info)
+        parcel_id = read_id("Parcel", parcel)
+        if parcel_id is None:
+            return as_problem(not_found(context.actor, "parcel"))
+        async with context.database.write() as session:
+            outcome = await extending.extend(
+                session,
+                context.actor,
+                parcel_id=parcel_id,
+                version=deadline_version,
                 ids=context.ids,
                 now=context.clock.now(),
             )

@@ -44,13 +44,10 @@ async def hold(
         at=trouble.at,
         actor_id=trouble.actor_id,
         reason=trouble.reason,
+        pause=trouble.pause,
     )
     situation = situation_of(parcel, trouble.at, Situation(has_reason=True))
-    moved = await move(session, parcel, happened, situation, ids=ids, now=now)
-    if moved is not None:
-        parcel.pause_cause = trouble.pause
-        session.add(parcel)
-    return moved
+    return await move(session, parcel, happened, situation, ids=ids, now=now)
 
 
 async def hold_all(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from server.hubs.service import find_hub, get_timetable
 from server.kit import outbox
 from server.kit.errors import BrokenPromise
+from server.parcels import queries
 from server.parcels.deadlines import (
     COUNTER_HOLD,
     DISPUTE_WINDOW,
@@ -24,6 +25,7 @@ from server.parcels.tables import (
     LocationKind,
     Parcel,
     ParcelEvent,
+    ParcelPause,
     PauseCause,
 )
 
@@ -86,6 +88,8 @@ class Occurrence:
     seq: int | None = None
     assurance: Assurance | None = None
     report: Report | None = None
+    pause: PauseCause | None = None
+    """Why the time to collect stops with it, where it stops: for a parcel that is held."""
 
 
 def situation_of(parcel: Parcel, at: datetime, vouched: Situation | None = None) -> Situation:
@@ -143,6 +147,7 @@ async def record(
         await begin_waiting(session, parcel, occurrence.at)
     session.add(parcel)
     session.add(_event(parcel, found, occurrence, ids=ids, now=now))
+    await _keep_time(session, parcel, found, occurrence, ids=ids)
     await session.flush()
     kind = MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
     if found.row.name == _PASSED:
@@ -157,6 +162,25 @@ async def record(
             facts={"row": found.row.name, "version": parcel.version},
             at=now,
         )
+
+
+async def _keep_time(
+    session: Session, parcel: Parcel, found: Move, occurrence: Occurrence, *, ids: Ids
+) -> None:
+    """The time stops from the evidence on while a parcel is held, and runs again afterwards."""
+    is_held, was_held = (state is ParcelState.ON_HOLD for state in (found.target, found.source))
+    if is_held and not was_held:
+        parcel.pause_cause = occurrence.pause or PauseCause.INCIDENT
+        pause = ParcelPause(
+            id=ids.new(),
+            parcel_id=parcel.id,
+            cause=parcel.pause_cause,
+            started_at=occurrence.at,
+        )
+        session.add(pause)
+    elif was_held and not is_held:
+        parcel.pause_cause = None
+        await queries.end_pauses(session, parcel.id, at=occurrence.at)
 
 
 async def overrule(

@@ -18,6 +18,7 @@ from server.parcels import queries
 from server.parcels.deadlines import GRACE
 from server.parcels.rules import Situation
 from server.parcels.service.moving import Occurrence, begin_waiting, move, situation_of
+from server.parcels.service.timing import Because, Change, set_anew
 from server.parcels.states import ParcelState, Party, Trigger
 from server.parcels.tables import Parcel, PauseCause
 from server.parcels.visibility import Visibility
@@ -181,6 +182,9 @@ async def expire_parcels(session: Session, *, ids: Ids, now: datetime) -> int:
     )
     happened = Occurrence(trigger=Trigger.EXPIRE, party=Party.SRV, at=now)
     for parcel in due:
+        # What was our fault may not have been counted yet.
+        if await set_anew(session, parcel, Because(Change.OUTAGE), ids=ids, now=now):
+            continue
         await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
     return len(due)
 

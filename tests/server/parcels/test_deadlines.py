@@ -5,9 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from schema.compartments import ClimateZone
 from server.hubs.rules import Closure, Opening, Timetable
-from server.parcels.deadlines import COUNTER_HOLD, GRACE, HOLD, is_past, start_deadline
+from server.parcels.deadlines import (
+    COUNTER_HOLD,
+    GRACE,
+    HOLD,
+    MOST_PAUSED,
+    Pause,
+    end_of_wait,
+    is_past,
+    start_deadline,
+)
 
 ALWAYS = Timetable(ZoneInfo("Europe/Warsaw"))
 DAYTIME = Timetable(
@@ -50,3 +62,65 @@ def test_hub_that_never_opens_again_keeps_the_plain_sum() -> None:
 def test_grace_belongs_to_the_person() -> None:
     assert not is_past(NOON, NOON + GRACE)
     assert is_past(NOON, NOON + GRACE + timedelta(seconds=1))
+
+
+MINUTE = timedelta(minutes=1)
+minutes = st.integers(0, 6 * 1440)
+pauses = st.lists(st.tuples(minutes, minutes | st.none()), max_size=6).map(
+    lambda pairs: [
+        Pause(
+            NOON + start * MINUTE - timedelta(days=1),
+            None if length is None else NOON + (start + length) * MINUTE - timedelta(days=1),
+        )
+        for start, length in pairs
+    ]
+)
+times = st.integers(1, 5 * 1440).map(lambda it: it * MINUTE)
+
+
+def slow_end(time: timedelta, stops: list[Pause]) -> datetime:
+    """Minute by minute: a minute counts unless a pause holds it, up to thirty days of such."""
+    at, ran, stood = NOON, timedelta(0), timedelta(0)
+    while ran < time:
+        is_paused = any(one.start <= at and (one.end is None or at < one.end) for one in stops)
+        if is_paused and stood < MOST_PAUSED:
+            stood += MINUTE
+        else:
+            ran += MINUTE
+        at += MINUTE
+    return at
+
+
+@settings(max_examples=60)
+@given(times, pauses)
+def test_time_runs_as_a_slow_clock_says_that_stands_still_in_pauses(
+    time: timedelta, stops: list[Pause]
+) -> None:
+    assert end_of_wait(NOON, time=time, pauses=stops, hours=ALWAYS) == slow_end(time, stops)
+
+
+@given(times, pauses)
+def test_nobody_loses_a_minute_and_nobody_waits_for_ever(
+    time: timedelta, stops: list[Pause]
+) -> None:
+    end = end_of_wait(NOON, time=time, pauses=stops, hours=DAYTIME)
+    assert end >= NOON + time
+    assert end <= NOON + time + MOST_PAUSED + timedelta(days=1)
+    fewer = end_of_wait(NOON, time=time, pauses=stops[:-1], hours=DAYTIME)
+    assert fewer <= end
+
+
+@given(times, pauses, st.integers(0, 5))
+def test_a_pause_told_twice_counts_once(time: timedelta, stops: list[Pause], again: int) -> None:
+    twice = [*stops, *stops[again:]]
+    once = end_of_wait(NOON, time=time, pauses=stops, hours=ALWAYS)
+    assert end_of_wait(NOON, time=time, pauses=twice, hours=ALWAYS) == once
+
+
+def test_unplanned_closures_stop_the_time_and_planned_ones_do_not() -> None:
+    day = NOON.date() + timedelta(days=1)
+    for is_planned, shifts, more in ((False, True, 24), (True, True, 0), (False, False, 0)):
+        closure = Closure(day, day, "", is_planned, shifts)
+        hours = Timetable(ALWAYS.zone, (), (closure,))
+        deadline = start_deadline(NOON, hold=timedelta(hours=72), hours=hours)
+        assert deadline.available_through == NOON + timedelta(hours=72 + more)
