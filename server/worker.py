@@ -47,6 +47,7 @@ from server.people import jobs as people
 from server.people.preferences import Channel
 from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_REMOVED
+from server.people.service.preferences import PREFERENCES_CHANGED
 from server.tables import TABLES
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         NOTICE_MORNING: notices.on_morning,
         REMINDER_DUE: notices.on_reminder_due,
         EVENTS[ParcelState.READY_FOR_PICKUP]: notices.on_wait_changed,
+        PREFERENCES_CHANGED: notices.on_preferences_changed,
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
         DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),

@@ -1041,10 +1041,8 @@ def upgrade() -> None:
     op.create_table(
         "reminders",
         sa.Column("parcel_id", sa.Uuid(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("breaks_quiet", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parcel_id"], ["parcels.id"], name=op.f("fk_reminders_parcel_id_parcels")
         ),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
-    from server.people.preferences import DailySpan
+    from server.people.preferences import DailySpan, UsualWindow
 
 APART = timedelta(hours=2)
 """A reminder sooner than this after, or before, another notice of the same wait is left out."""
@@ -40,6 +40,9 @@ REMINDERS = frozenset({*_USUAL, *_COOLED})
 EVE = timedelta(minutes=15)
 """What would fall into the quiet comes so long before it: time enough to be sent."""
 
+OUTDATED = timedelta(hours=1)
+"""A reminder that could not be sent at once is left out so long before the next one is due."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
@@ -55,7 +58,7 @@ class Waiting:
     zone: ZoneInfo
     is_cooled: bool = False
     quiet: DailySpan | None = None
-    usual_minute: int | None = None
+    usual: tuple[UsualWindow, ...] = ()
     has_reached: bool = False
 
 
@@ -89,14 +92,40 @@ def find_next(waiting: Waiting, *, after: datetime) -> Reminder | None:
     return next((one for one in plan_reminders(waiting) if one.at > after), None)
 
 
+def find_due(waiting: Waiting, *, since: datetime, now: datetime) -> Reminder | None:
+    """The newest reminder whose time has come since then; None once the wait is over.
+
+    What it has overtaken is never told: after an outage nobody gets two at once.
+    """
+    if now >= waiting.through:
+        return None
+    due = [one for one in plan_reminders(waiting) if since <= one.at <= now]
+    return due[-1] if due else None
+
+
+def is_outdated(waiting: Waiting, *, told_at: datetime, now: datetime) -> bool:
+    """Whether a reminder that was due at `told_at` and could not be sent yet says nothing any more:
+    the wait is over, or another is due since then, or within the hour.
+    """
+    following = find_next(waiting, after=told_at)
+    is_followed = following is not None and following.at <= now + OUTDATED
+    return now >= waiting.through or is_followed
+
+
+def may_break_quiet(kind: NoticeKind, waiting: Waiting, now: datetime) -> bool:
+    """Whether this reminder may be heard now although it is quiet (DOMAIN 5.2)."""
+    if kind is NoticeKind.COOL_3:
+        return True
+    is_late = waiting.through - now < LAST_HOURS
+    return kind is NoticeKind.REMIND_3 and is_late and not waiting.has_reached
+
+
 def _place(kind: NoticeKind, waiting: Waiting) -> Reminder:
     wanted = _wanted(kind, waiting)
     quiet_end = find_quiet_end(waiting.quiet, wanted, waiting.zone)
     if quiet_end is None:
         return Reminder(kind, wanted)
-    left = waiting.through - wanted
-    is_last_word = kind is NoticeKind.REMIND_3 and left < LAST_HOURS and not waiting.has_reached
-    if is_last_word or kind is NoticeKind.COOL_3:
+    if may_break_quiet(kind, waiting, wanted):
         return Reminder(kind, wanted, breaks_quiet=True)
     return Reminder(kind, _before_quiet(waiting, wanted))
 
@@ -105,10 +134,12 @@ def _wanted(kind: NoticeKind, waiting: Waiting) -> datetime:
     if kind in _BEFORE_END:
         return waiting.through - _BEFORE_END[kind]
     at = waiting.since + _AFTER_START[kind]
-    if kind is NoticeKind.REMIND_1 and waiting.usual_minute is not None:
-        # Only within its day: whoever comes in the evening need not hear of it at noon.
-        return local_instant(at.astimezone(waiting.zone).date(), waiting.usual_minute, waiting.zone)
-    return at
+    if kind is not NoticeKind.REMIND_1:
+        return at
+    day = at.astimezone(waiting.zone).date()
+    minutes = [one.span.starts_minute for one in waiting.usual if day.weekday() in one.weekdays]
+    # Only within its day: whoever comes in the evening need not hear of it at noon.
+    return local_instant(day, min(minutes), waiting.zone) if minutes else at
 
 
 def _before_quiet(waiting: Waiting, at: datetime) -> datetime:

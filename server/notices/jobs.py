@@ -12,6 +12,7 @@ from server.access.service.links import is_living_series
 from server.kit.outbox import Again, Dead, Done
 from server.kit.portions import do_portions
 from server.lockers.service import doors
+from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic
 from server.notices.rules import NoticeKind, Over
@@ -79,7 +80,24 @@ class NoticeJobs:
     async def on_wait_changed(self, held: Lease) -> Outcome:
         """Plans reminders of a parcel whose time to collect has begun, or has changed."""
         async with self._database.write() as session:
-            await reminding.plan_next(session, held.subject, now=self._clock.now())
+            await reminding.plan_next(session, [held.subject], now=self._clock.now())
+        return Done()
+
+    async def on_preferences_changed(self, held: Lease) -> Outcome:
+        """Plans reminders of all that waits for a person whose hours or zone have changed."""
+        after: uuid.UUID | None = None
+
+        async def plan_some() -> int:
+            nonlocal after
+            async with self._database.write() as session:
+                found = await parcels.list_ids_for(
+                    session, held.subject, states=_WAITING, after=after, limit=reminding.SWEEP
+                )
+                await reminding.plan_next(session, found, now=self._clock.now())
+            after = found[-1] if found else after
+            return len(found)
+
+        await do_portions(plan_some, size=reminding.SWEEP)
         return Done()
 
     async def on_deadline_changed(self, held: Lease) -> Outcome:
@@ -91,20 +109,30 @@ class NoticeJobs:
         return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
 
     async def on_reminder_due(self, held: Lease) -> Outcome:
-        """Reminds the recipient; not once the parcel waits no more, or until another day."""
-        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
-        kind, breaks = NoticeKind(str(held.facts["kind"])), bool(held.facts["breaks"])
-        is_news = reminding.is_waiting(parcel) and parcel.deadline_version == version
-        topic = Topic(parcel.id, kind, version)
-        if not is_news or parcel.recipient_id is None:
+        """Reminds the recipient; not once the parcel waits no more, or until another day, and not
+        when the next reminder is near.
+
+        Once they were reached the last one need not be heard at night: it is planned anew.
+        """
+        kind, version = NoticeKind(str(held.facts["kind"])), int(held.facts["version"] or 0)
+        topic, now = Topic(held.subject, kind, version), self._clock.now()
+        async with self._database.read() as session:
+            parcel = await parcels.get_parcel(session, held.subject)
+            wait = await reminding.find_wait(session, parcel)
+        if wait is None or parcel.recipient_id is None or parcel.deadline_version != version:
+            return await self._teller.suppress(topic)
+        if is_outdated(wait, told_at=held.created_at, now=now):
             return await self._teller.suppress(topic)
         errand = Errand(
             topic=topic,
             person_id=parcel.recipient_id,
             parcel_id=parcel.id,
-            breaks_quiet=breaks,
+            breaks_quiet=may_break_quiet(kind, wait, now),
         )
-        return _settled(await self._teller.tell(held, errand))
+        outcome = await self._teller.tell(held, errand)
+        if isinstance(outcome, Over) and outcome.reached and not wait.has_reached:
+            await self.on_wait_changed(held)
+        return _settled(outcome)
 
     async def remind(self) -> int:
         """Hands out reminders that are due, the longest waiting first; how many were looked at.
@@ -260,6 +288,8 @@ class NoticeJobs:
         now = self._clock.now()
         async with self._database.write() as session:
             await settle(session, parcel_id=parcel_id, at=now, ids=self._ids, now=now)
+            # A time that begins anew is no move, so nobody else tells of it.
+            await reminding.plan_next(session, [parcel_id], now=now)
 
 
 def _is_by_other(parcel: Parcel, line: ParcelEvent) -> bool:

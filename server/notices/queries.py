@@ -155,10 +155,10 @@ async def _settle(session: Session, ours: ColumnElement[bool], **values: Any) ->
         touch(session, notices_topic(person_id))
 
 
-async def find_reminder(session: Session, parcel_id: uuid.UUID) -> Reminder | None:
-    """The next reminder of a parcel, kept from changing."""
-    query = select(Reminder).where(Reminder.parcel_id == parcel_id)
-    return (await session.exec(held(query))).one_or_none()
+async def lock_reminders(session: Session, parcel_ids: Collection[uuid.UUID]) -> None:
+    """Keeps the next reminders of these parcels from changing until the transaction ends."""
+    query = select(Reminder).where(col(Reminder.parcel_id).in_(parcel_ids))
+    await session.exec(held(query.order_by(col(Reminder.parcel_id))))
 
 
 async def lock_due_reminders(session: Session, *, now: datetime, limit: int) -> Sequence[Reminder]:

@@ -51,8 +51,5 @@ class Reminder(SQLModel, table=True):
     __tablename__ = "reminders"
 
     parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id")
-    version: int = Field(sa_type=BigInteger)
-    """Of the deadline that it was planned for."""
     kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
     due_at: datetime = Field(index=True)
-    breaks_quiet: bool = False

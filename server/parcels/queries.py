@@ -156,6 +156,31 @@ async def list_parcels_by_ids(
     return {row.id: row for row in rows}
 
 
+async def lock_parcels(
+    session: Session, parcel_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, Parcel]:
+    """The same, kept from changing until the transaction ends; by id, so that nobody deadlocks."""
+    query = select(Parcel).where(col(Parcel.id).in_(parcel_ids)).order_by(col(Parcel.id))
+    return {row.id: row for row in await session.exec(held(query))}
+
+
+async def list_ids_for(
+    session: Session,
+    recipient_id: uuid.UUID,
+    *,
+    states: Collection[ParcelState],
+    after: uuid.UUID | None,
+    limit: int,
+) -> Sequence[uuid.UUID]:
+    """Ids of the recipient's parcels in these states, in their order, those later than `after`."""
+    query = select(Parcel.id).where(
+        Parcel.recipient_id == recipient_id, col(Parcel.state).in_(states)
+    )
+    if after is not None:
+        query = query.where(col(Parcel.id) > after)
+    return (await session.exec(query.order_by(col(Parcel.id)).limit(limit))).all()
+
+
 async def list_parcels_of_stay(session: Session, stay_id: uuid.UUID) -> Sequence[Parcel]:
     """The parcels that a stay holds, in the order of their ids."""
     return (await session.exec(_parcels_of_stay(stay_id))).all()

@@ -149,10 +149,8 @@ def reminder(key: uuid.UUID, at: datetime) -> dict[str, Any]:
     """The first reminder of that parcel."""
     return {
         "parcel_id": key,
-        "version": 1,
         "kind": NoticeKind.REMIND_1,
         "due_at": at,
-        "breaks_quiet": False,
     }
 
 

@@ -15,7 +15,7 @@ from server.hubs.service import list_hubs_by_ids
 from server.kit import outbox
 from server.kit.outbox import Event
 from server.notices import queries
-from server.notices.cadence import Reminder, Waiting, find_next, plan_reminders
+from server.notices.cadence import Reminder, Waiting, find_due, find_next
 from server.parcels import queries as parcels
 from server.parcels.states import ParcelState
 from server.people.service.preferences import list_preferences
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from server.hubs.tables import Hub
     from server.kit.db import Session
-    from server.notices import tables
     from server.parcels.tables import Parcel
     from server.people.preferences import Preferences
 
@@ -65,7 +64,7 @@ class Scene:
             zone=zone,
             is_cooled=is_cooled,
             quiet=None if is_cooled and own.may_cooled_break_quiet else own.quiet,
-            usual_minute=_usual_minute(own),
+            usual=own.usual_windows,
             has_reached=(parcel.id, parcel.deadline_version) in self.reminded,
         )
 
@@ -77,24 +76,36 @@ def is_waiting(parcel: Parcel) -> bool:
     )
 
 
-async def plan_next(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> None:
-    """Plans the parcel's next reminder anew, or takes it away while no time runs."""
-    await queries.find_reminder(session, parcel_id)
-    scene = await _set_scene(session, [parcel_id])
-    waiting = scene.wait_of(parcel_id)
-    following = None if waiting is None else find_next(waiting, after=now)
-    rows = [] if following is None else [_row(scene.found[parcel_id], following)]
-    await queries.replace_reminders(session, [parcel_id], rows)
+async def plan_next(session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime) -> None:
+    """Plans the next reminder of these parcels anew, or takes it away while no time runs.
+
+    The parcels are kept from changing, so that of two who plan the later sees the newer deadline.
+    """
+    scene = await _set_scene(session, await parcels.lock_parcels(session, parcel_ids))
+    await queries.lock_reminders(session, parcel_ids)
+    rows = []
+    for parcel in scene.found.values():
+        waiting = scene.wait_of(parcel.id)
+        following = None if waiting is None else find_next(waiting, after=now)
+        if following is not None:
+            rows.append(_row(parcel, following))
+    await queries.replace_reminders(session, parcel_ids, rows)
+
+
+async def find_wait(session: Session, parcel: Parcel) -> Waiting | None:
+    """The wait of the parcel as it is now; None while none runs."""
+    return (await _set_scene(session, {parcel.id: parcel})).wait_of(parcel.id)
 
 
 async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> int:
     """Writes an event for at most `limit` reminders that are due; how many rows were looked at.
 
-    After an outage the newest that was due counts, and what it has overtaken is left out. In the
-    quiet of the night it is told in the morning, if it is still so.
+    What was planned is looked at again, so that a deadline, wishes or a zone that changed since
+    then count. After an outage the newest that was due is told, and what it has overtaken is not.
     """
     due = await queries.lock_due_reminders(session, now=now, limit=limit)
-    scene = await _set_scene(session, [row.parcel_id for row in due])
+    parcel_ids = [row.parcel_id for row in due]
+    scene = await _set_scene(session, await parcels.list_parcels_by_ids(session, parcel_ids))
     events: list[Event] = []
     rows = []
     for row in due:
@@ -102,23 +113,15 @@ async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> in
         if waiting is None:
             continue
         parcel = scene.found[row.parcel_id]
-        reminder = _newest_due(waiting, row, now)
-        if reminder is not None and row.version == parcel.deadline_version:
+        reminder = find_due(waiting, since=row.due_at, now=now)
+        if reminder is not None:
             events.append(_event(parcel, reminder))
         following = find_next(waiting, after=now)
         if following is not None:
             rows.append(_row(parcel, following))
-    await queries.replace_reminders(session, [row.parcel_id for row in due], rows)
+    await queries.replace_reminders(session, parcel_ids, rows)
     await outbox.append_all(session, events, at=now)
     return len(due)
-
-
-def _newest_due(waiting: Waiting, row: tables.Reminder, now: datetime) -> Reminder | None:
-    """The last reminder whose time has come since the row's; None once the wait is over."""
-    if now >= waiting.through:
-        return None
-    passed = [one for one in plan_reminders(waiting) if row.due_at <= one.at <= now]
-    return passed[-1] if passed else Reminder(row.kind, row.due_at, row.breaks_quiet)
 
 
 def _event(parcel: Parcel, reminder: Reminder) -> Event:
@@ -127,36 +130,23 @@ def _event(parcel: Parcel, reminder: Reminder) -> Event:
         id=uuid.uuid5(parcel.id, name),
         kind=REMINDER_DUE,
         subject=parcel.id,
-        facts={
-            "kind": reminder.kind.value,
-            "version": parcel.deadline_version,
-            "breaks": reminder.breaks_quiet,
-        },
+        facts={"kind": reminder.kind.value, "version": parcel.deadline_version},
     )
 
 
 def _row(parcel: Parcel, reminder: Reminder) -> dict[str, object]:
     return {
         "parcel_id": parcel.id,
-        "version": parcel.deadline_version,
         "kind": reminder.kind,
         "due_at": reminder.at,
-        "breaks_quiet": reminder.breaks_quiet,
     }
 
 
-async def _set_scene(session: Session, parcel_ids: Collection[uuid.UUID]) -> Scene:
-    found = await parcels.list_parcels_by_ids(session, parcel_ids)
+async def _set_scene(session: Session, found: Mapping[uuid.UUID, Parcel]) -> Scene:
     recipients = {one.recipient_id for one in found.values() if one.recipient_id is not None}
     return Scene(
         found,
         await list_hubs_by_ids(session, {one.hub_id for one in found.values()}),
         await list_preferences(session, recipients),
-        await queries.list_reminded(session, parcel_ids),
+        await queries.list_reminded(session, found.keys()),
     )
-
-
-def _usual_minute(preferences: Preferences) -> int | None:
-    """When they usually begin to come, whatever the day; None where they have not said."""
-    minutes = [one.span.starts_minute for one in preferences.usual_windows]
-    return min(minutes, default=None)

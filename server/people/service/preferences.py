@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
+from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
 from server.people import queries
@@ -13,11 +15,13 @@ from server.people.preferences import Preferences, check_preferences, restore, s
 from server.people.tables import StoredPreferences
 
 if TYPE_CHECKING:
-    import uuid
     from collections.abc import Collection
     from datetime import datetime
 
     from server.kit.db import Session
+
+PREFERENCES_CHANGED = "preferences.changed"
+"""Outbox event: a person has chosen anew. The subject is the person."""
 
 
 async def get_preferences(session: Session, person_id: uuid.UUID | None) -> Preferences:
@@ -61,4 +65,12 @@ async def change_preferences(
     row.version, row.changed_at, row.wishes = known.version + 1, now, store(wanted)
     session.add(row)
     await session.flush()
+    await outbox.append(
+        session,
+        id=uuid.uuid5(person_id, f"{PREFERENCES_CHANGED} {row.version}"),
+        kind=PREFERENCES_CHANGED,
+        subject=person_id,
+        facts={"version": row.version},
+        at=now,
+    )
     return replace(wanted, version=row.version)

@@ -3,120 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlmodel import col, select
+from sqlmodel import select
 
 from schema.compartments import ClimateZone
 from server.kit.outbox import Again, Done, Lease, Outbox
 from server.notices.delivery import Later
-from server.notices.jobs import NoticeJobs
-from server.notices.service.reminding import REMINDER_DUE, hand_out, plan_next
-from server.notices.service.telling import Teller
-from server.notices.tables import Reminder
+from server.notices.service.reminding import hand_out, plan_next
 from server.parcels.states import ParcelState
-from server.parcels.tables import Parcel, PauseCause
-from server.people.rules import PushKind
-from server.people.tables import Device
-from tests.fakes.providers import ListedLetters, ListedPush
-from tests.fakes.town import Town, build_town, key_of
+from server.parcels.tables import PauseCause
+from server.people.preferences import DailySpan
+from server.people.service.preferences import PREFERENCES_CHANGED
+from tests.fakes.town import key_of
+from tests.server.notices.service.conftest import HOUR
 
 if TYPE_CHECKING:
-    from server.kit.db import Database
-    from server.notices.rules import NoticeKind
-    from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
-
-HOUR = timedelta(hours=1)
-
-
-class Ward:
-    """Parcels that wait in the town, and the worker's look at them."""
-
-    def __init__(
-        self,
-        database: Database,
-        town: Town,
-        jobs: NoticeJobs,
-        push: ListedPush,
-        clock: MovableClock,
-    ) -> None:
-        self.database, self.town, self.jobs = database, town, jobs
-        self.push, self.clock = push, clock
-
-    async def wait(self, name: str = "parcel", *, hours: int = 72, **changes: Any) -> None:
-        """A parcel that is ready from now on."""
-        now = self.clock.now()
-        async with self.database.write() as session:
-            parcel = await self.town.add_parcel(session, name, state=ParcelState.READY_FOR_PICKUP)
-            parcel.available_from, parcel.available_through = now, now + hours * HOUR
-            parcel.deadline_version = 1
-            for field, value in changes.items():
-                setattr(parcel, field, value)
-        async with self.database.write() as session:
-            await plan_next(session, key_of(name), now=now)
-
-    async def change(self, name: str = "parcel", **changes: Any) -> None:
-        async with self.database.write() as session:
-            parcel = await session.get_one(Parcel, key_of(name))
-            for field, value in changes.items():
-                setattr(parcel, field, value)
-
-    async def next_at(self, name: str = "parcel") -> tuple[NoticeKind, datetime] | None:
-        async with self.database.read() as session:
-            row = await session.get(Reminder, key_of(name))
-        return None if row is None else (row.kind, row.due_at)
-
-    async def look(self) -> int:
-        return await self.jobs.remind()
-
-    async def handed_out(self) -> list[str]:
-        query = select(Outbox).where(Outbox.kind == REMINDER_DUE).order_by(col(Outbox.created_at))
-        async with self.database.read() as session:
-            return [str(row.facts["kind"]) for row in await session.exec(query)]
-
-    async def tell_all(self) -> list[object]:
-        """What the worker does with every event that a look wrote."""
-        query = select(Outbox).where(Outbox.kind == REMINDER_DUE).order_by(col(Outbox.created_at))
-        async with self.database.read() as session:
-            rows = (await session.exec(query)).all()
-        return [
-            await self.jobs.on_reminder_due(
-                Lease(row.id, row.kind, row.subject, row.facts, 1, row.created_at, row.created_at)
-            )
-            for row in rows
-        ]
-
-    async def live_through(self, hours: float, *, step_minutes: int = 30) -> list[str]:
-        """Looks as time passes, tells what is due; the kinds that a phone got."""
-        for _ in range(int(hours * 60 / step_minutes)):
-            self.clock.move(minutes=step_minutes)
-            await self.look()
-            await self.tell_all()
-        return [one.data["kind"] for one in self.push.sent]
-
-
-@pytest.fixture
-async def ward(
-    database: Database, keyring: DerivedKeyring, ids: CountedIds, clock: MovableClock
-) -> Ward:
-    async with database.write() as session:
-        town = await build_town(session)
-        device = await session.get_one(Device, key_of("recipient phone"))
-        device.push_kind, device.push_target = PushKind.FCM_TOKEN, "fcm"
-    push = ListedPush()
-    teller = Teller(
-        database,
-        push=push,
-        letters=ListedLetters(),
-        keyring=keyring,
-        ids=ids,
-        clock=clock,
-        public_url="https://hubs.example.org",
-    )
-    jobs = NoticeJobs(database, teller, keyring=keyring, ids=ids, clock=clock)
-    return Ward(database, town, jobs, push, clock)
+    from tests.server.notices.service.conftest import Ward
 
 
 async def test_a_wait_of_three_days_is_told_of_three_times(ward: Ward) -> None:
@@ -177,7 +83,7 @@ async def test_a_new_deadline_is_planned_anew(ward: Ward) -> None:
     first = await ward.next_at()
     await ward.change(available_through=ward.clock.now() + 120 * HOUR, deadline_version=2)
     async with ward.database.write() as session:
-        await plan_next(session, key_of("parcel"), now=ward.clock.now())
+        await plan_next(session, [key_of("parcel")], now=ward.clock.now())
     assert await ward.next_at() == first
     assert await ward.live_through(120) == ["REMIND_1", "REMIND_2", "REMIND_3"]
 
@@ -230,3 +136,81 @@ async def test_a_provider_that_is_silent_is_asked_again(ward: Ward) -> None:
     ward.clock.move(hours=24)
     await ward.look()
     assert await ward.tell_all() == [Again("quota", 17)]
+
+
+async def test_quiet_hours_that_change_move_what_is_planned(ward: Ward) -> None:
+    await ward.wait()
+    _, before = await ward.next_at() or pytest.fail("nothing is planned")
+    local = before.astimezone(ZoneInfo("Europe/Tallinn"))
+    hour = local.hour * 60
+    await ward.prefer(quiet=DailySpan(hour - 60, hour + 120))
+    _, after = await ward.next_at() or pytest.fail("nothing is planned")
+    assert after == local.replace(minute=0) - HOUR - timedelta(minutes=15)
+
+
+async def test_preferences_of_others_move_nothing(ward: Ward) -> None:
+    await ward.wait()
+    before = await ward.next_at()
+    now = ward.clock.now()
+    event = Lease(key_of("event"), PREFERENCES_CHANGED, key_of("stranger"), {}, 1, now, now)
+    assert await ward.jobs.on_preferences_changed(event) == Done()
+    assert await ward.next_at() == before
+
+
+async def test_changed_preferences_are_an_event(ward: Ward) -> None:
+    await ward.prefer(quiet=None)
+    async with ward.database.read() as session:
+        [row] = await session.exec(select(Outbox).where(Outbox.kind == PREFERENCES_CHANGED))
+    assert (row.subject, row.facts) == (key_of("recipient"), {"version": 1})
+
+
+async def test_last_reminder_leaves_the_night_once_an_earlier_one_has_arrived(ward: Ward) -> None:
+    await ward.prefer(quiet=DailySpan(0, 8 * 60))
+    ward.clock.move(hours=18)
+    await ward.wait(hours=24)
+    assert await ward.live_through(24, step_minutes=15) == ["REMIND_2", "REMIND_3"]
+    last = ward.heard[-1].astimezone(ZoneInfo("Europe/Tallinn"))
+    assert f"{last:%H:%M}" == "23:45"  # and not at half past three
+
+
+async def test_last_reminder_is_heard_at_night_by_who_heard_nothing_before(ward: Ward) -> None:
+    await ward.prefer(quiet=DailySpan(0, 8 * 60))
+    ward.clock.move(hours=18)
+    await ward.wait(hours=24)
+    ward.push.answers["fcm"] = Later("quota", 60)
+    await ward.live_through(20)
+    ward.push.answers.clear()
+    ward.push.sent.clear()
+    ward.heard.clear()
+    assert await ward.live_through(4) == ["REMIND_3"]
+    assert ward.heard[0].astimezone(ZoneInfo("Europe/Tallinn")).hour == 3
+
+
+async def test_deadline_that_changed_unseen_loses_no_reminder(ward: Ward) -> None:
+    await ward.wait()
+    await ward.change(available_through=ward.clock.now() + 120 * HOUR, deadline_version=2)
+    assert await ward.live_through(120) == ["REMIND_1", "REMIND_2", "REMIND_3"]
+
+
+async def test_reminder_that_could_not_be_sent_gives_way_to_the_next(ward: Ward) -> None:
+    await ward.wait()
+    ward.push.answers["fcm"] = Later("quota", 60)
+    ward.clock.move(hours=24)
+    await ward.look()
+    assert await ward.tell_all() == [Again("quota", 60)]
+    ward.push.answers.clear()
+    ward.push.sent.clear()
+    ward.clock.move(hours=47)
+    await ward.look()
+    await ward.tell_all()
+    assert [one.data["kind"] for one in ward.push.sent] == ["REMIND_3"]
+
+
+async def test_time_that_begins_with_a_late_notice_brings_reminders(ward: Ward) -> None:
+    await ward.wait(pause_cause=PauseCause.NOTICE_UNDELIVERED)
+    assert await ward.next_at() is None
+    await ward.change(state=ParcelState.READY_FOR_PICKUP, is_pass_through=True)
+    now = ward.clock.now()
+    event = Lease(key_of("event"), "grant.ready", key_of("parcel"), {}, 1, now, now)
+    assert await ward.jobs.on_grant_ready(event) == Done()
+    assert await ward.next_at() is not None
