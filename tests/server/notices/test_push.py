@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import trustme
 
 from server.demo.push_endpoint import PushEndpoint, make_app
 from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
 from server.notices.push import MOST_AT_ONCE, FirebasePush, PushAddress, PushMessage
 from server.people.rules import PushKind
-from tests.fakes.serving import serving
+from tests.fakes.serving import serving, serving_h2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 NOTICE = uuid.UUID(int=7)
 PARCEL = uuid.UUID(int=8).hex
@@ -143,3 +147,40 @@ async def test_provider_that_is_not_there_is_tried_again() -> None:
 async def test_nothing_to_send_asks_nobody() -> None:
     async with pushing("http://127.0.0.1:9") as push:
         assert await push.send([]) == []
+
+
+class Versions:
+    """The HTTP versions in which an application was asked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.seen: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            self.seen.add(scope["http_version"])
+        await self.app(scope, receive, send)
+
+
+async def test_messages_go_over_http_2_and_tls_to_a_server_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, key, certificate = trustme.CA(), tmp_path / "key.pem", tmp_path / "cert.pem"
+    issued = authority.issue_cert("localhost")
+    issued.private_key_pem.write_to_path(f"{key}")
+    for number, part in enumerate(issued.cert_chain_pems):
+        part.write_to_path(f"{certificate}", append=number > 0)
+    authority.cert_pem.write_to_path(f"{tmp_path / 'ca.pem'}")
+    endpoint = PushEndpoint()
+    app = Versions(make_app(endpoint))
+    messages = [make_message(one) for one in ("phone-1", "gone-1", "quota-1", "phone-2")]
+    async with serving_h2(app, certificate=certificate, key=key) as base_url:
+        async with pushing(base_url) as push:
+            strangers = await push.send(messages[:1])
+        monkeypatch.setenv("SSL_CERT_FILE", f"{tmp_path / 'ca.pem'}")
+        async with pushing(base_url) as push:
+            answers = await push.send(messages)
+    assert isinstance(strangers[0], Later), "nothing is sent to whom nobody vouches for"
+    assert [type(one) for one in answers] == [Accepted, Gone, Later, Accepted]
+    assert app.seen == {"2"}
+    assert {message["token"] for message in endpoint.messages} == {"phone-1", "phone-2"}
