@@ -27,6 +27,7 @@ from ble_agent.phone.bundles import (
 )
 from ble_agent.phone.door import replay, visit_door
 from ble_agent.phone.files import parse_object, read_file, write_file
+from ble_agent.phone.inbox import Inbox, list_notices
 from ble_agent.phone.staff import fetch_inspection, join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
 from ble_agent.phone.words import make_parser
@@ -92,6 +93,17 @@ async def show_parcels(phone: Phone, options: argparse.Namespace) -> dict[str, A
     """List the account's parcels."""
     del options
     return {"parcels": await list_parcels(phone.account())}
+
+
+async def show_notices(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """List what the account was told and this phone has not shown yet, the oldest first."""
+    del options
+    inbox = Inbox(phone.wallet.get_shown())
+    told = await list_notices(phone.account())
+    fresh = [one for one in told if inbox.is_new(str(one["messageId"]))]
+    # If we crash before the list is printed, the notice is in the API still.
+    phone.wallet.put_shown(inbox.shown)
+    return {"notices": fresh}
 
 
 async def ask_anything(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -325,6 +337,7 @@ _VERBS: dict[str, _Verb] = {
     "request-code": ("have a one-time code sent to an address", request_code),
     "sign-in": ("sign this phone in by the code", sign_in),
     "parcels": ("list the account's parcels", show_parcels),
+    "notices": ("list what the account was told, each notice once", show_notices),
     "ask": ("send any GraphQL operation in the account's name", ask_anything),
     "fetch": ("keep what opens a parcel's door, for use without a network", fetch),
     "fetch-route": ("keep what a courier needs to deposit parcels", fetch_route),

@@ -16,6 +16,7 @@ from ble_agent.errors import AgentError
 from schema.cose import SEED_SIZE, SigningKey
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 MAX_ENVELOPES: Final = 1000
@@ -60,6 +61,15 @@ class Wallet:
     def put_bundle(self, parcel: str, bundle: dict[str, Any]) -> None:
         """Keep a bundle under its parcel's id, in place of a former one."""
         self._write(self._bundle_path(parcel), {"parcel": parcel, **bundle})
+
+    def get_shown(self) -> list[str]:
+        """Ids of the notices that this phone has shown, the oldest first."""
+        path = self._folder / "shown.json"
+        return [str(one) for one in self._read(path)["notices"]] if path.exists() else []
+
+    def put_shown(self, notices: Sequence[str]) -> None:
+        """Remember these in place of the former ones."""
+        self._write(self._folder / "shown.json", {"notices": list(notices)})
 
     def get_bundle(self, parcel: str) -> dict[str, Any]:
         """The bundle for a parcel; BundleMissing."""
