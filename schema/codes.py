@@ -115,6 +115,8 @@ class ProblemCode(StrEnum):
     """The document asks for more than one request may."""
     PROVIDER_DOWN = "PROVIDER_DOWN"
     """A partner system is down; it will be tried again."""
+    WINDOW_IMPOSSIBLE = "WINDOW_IMPOSSIBLE"
+    """The hub is closed, or the time to collect is over, in part of the window."""
     POLICY_INVALID = "POLICY_INVALID"
     """A value breaks a rule that the message names."""
     INPUT_INVALID = "INPUT_INVALID"

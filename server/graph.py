@@ -22,6 +22,7 @@ from server.lockers import graph as lockers
 from server.notices import graph as notices
 from server.parcels import graph as parcels
 from server.people import graph as people
+from server.pickups import graph as pickups
 from server.uplink import graph as uplink
 
 NODE_TYPES: tuple[type, ...] = (
@@ -58,7 +59,7 @@ NODES: Mapping[str, NodeLoader] = MappingProxyType(
 
 
 @strawberry.type(description="What can be read.")
-class Query(hubs.Query, lockers.Query, parcels.Query, access.Query, notices.Query):
+class Query(hubs.Query, lockers.Query, parcels.Query, pickups.Query, access.Query, notices.Query):
     """Joined from the verticals."""
 
     @strawberry.field(description="The signed-in person; null for everybody else.")
@@ -89,6 +90,7 @@ class Mutation(
     hubs.Mutation,
     lockers.Mutation,
     parcels.Mutation,
+    pickups.Mutation,
     access.Mutation,
     uplink.Mutation,
 ):

@@ -53,6 +53,13 @@ from server.people.tables import (
     SignInRequest,
     StoredPreferences,
 )
+from server.pickups.tables import (
+    HabitCounts,
+    HabitPast,
+    HabitPool,
+    PickupWindow,
+    TaughtParcel,
+)
 
 TABLES = (
     UsedProof,
@@ -93,6 +100,11 @@ TABLES = (
     ParcelExtension,
     Outage,
     Beat,
+    HabitCounts,
+    HabitPast,
+    HabitPool,
+    TaughtParcel,
+    PickupWindow,
     Grant,
     EmergencyOpening,
     StaffOpening,

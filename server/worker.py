@@ -48,6 +48,7 @@ from server.people.preferences import Channel
 from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_REMOVED
 from server.people.service.preferences import PREFERENCES_CHANGED
+from server.pickups import jobs as pickups
 from server.tables import TABLES
 
 if TYPE_CHECKING:
@@ -199,6 +200,14 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         await lockers.escalate_open_door(shop.database, held, ids=shop.ids, now=now)
         return Done()
 
+    async def learn_collection(held: Lease) -> Outcome:
+        await pickups.on_parcel_collected(shop.database, held, now=shop.clock.now())
+        return Done()
+
+    async def forget_habits(held: Lease) -> Outcome:
+        await pickups.on_preferences_changed(shop.database, held)
+        return Done()
+
     return {
         **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED], _let_pass),
         **dict.fromkeys(SECURITY_EVENTS, notices.on_security_event),
@@ -207,7 +216,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
             access.on_parcel_expired, notices.on_parcel_expired
         ),
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
-        EVENTS[ParcelState.COLLECTED]: notices.on_parcel_collected,
+        EVENTS[ParcelState.COLLECTED]: _one_after(learn_collection, notices.on_parcel_collected),
         EVENTS[ParcelState.RETURNED]: notices.on_parcel_returned,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
@@ -221,7 +230,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         NOTICE_MORNING: notices.on_morning,
         REMINDER_DUE: notices.on_reminder_due,
         EVENTS[ParcelState.READY_FOR_PICKUP]: notices.on_wait_changed,
-        PREFERENCES_CHANGED: notices.on_preferences_changed,
+        PREFERENCES_CHANGED: _one_after(forget_habits, notices.on_preferences_changed),
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
         DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),
@@ -243,9 +252,6 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def remind() -> None:
         await notices.remind()
 
-    async def note_occupancy() -> None:
-        await lockers.note_occupancy(shop.database, now=shop.clock.now())
-
     async def watch_keys() -> None:
         await access.watch_keys()
 
@@ -263,8 +269,23 @@ def make_timers(shop: Shop) -> list[Timer]:
     return [
         *_parcel_timers(shop),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
-        Timer(note_occupancy.__name__, note_occupancy, OCCUPANCY_S),
         *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
+        *_planning_timers(shop),
+    ]
+
+
+def _planning_timers(shop: Shop) -> list[Timer]:
+    """What is written down, and forgotten, for looking ahead."""
+
+    async def note_occupancy() -> None:
+        await lockers.note_occupancy(shop.database, now=shop.clock.now())
+
+    async def tidy_pickups() -> None:
+        await pickups.tidy_pickups(shop.database, now=shop.clock.now())
+
+    return [
+        Timer("note_occupancy", note_occupancy, OCCUPANCY_S),
+        Timer("tidy_pickups", tidy_pickups, WATCH_S),
     ]
 
 

@@ -1050,6 +1050,63 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("reminders", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_reminders_due_at"), ["due_at"], unique=False)
+    op.create_table(
+        "habit_counts",
+        sa.Column("level", sa.String(length=32), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("part", sa.Integer(), nullable=False),
+        sa.Column("counted", sa.JSON(), nullable=False),
+        sa.Column("total", sa.Float(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "subject_id", "part", name=op.f("pk_habit_counts")),
+    )
+    op.create_table(
+        "habit_pasts",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("slots", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["person_id"], ["people.id"], name=op.f("fk_habit_pasts_person_id_people")
+        ),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_habit_pasts")),
+    )
+    op.create_table(
+        "habit_pools",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_habit_pools")),
+    )
+    op.create_table(
+        "taught_parcels",
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_taught_parcels_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("parcel_id", name=op.f("pk_taught_parcels")),
+    )
+    with op.batch_alter_table("taught_parcels", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_taught_parcels_at"), ["at"], unique=False)
+    op.create_table(
+        "pickup_windows",
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("choice", sa.Uuid(), nullable=False),
+        sa.Column("hub_id", sa.Uuid(), nullable=False),
+        sa.Column("chosen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["hub_id"], ["hubs.id"], name=op.f("fk_pickup_windows_hub_id_hubs")
+        ),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_pickup_windows_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("parcel_id", name=op.f("pk_pickup_windows")),
+    )
+    with op.batch_alter_table("pickup_windows", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_pickup_windows_ends_at"), ["ends_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_pickup_windows_hub_id"), ["hub_id", "starts_at"], unique=False
+        )
 
     op.create_table(
         "parcel_pauses",
@@ -1121,6 +1178,16 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_parcel_pauses_parcel_id"))
 
     op.drop_table("parcel_pauses")
+    with op.batch_alter_table("pickup_windows", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_pickup_windows_hub_id"))
+        batch_op.drop_index(batch_op.f("ix_pickup_windows_ends_at"))
+    op.drop_table("pickup_windows")
+    with op.batch_alter_table("taught_parcels", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_taught_parcels_at"))
+    op.drop_table("taught_parcels")
+    op.drop_table("habit_pools")
+    op.drop_table("habit_pasts")
+    op.drop_table("habit_counts")
     with op.batch_alter_table("reminders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_reminders_due_at"))
 

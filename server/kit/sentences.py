@@ -42,6 +42,7 @@ SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
         ProblemCode.SLOW_DOWN: "Too many requests; wait a little.",
         ProblemCode.TOO_COSTLY: "Ask for less at once.",
         ProblemCode.PROVIDER_DOWN: "A partner system is down; we keep trying.",
+        ProblemCode.WINDOW_IMPOSSIBLE: "The hub is closed or your goods spoil before then.",
         ProblemCode.POLICY_INVALID: "A value breaks a rule.",
         ProblemCode.INPUT_INVALID: "An argument has the wrong form.",
         ProblemCode.ENVELOPE_INVALID: "These bytes are not an envelope of a locker we know.",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from server.hubs.rules import Timetable
-    from server.people.preferences import DailySpan, Span
+    from server.people.preferences import DailySpan, Span, UsualWindow
 
 OFFERED = 3
 """At most so many windows are offered."""
@@ -56,7 +56,7 @@ class Mask:
     not_after: datetime
     zone: ZoneInfo
     quiet: DailySpan | None = None
-    wanted: tuple[DailySpan, ...] = ()
+    wanted: tuple[UsualWindow, ...] = ()
 
     def pieces(self, span: Span) -> list[Span]:
         """What is left of a span, in order."""
@@ -65,13 +65,20 @@ class Mask:
             return []
         pieces = self.hours.open_spans(start, end)
         if self.wanted:
-            wanted = [
-                piece for one in self.wanted for piece in one.spans_between(start, end, self.zone)
-            ]
-            pieces = _intersect(pieces, wanted)
+            pieces = _intersect(pieces, self._wanted_between(start, end))
         if self.quiet is not None:
             pieces = _subtract(pieces, self.quiet.spans_between(start, end, self.zone))
         return pieces
+
+    def _wanted_between(self, start: datetime, end: datetime) -> list[Span]:
+        """The usual windows that may touch a span, whole: they belong to the day they begin on."""
+        around = timedelta(days=2)
+        return [
+            piece
+            for one in self.wanted
+            for piece in one.span.spans_between(start - around, end + around, self.zone)
+            if piece[0].astimezone(self.zone).weekday() in one.weekdays
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +136,56 @@ def propose(
     `probabilities` are those of the delays 0 to 14 after `arrival`. A slot of which the mask leaves
     a part keeps that share of its probability; its longest piece is the window.
     """
-    zone = mask.hours.zone
-    kept = []
-    for delay, probability in enumerate(probabilities):
-        _, slot, span = slot_after(arrival, delay, zone)
-        pieces = [piece for piece in mask.pieces(span) if _length(piece) >= LEAST]
-        if pieces:
-            share = sum(map(_length, pieces), timedelta()) / _length(span)
-            kept.append((probability * share, slot, max(pieces, key=_length)))
-    whole = sum(weight for weight, _, _ in kept)
+    kept = _possible(probabilities, arrival, mask)
+    whole = sum(one.weight for one in kept)
     if not whole:
         return []
-    ranked = sorted(kept, key=lambda one: -one[0])[:OFFERED]
+    ranked = sorted(kept, key=lambda one: -one.weight)[:OFFERED]
     return [
-        _window(weight / whole, slot, piece, past) for weight, slot, piece in ranked if weight > 0
+        _window(one.weight / whole, one.slot, max(one.pieces, key=_length), past)
+        for one in ranked
+        if one.weight > 0
     ]
+
+
+def chance_of(
+    span: Span, probabilities: Sequence[float], arrival: tuple[date, DaySlot], *, mask: Mask
+) -> float:
+    """How likely the person comes within a span, among all times that are possible.
+
+    0 where the mask leaves nothing of it: whoever chooses against their own rules is not foreseen.
+    """
+    kept = _possible(probabilities, arrival, mask)
+    whole = sum(one.weight for one in kept)
+    inside = sum(
+        one.weight * (_total(_intersect(one.pieces, [span])) / _total(one.pieces)) for one in kept
+    )
+    return inside / whole if whole else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Possible:
+    """A slot of which the mask leaves something."""
+
+    weight: float
+    slot: DaySlot
+    pieces: list[Span]
+
+
+def _possible(
+    probabilities: Sequence[float], arrival: tuple[date, DaySlot], mask: Mask
+) -> list[_Possible]:
+    kept = []
+    for delay, probability in enumerate(probabilities):
+        _, slot, span = slot_after(arrival, delay, mask.hours.zone)
+        pieces = [piece for piece in mask.pieces(span) if _length(piece) >= LEAST]
+        if pieces:
+            kept.append(_Possible(probability * (_total(pieces) / _length(span)), slot, pieces))
+    return kept
+
+
+def _total(pieces: Iterable[Span]) -> timedelta:
+    return sum(map(_length, pieces), timedelta())
 
 
 def _window(probability: float, slot: DaySlot, piece: Span, past: Past) -> Window:

@@ -96,6 +96,9 @@ INSIDE = {
 OF_ONE_THING = {
     "Subscription.noticesChanged",
     "GuestParcel.history",
+    "HubOccupancy.forecast",
+    "Query.pickupWindows",
+    "Query.expectedPickups",
     "Preferences.channels",
     "Preferences.allowedHubs",
     "Preferences.favouriteHubs",

@@ -7,12 +7,13 @@ import strawberry
 from server.lockers.graph import reading, writing
 from server.lockers.graph.closing import ClosingMutation, ClosingQuery
 from server.lockers.graph.live import Subscription
+from server.lockers.graph.occupancy import OccupancyQuery
 from server.lockers.graph.trust import TrustMutation
 from server.lockers.graph.types import NODE_TYPES, NODES
 
 
 @strawberry.type
-class Query(reading.Query, ClosingQuery):
+class Query(reading.Query, ClosingQuery, OccupancyQuery):
     """Joined into the root query."""
 
 

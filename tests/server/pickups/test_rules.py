@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from server.hubs.dayslots import DaySlot, slot_of
 from server.hubs.rules import Closure, Opening, Timetable
-from server.people.preferences import DailySpan
+from server.people.preferences import DailySpan, UsualWindow
 from server.pickups.habits import DELAYS
 from server.pickups.rules import (
     LEAST,
@@ -49,6 +49,11 @@ def spans_of_minutes(draw: st.DrawFn) -> DailySpan:
     return DailySpan(starts, ends)
 
 
+def usual_windows() -> st.SearchStrategy[UsualWindow]:
+    days = st.lists(st.integers(0, 6), min_size=1, unique=True).map(tuple)
+    return st.builds(UsualWindow, days, spans_of_minutes())
+
+
 @st.composite
 def masks(draw: st.DrawFn) -> Mask:
     ends = st.lists(st.integers(0, 1440), min_size=2, max_size=2, unique=True).map(sorted)
@@ -68,7 +73,7 @@ def masks(draw: st.DrawFn) -> Mask:
         not_after=start + timedelta(hours=draw(st.integers(0, 200))),
         zone=draw(st.sampled_from(ZONES)),
         quiet=draw(st.none() | spans_of_minutes()),
-        wanted=tuple(draw(st.lists(spans_of_minutes(), max_size=3))),
+        wanted=tuple(draw(st.lists(usual_windows(), max_size=3))),
     )
 
 
@@ -104,6 +109,14 @@ def is_inside(span: DailySpan, minute: int) -> bool:
     return minute >= span.starts_minute or minute < span.ends_minute
 
 
+def is_usual(usual: UsualWindow, at: datetime, zone: ZoneInfo) -> bool:
+    local, minute = at.astimezone(zone), minute_of(at, zone)
+    began = local.date()
+    if usual.span.ends_minute <= usual.span.starts_minute and minute < usual.span.ends_minute:
+        began -= timedelta(days=1)
+    return is_inside(usual.span, minute) and began.weekday() in usual.weekdays
+
+
 @given(masks(), probabilities, pasts)
 def test_no_window_breaks_a_mask(one: Mask, likely: list[float], past: Past) -> None:
     for window in offered(one, likely, past):
@@ -114,7 +127,7 @@ def test_no_window_breaks_a_mask(one: Mask, likely: list[float], past: Past) -> 
             assert one.hours.is_open(at)
             minute = minute_of(at, one.zone)
             assert one.quiet is None or not is_inside(one.quiet, minute)
-            assert not one.wanted or any(is_inside(span, minute) for span in one.wanted)
+            assert not one.wanted or any(is_usual(usual, at, one.zone) for usual in one.wanted)
             at += timedelta(minutes=7)
 
 
@@ -148,7 +161,15 @@ def test_a_window_ends_with_the_deadline() -> None:
 
 def test_nothing_is_offered_when_nothing_is_possible() -> None:
     assert offered(mask(not_after=NOON)) == []
-    assert offered(mask(wanted=(DailySpan(600, 720),), quiet=DailySpan(540, 780))) == []
+    assert (
+        offered(
+            mask(
+                wanted=(UsualWindow(tuple(range(7)), DailySpan(600, 720)),),
+                quiet=DailySpan(540, 780),
+            )
+        )
+        == []
+    )
 
 
 def test_the_reason_counts_the_last_nine() -> None:

@@ -1,0 +1,158 @@
+"""SQL of habits and chosen windows.
+
+Whoever learns locks the pool's row first: it is the queue of all that adds to counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, func, tuple_
+from sqlmodel import col, select
+
+from server.kit.db import held, insert_new
+from server.parcels.tables import Parcel
+from server.pickups.habits import Counts, Level, Pool
+from server.pickups.keys import OF_PERSON, Key, restore_pool, store_pool
+from server.pickups.tables import HabitCounts, HabitPast, HabitPool, PickupWindow, TaughtParcel
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from server.kit.db import Session
+
+POOL = 1
+
+
+async def list_counts(session: Session, keys: Collection[Key]) -> dict[Key, HabitCounts]:
+    """The rows of these keys that exist."""
+    names = (col(HabitCounts.level), col(HabitCounts.subject_id), col(HabitCounts.part))
+    statement = select(HabitCounts).where(tuple_(*names).in_([*keys]))
+    rows = (await session.exec(statement)).all()
+    return {Key(row.level, row.subject_id, row.part): row for row in rows}
+
+
+def as_counts(row: HabitCounts) -> Counts:
+    """The row as the arithmetic knows it."""
+    counts = Counts(len(row.counted), day=row.day)
+    counts.values, counts.total = list(row.counted), row.total
+    return counts
+
+
+async def save_counts(session: Session, key: Key, counts: Counts, row: HabitCounts | None) -> None:
+    """Writes the counts into their row, or into a new one."""
+    row = row or HabitCounts(**key._asdict(), counted=[], total=0.0, day=0)
+    row.counted, row.total, row.day = counts.values, counts.total, counts.day
+    session.add(row)
+
+
+async def find_pool(session: Session) -> Pool:
+    """The pool as it was last left; the first one before anybody taught it."""
+    row = await session.get(HabitPool, POOL)
+    return Pool() if row is None else restore_pool(row.kept)
+
+
+async def lock_pool(session: Session) -> HabitPool:
+    """The pool's row, kept from changing until the end of the transaction."""
+    await insert_new(session, HabitPool, id=POOL, kept=store_pool(Pool()))
+    return (await session.exec(held(select(HabitPool).where(HabitPool.id == POOL)))).one()
+
+
+async def find_past(session: Session, person_id: uuid.UUID) -> HabitPast | None:
+    """When in the day the person last came."""
+    return await session.get(HabitPast, person_id)
+
+
+async def insert_taught(session: Session, parcel_id: uuid.UUID, *, at: datetime) -> bool:
+    """Whether nobody has looked at this parcel's collection before."""
+    return await insert_new(session, TaughtParcel, parcel_id=parcel_id, at=at)
+
+
+async def prune_taught(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` marks that are older; how many."""
+    old = select(col(TaughtParcel.parcel_id)).where(col(TaughtParcel.at) < before).limit(limit)
+    gone = await session.exec(delete(TaughtParcel).where(col(TaughtParcel.parcel_id).in_(old)))
+    return int(gone.rowcount)
+
+
+async def delete_habits(session: Session, person_id: uuid.UUID) -> None:
+    """Remove every row that is about the person."""
+    await session.exec(
+        delete(HabitCounts).where(
+            col(HabitCounts.subject_id) == person_id, col(HabitCounts.level).in_(OF_PERSON)
+        )
+    )
+    await session.exec(delete(HabitPast).where(col(HabitPast.person_id) == person_id))
+
+
+async def sum_habits(session: Session, person_id: uuid.UUID) -> dict[int, float]:
+    """How much the person's collections still weigh, by the slot of arrival."""
+    statement = select(HabitCounts).where(
+        HabitCounts.subject_id == person_id, HabitCounts.level == Level.HABIT
+    )
+    weights: dict[int, float] = {}
+    for row in (await session.exec(statement)).all():
+        slot = row.part // 2
+        weights[slot] = weights.get(slot, 0.0) + row.total
+    return weights
+
+
+async def list_hub_counts_of(
+    session: Session, person_id: uuid.UUID, *, limit: int
+) -> Sequence[HabitCounts]:
+    """The counts of at most `limit` hubs at which the person had parcels, the latest first."""
+    hubs = (
+        select(col(Parcel.hub_id))
+        .where(Parcel.recipient_id == person_id)
+        .group_by(col(Parcel.hub_id))
+        .order_by(func.max(col(Parcel.created_at)).desc())
+        .limit(limit)
+    )
+    statement = select(HabitCounts).where(
+        HabitCounts.level == Level.HUB, col(HabitCounts.subject_id).in_(hubs)
+    )
+    return (await session.exec(statement)).all()
+
+
+async def delete_counts(session: Session, rows: Collection[HabitCounts]) -> None:
+    """Remove these rows of counts."""
+    for row in rows:
+        await session.delete(row)
+    await session.flush()
+
+
+async def find_window(session: Session, parcel_id: uuid.UUID) -> PickupWindow | None:
+    """What was chosen for the parcel; it may be over."""
+    return await session.get(PickupWindow, parcel_id)
+
+
+async def delete_window(session: Session, parcel_id: uuid.UUID) -> bool:
+    """Whether something was chosen, which is no more."""
+    chosen = delete(PickupWindow).where(col(PickupWindow.parcel_id) == parcel_id)
+    return bool((await session.exec(chosen)).rowcount)
+
+
+async def list_window_starts(
+    session: Session, hub_id: uuid.UUID, *, now: datetime, until: datetime
+) -> Sequence[tuple[datetime, int]]:
+    """When chosen windows at a hub begin that are not over, and how many at each such time."""
+    statement = (
+        select(PickupWindow.starts_at, func.count())
+        .where(
+            PickupWindow.hub_id == hub_id,
+            col(PickupWindow.ends_at) > now,
+            col(PickupWindow.starts_at) < until,
+        )
+        .group_by(col(PickupWindow.starts_at))
+        .order_by(col(PickupWindow.starts_at))
+    )
+    return (await session.exec(statement)).all()
+
+
+async def prune_windows(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` windows that ended before; how many."""
+    old = select(col(PickupWindow.parcel_id)).where(col(PickupWindow.ends_at) < before).limit(limit)
+    gone = await session.exec(delete(PickupWindow).where(col(PickupWindow.parcel_id).in_(old)))
+    return int(gone.rowcount)
