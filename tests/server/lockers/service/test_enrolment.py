@@ -78,7 +78,7 @@ def issue(
             return await create_enrolment(
                 session,
                 actor,
-                draft=EnrolmentDraft(town.hub_id, "SN-77", DOORS),
+                draft=EnrolmentDraft(town.hub_id, "SN-77", DOORS, has_keypad=True),
                 randomness=randomness,
                 ids=ids,
                 now=clock.now(),
@@ -112,6 +112,7 @@ async def test_locker_joins_with_its_doors_and_its_secret_sealed(
 ) -> None:
     locker = await join(claim_with(await code_of(issue, town)))
     assert isinstance(locker, Locker)
+    assert locker.has_keypad
     assert (locker.state, locker.hub_id) == (LockerState.PROVISIONING, town.hub_id)
     async with database.read() as session:
         doors = (await reading.list_compartments(session, [locker.id]))[locker.id]

@@ -148,3 +148,13 @@ async def test_second_replacement_goes_on_from_the_first(
         line = [one.id for one in await list_controllers(session, second)]
     assert line == [old, first.id, second.id]
     assert second.serial == "L-1"
+
+
+async def test_a_new_board_stands_behind_the_same_keypad(
+    database: Database, town: Town, draw: Draw, join: Join
+) -> None:
+    async with database.write() as session:
+        (await session.get_one(Locker, town.locker_id)).has_keypad = True
+    new = await join(claim_of("new", await draw()))
+    assert isinstance(new, Locker)
+    assert new.has_keypad
