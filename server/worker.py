@@ -41,6 +41,7 @@ from server.notices.service.security import SECURITY_EVENTS
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.parcels import jobs as parcels
 from server.parcels.service.moving import EVENTS, MOVED, SETTLING
+from server.parcels.service.redirecting import REDIRECTED
 from server.parcels.service.timing import DEADLINE_CHANGED
 from server.parcels.states import ParcelState
 from server.people import jobs as people
@@ -221,6 +222,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
+        REDIRECTED: notices.on_parcel_redirected,
         SETTLING: settle_collection,
         HOURS_CHANGED: move_deadlines,
         DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),

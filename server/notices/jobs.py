@@ -146,6 +146,18 @@ class NoticeJobs:
 
         return await do_portions(remind_some, size=reminding.SWEEP)
 
+    async def on_parcel_redirected(self, held: Lease) -> Outcome:
+        """Tells every phone of the recipient where the parcel goes now; only of the last choice."""
+        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
+        outcome = await self._tell(
+            held,
+            parcel,
+            NoticeKind.REDIRECTED,
+            is_news=parcel.version == version,
+            version=version,
+        )
+        return _settled(outcome)
+
     async def on_parcel_moved(self, held: Lease) -> Outcome:
         """Tells the recipient that what was ready is not there any more (P13, P14, P24)."""
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)

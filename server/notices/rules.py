@@ -51,6 +51,8 @@ class NoticeKind(StrEnum):
     """A parcel was collected by its recipient."""
     DELEGATE_USED = "DELEGATE_USED"
     """A parcel was collected by somebody with whom its recipient had shared it."""
+    REDIRECTED = "REDIRECTED"
+    """A parcel goes to another hub, as somebody with the account wished."""
     EXTENDED = "EXTENDED"
     """A parcel waits for longer than they were told."""
     HUB_CLOSED = "HUB_CLOSED"

@@ -88,6 +88,10 @@ NOTICES = {
         "Your parcel was fetched for you",
         "Somebody with whom you shared it has opened the door. The receipt is in the app.",
     ),
+    NoticeKind.REDIRECTED: Wording(
+        "Your parcel goes to another place",
+        "It is on its way to {hub}. If that was not you, change it in the app.",
+    ),
     NoticeKind.EXTENDED: Wording(
         "Your parcel waits for longer",
         "It is at {hub} until {until}.",

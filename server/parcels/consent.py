@@ -33,10 +33,16 @@ class Limits:
     is_uncooled_food: bool = False
     """It perishes, and was announced for a compartment that is not cooled."""
 
+    @property
+    def allows_hub(self) -> bool:
+        """Whether they fetch parcels at this hub at all."""
+        allowed = self.preferences.allowed_hubs
+        return not allowed or self.hub_id in allowed
+
     def object_to_lockers(self) -> Refusal | None:
         """CONSENT_MISSING where no compartment of this hub will do today, else None."""
         wanted = self.preferences
-        if wanted.allowed_hubs and self.hub_id not in wanted.allowed_hubs:
+        if not self.allows_hub:
             return _refuse("The recipient has not agreed to this hub.", ELSEWHERE)
         if wanted.counter_only:
             return _refuse("The recipient has not agreed to a locker.", COUNTER)

@@ -245,6 +245,7 @@ TABLE: tuple[Row, ...] = (
     _row("P18", Trigger.CLOSE_OVERDUE, "COLLECTING", "ON_HOLD", "AGT"),
     _row("P18", Trigger.OBJECT, "COLLECTING", "ON_HOLD", "REC DEL"),
     _row("P19", Trigger.CHANGE_DEADLINE, "READY_FOR_PICKUP AT_HUB", "-", "REC SRV"),
+    _row("P19b", Trigger.REDIRECT, "ANNOUNCED IN_TRANSIT", "-", "REC"),
     _row(
         "P20",
         Trigger.HOLD,

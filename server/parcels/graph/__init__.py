@@ -8,13 +8,16 @@ from server.parcels.graph.compartments import CompartmentMutation
 from server.parcels.graph.counter import CounterMutation
 from server.parcels.graph.live import Subscription
 from server.parcels.graph.reading import Me, Query
+from server.parcels.graph.redirecting import RedirectMutation
 from server.parcels.graph.sending import SendingMutation
 from server.parcels.graph.types import NODE_TYPES, NODES
 from server.parcels.graph.writing import ParcelMutation
 
 
 @strawberry.type
-class Mutation(ParcelMutation, SendingMutation, CounterMutation, CompartmentMutation):
+class Mutation(
+    ParcelMutation, SendingMutation, RedirectMutation, CounterMutation, CompartmentMutation
+):
     """Joined into the root mutation."""
 
 

@@ -734,3 +734,35 @@ async def test_recipient_hears_that_the_parcel_went_back(office: Office) -> None
     assert await office.jobs.on_parcel_returned(held) == Done()
     [letter] = office.letters.sent
     assert letter.subject == "Your parcel went back"
+
+
+@pytest.mark.parametrize(("version", "told"), [(3, 1), (2, 0)])
+async def test_recipient_hears_where_the_parcel_goes_by_the_last_choice(
+    office: Office, version: int, told: int
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.IN_TRANSIT)
+    async with office.database.write() as session:
+        (await session.get_one(Parcel, held.subject)).version = 3
+    redirected = replace(held, kind="parcel.redirected", facts={"version": version})
+    assert await office.jobs.on_parcel_redirected(redirected) == Done()
+    assert [one.data["kind"] for one in office.push.sent] == ["REDIRECTED"] * told
+
+
+@pytest.mark.parametrize(
+    ("change", "version", "kinds"),
+    [("OUTAGE", 2, ["EXTENDED"]), ("CLOSED", 2, ["HUB_CLOSED"]), ("CLOSED", 1, [])],
+)
+async def test_recipient_hears_until_when_the_parcel_waits_now(
+    office: Office, change: str, version: int, kinds: list[str]
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.deadline_version = 2
+        parcel.available_through = office.clock.now() + timedelta(hours=90)
+    facts: Facts = {"change": change, "version": version}
+    changed = replace(held, kind="parcel.deadline_changed", facts=facts)
+    assert await office.jobs.on_deadline_changed(changed) == Done()
+    assert [one.data["kind"] for one in office.push.sent] == kinds

@@ -42,6 +42,7 @@ DOMAIN: dict[str, set[tuple[S | None, S]]] = {
     "P17": {(S.COLLECTING, S.READY_FOR_PICKUP)},
     "P18": {(S.COLLECTING, S.ON_HOLD)},
     "P19": {(S.READY_FOR_PICKUP, S.READY_FOR_PICKUP), (S.AT_HUB, S.AT_HUB)},
+    "P19b": {(S.ANNOUNCED, S.ANNOUNCED), (S.IN_TRANSIT, S.IN_TRANSIT)},
     "P20": {
         (one, S.ON_HOLD)
         for one in (S.DROPPED_OFF, S.DEPOSITED, S.READY_FOR_PICKUP, S.EXPIRED, S.AT_HUB)

@@ -1,0 +1,88 @@
+"""Another hub for a parcel that is still on its way, by its recipient's wish (RQ5)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from server.hubs.rules import HubKind
+from server.hubs.service import find_hub
+from server.kit import outbox
+from server.kit.auth import Actor, Permission, deny, not_found
+from server.kit.errors import Refusal
+from server.lockers.service import reservations
+from server.parcels import queries
+from server.parcels.service.consenting import find_limits
+from server.parcels.service.moving import Occurrence, move, situation_of
+from server.parcels.states import Party, Trigger
+from server.parcels.visibility import Visibility
+
+if TYPE_CHECKING:
+    import uuid
+    from datetime import datetime
+
+    from server.kit.db import Session
+    from server.kit.ids import Ids
+    from server.parcels.tables import Parcel
+
+REDIRECTED = "parcel.redirected"
+"""Outbox event: a parcel goes to another hub than was planned."""
+
+TOO_LATE = "Share it with somebody who can fetch it, or ask for more time."
+
+
+async def redirect(
+    session: Session,
+    actor: Actor,
+    *,
+    parcel_id: uuid.UUID,
+    hub_id: uuid.UUID,
+    ids: Ids,
+    now: datetime,
+) -> Parcel | Refusal:
+    """The parcel goes to that hub, and what was kept for it elsewhere is free again.
+
+    For its recipient alone, until it is loaded onto the last tour: WRONG_STATE afterwards, with
+    what can be done then. CONSENT_MISSING for a hub that they have ruled out themselves. Choosing
+    the hub that is planned changes nothing.
+    """
+    if actor.person_id is None or not actor.can(Permission.PARCEL_REDIRECT):
+        return deny(actor)
+    own = Visibility(recipient=actor.person_id)
+    seen = await queries.find_visible(session, parcel_id, own)
+    if seen is None:
+        return not_found(actor, "parcel")
+    hub = await find_hub(session, hub_id)
+    if hub is None or hub.kind is HubKind.DEPOT:
+        return Refusal(ProblemCode.NOT_FOUND, field="hub")
+    await reservations.lock_lockers(session, hub_id=seen.parcel.hub_id)
+    parcel = await queries.lock_visible(session, parcel_id, own)
+    if parcel is None or parcel.planned_hub_id == hub_id:
+        return parcel or not_found(actor, "parcel")
+    limits = (await find_limits(session, [parcel], hub_id=hub_id, now=now))[parcel.id]
+    if not limits.allows_hub:
+        return Refusal(ProblemCode.CONSENT_MISSING, "You have ruled this hub out.", "hub")
+    happened = Occurrence(
+        trigger=Trigger.REDIRECT,
+        party=Party.REC,
+        at=now,
+        actor_id=actor.person_id,
+        reason=f"to {hub.name}",
+    )
+    moved = await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
+    if moved is None:
+        word = parcel.state.lower().replace("_", " ")
+        sentence = f"This can't be done while the parcel is {word}."
+        return Refusal(ProblemCode.WRONG_STATE, sentence, "parcel", next=TOO_LATE)
+    await reservations.release(session, parcel.id, now=now)
+    parcel.planned_hub_id = parcel.hub_id = hub_id
+    session.add(parcel)
+    await outbox.append(
+        session,
+        id=ids.new(),
+        kind=REDIRECTED,
+        subject=parcel.id,
+        facts={"version": parcel.version},
+        at=now,
+    )
+    return parcel

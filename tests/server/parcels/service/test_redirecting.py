@@ -1,0 +1,117 @@
+"""Another hub for a parcel on its way: by its recipient, in time, where they allow it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlmodel import select
+
+from schema.codes import ProblemCode
+from server.hubs.rules import HubKind
+from server.hubs.tables import Hub
+from server.kit.errors import Refusal
+from server.kit.outbox import Outbox
+from server.lockers.tables import Reservation
+from server.parcels.service.redirecting import REDIRECTED, redirect
+from server.parcels.states import ParcelState
+from server.parcels.tables import Parcel, ParcelEvent
+from server.people.preferences import Preferences
+from server.people.service.preferences import change_preferences
+from tests.fakes.sources import START
+from tests.fakes.town import key_of
+
+if TYPE_CHECKING:
+    from server.kit.auth import Actor
+    from server.kit.db import Database
+    from tests.fakes.sources import CountedIds
+    from tests.fakes.town import Town
+
+OTHER = key_of("other hub")
+
+
+class Post:
+    """A parcel on its way to the town's hub, and another hub beside it."""
+
+    def __init__(self, database: Database, town: Town, ids: CountedIds) -> None:
+        self.database, self.town, self.ids = database, town, ids
+
+    async def send(
+        self, state: ParcelState = ParcelState.IN_TRANSIT, *, kind: HubKind = HubKind.LOCKER
+    ) -> None:
+        async with self.database.write() as session:
+            hub = await session.get_one(Hub, self.town.hub_id)
+            session.add(Hub(**{**hub.model_dump(), "id": OTHER, "name": "Mill", "kind": kind}))
+            parcel = await self.town.add_parcel(session, state=state)
+            await self.town.reserve(session, parcel, 2)
+
+    async def redirect(self, actor: Actor) -> Parcel | Refusal:
+        async with self.database.write() as session:
+            return await redirect(
+                session, actor, parcel_id=key_of("parcel"), hub_id=OTHER, ids=self.ids, now=START
+            )
+
+    async def parcel(self) -> Parcel:
+        async with self.database.read() as session:
+            return await session.get_one(Parcel, key_of("parcel"))
+
+
+@pytest.fixture
+def post(database: Database, town: Town, ids: CountedIds) -> Post:
+    return Post(database, town, ids)
+
+
+def code_of(outcome: object) -> ProblemCode:
+    assert isinstance(outcome, Refusal)
+    return outcome.code
+
+
+async def test_recipient_chooses_another_hub_and_nothing_is_kept_at_the_former(post: Post) -> None:
+    await post.send()
+    for _ in range(2):
+        assert isinstance(await post.redirect(post.town.recipient), Parcel)
+    parcel = await post.parcel()
+    assert (parcel.hub_id, parcel.planned_hub_id, parcel.version) == (OTHER, OTHER, 1)
+    async with post.database.read() as session:
+        [line] = (await session.exec(select(ParcelEvent))).all()
+        [kept] = (await session.exec(select(Reservation))).all()
+        told = (await session.exec(select(Outbox).where(Outbox.kind == REDIRECTED))).all()
+    assert (line.row, line.reason, line.actor_id) == ("P19b", "to Mill", key_of("recipient"))
+    assert kept.ended_at is not None
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "state",
+    sorted(
+        set(ParcelState) - {ParcelState.ANNOUNCED, ParcelState.IN_TRANSIT, ParcelState.COLLECTED}
+    ),
+)
+async def test_it_is_too_late_once_the_parcel_is_on_its_last_tour(
+    post: Post, state: ParcelState
+) -> None:
+    await post.send(state)
+    refused = await post.redirect(post.town.recipient)
+    assert code_of(refused) is ProblemCode.WRONG_STATE
+    assert isinstance(refused, Refusal)
+    assert refused.next
+    assert (await post.parcel()).hub_id == post.town.hub_id
+
+
+async def test_nobody_else_chooses(post: Post) -> None:
+    await post.send()
+    for actor in (post.town.stranger, post.town.courier, post.town.operator):
+        assert code_of(await post.redirect(actor)) is ProblemCode.NOT_FOUND
+
+
+async def test_a_hub_that_they_have_ruled_out_is_not_chosen_by_mistake(post: Post) -> None:
+    await post.send()
+    async with post.database.write() as session:
+        wanted = Preferences(allowed_hubs=(post.town.hub_id,))
+        await change_preferences(session, post.town.recipient, wanted=wanted, now=START)
+    assert code_of(await post.redirect(post.town.recipient)) is ProblemCode.CONSENT_MISSING
+
+
+async def test_nothing_is_fetched_at_a_depot(post: Post) -> None:
+    await post.send(kind=HubKind.DEPOT)
+    assert code_of(await post.redirect(post.town.recipient)) is ProblemCode.NOT_FOUND
