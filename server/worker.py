@@ -50,6 +50,7 @@ from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_REMOVED
 from server.people.service.preferences import PREFERENCES_CHANGED
 from server.pickups import jobs as pickups
+from server.pickups.service.windows import WINDOW_OPEN
 from server.tables import TABLES
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
         REDIRECTED: notices.on_parcel_redirected,
+        WINDOW_OPEN: notices.on_window_open,
         SETTLING: settle_collection,
         HOURS_CHANGED: move_deadlines,
         DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),

@@ -6,6 +6,7 @@ Each decides whether the event is still news, for whom and of which kind; `telli
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.access.service.links import is_living_series
@@ -28,6 +29,7 @@ from server.parcels.tables import Assurance, HoldEnded, PauseCause
 from server.people import queries as people
 from server.people.service.codes import find_code_letter
 from server.people.service.preferences import get_preferences
+from server.pickups.service.windows import find_open_window
 
 if TYPE_CHECKING:
     from server.kit.clock import Clock
@@ -185,6 +187,25 @@ class NoticeJobs:
         parcel = await self._get_parcel(held)
         is_news = parcel.state is ParcelState.AT_HUB
         return _settled(await self._tell(held, parcel, NoticeKind.AT_COUNTER, is_news=is_news))
+
+    async def on_window_open(self, held: Lease) -> Outcome:
+        """Tells that the chosen time has begun; not once it is over, or another was chosen, or the
+        parcel is elsewhere.
+        """
+        parcel = await self._get_parcel(held)
+        async with self._database.read() as session:
+            window = await find_open_window(session, parcel, held.id, now=self._clock.now())
+        if window is not None:
+            # The choice was made long before: what we wait for began with the window.
+            held = replace(held, created_at=window.starts_at)
+        outcome = await self._tell(
+            held,
+            parcel,
+            NoticeKind.WINDOW_OPEN,
+            is_news=window is not None,
+            version=int(held.facts["version"] or 0),
+        )
+        return _settled(outcome)
 
     async def on_parcel_collected(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel was collected, and whether somebody did it for them;

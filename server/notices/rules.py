@@ -61,6 +61,8 @@ class NoticeKind(StrEnum):
     """The time to collect is over."""
     RETURNED = "RETURNED"
     """A parcel is back with its sender."""
+    WINDOW_OPEN = "WINDOW_OPEN"
+    """The time that the recipient chose for fetching a parcel has begun."""
     AT_COUNTER = "AT_COUNTER"
     """A parcel can be had at the counter of its hub."""
     NEW_DEVICE = "NEW_DEVICE"

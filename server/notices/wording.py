@@ -70,6 +70,10 @@ NOTICES = {
         "Last hours for your cooled parcel",
         "It is at {hub} until {until}. After that nobody can say that it is still good.",
     ),
+    NoticeKind.WINDOW_OPEN: Wording(
+        "The time you chose for your parcel has begun",
+        "It waits at {hub} until {until}. Choose another time in the app if you cannot come now.",
+    ),
     NoticeKind.AT_COUNTER: Wording(
         "A parcel waits for you at a counter",
         "It is at {hub}. Open the app for the digits to say there. A document that shows "

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from server.people.preferences import Language, Preferences, Span
 
 WINDOW_OPEN = "pickup.window_open"
-"""Outbox event at the start of a chosen window; its id is the choice, its subject the parcel."""
+"""Outbox event at the start of a chosen window: its id is the choice, its subject the parcel, its
+`version` the second in which the window begins, so that one start is told of once.
+"""
 
 LONGEST = timedelta(days=1)
 """A longer window plans nothing."""
@@ -152,7 +154,7 @@ async def choose_window(
         id=choice,
         kind=WINDOW_OPEN,
         subject=parcel_id,
-        facts={},
+        facts={"version": int(span[0].timestamp())},
         at=now,
         not_before=span[0],
     )

@@ -12,7 +12,8 @@ from sqlmodel import col, select
 
 from schema.compartments import ClimateZone, DoorState
 from server.kit import outbox
-from server.kit.outbox import Again, Dead, Done, Facts, Lease
+from server.kit.errors import Refusal
+from server.kit.outbox import Again, Dead, Done, Facts, Lease, Outbox
 from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Gone, Later, Refused
@@ -27,6 +28,8 @@ from server.people.rules import ContactKind, PushKind
 from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
 from server.people.service.preferences import change_preferences, get_preferences
 from server.people.tables import ContactAddress, Device
+from server.pickups.service import windows
+from server.pickups.tables import PickupWindow
 from tests.fakes.providers import ListedLetters, ListedPush
 from tests.fakes.town import Town, build_town, key_of
 
@@ -766,3 +769,53 @@ async def test_recipient_hears_until_when_the_parcel_waits_now(
     changed = replace(held, kind="parcel.deadline_changed", facts=facts)
     assert await office.jobs.on_deadline_changed(changed) == Done()
     assert [one.data["kind"] for one in office.push.sent] == kinds
+
+
+async def choose_window(office: Office, *, in_hours: int) -> Lease:
+    """The event of the start of a window that the recipient has chosen for the parcel."""
+    now = office.clock.now()
+    start = now + timedelta(hours=in_hours)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.available_from, parcel.available_through = now, now + timedelta(days=5)
+    async with office.database.write() as session:
+        chosen = await windows.choose_window(
+            session,
+            office.town.recipient,
+            key_of("parcel"),
+            span=(start, start + timedelta(hours=2)),
+            ids=office.ids,
+            now=now,
+        )
+        assert not isinstance(chosen, Refusal)
+        row = await session.get_one(PickupWindow, key_of("parcel"))
+        event = await session.get_one(Outbox, row.choice)
+    assert event.not_before == start
+    until = start + timedelta(minutes=1)
+    return Lease(event.id, event.kind, event.subject, event.facts, 1, event.created_at, until)
+
+
+async def test_a_chosen_window_is_told_of_once_at_its_start(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    held = await choose_window(office, in_hours=48)
+    office.clock.move(hours=48)
+    for _ in range(2):
+        assert await office.jobs.on_window_open(held) == Done()
+    [letter] = office.letters.sent
+    assert letter.subject == "The time you chose for your parcel has begun"
+
+
+async def test_a_window_that_was_changed_or_came_too_late_is_not_told_of(office: Office) -> None:
+    await office.add_contact("recipient@example.org")
+    await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    first = await choose_window(office, in_hours=24)
+    second = await choose_window(office, in_hours=48)
+    office.clock.move(hours=24)
+    assert await office.jobs.on_window_open(first) == Done()
+    office.clock.move(hours=24)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.state, parcel.collected_at = ParcelState.COLLECTED, office.clock.now()
+    assert await office.jobs.on_window_open(second) == Done()
+    assert office.letters.sent == []
