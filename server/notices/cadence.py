@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.kit.clock import local_instant
-from server.notices.rules import NoticeKind, find_quiet_end
+from server.notices.rules import NoticeKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -92,15 +92,17 @@ def find_next(waiting: Waiting, *, after: datetime) -> Reminder | None:
     return next((one for one in plan_reminders(waiting) if one.at > after), None)
 
 
-def find_due(waiting: Waiting, *, since: datetime, now: datetime) -> Reminder | None:
-    """The newest reminder whose time has come since then; None once the wait is over.
+def split_plan(
+    waiting: Waiting, *, since: datetime, now: datetime
+) -> tuple[Reminder | None, Reminder | None]:
+    """The newest reminder whose time has come since then, and the first that is still to come.
 
-    What it has overtaken is never told: after an outage nobody gets two at once.
+    What the newest has overtaken is never told: after an outage nobody gets two at once. Once the
+    wait is over nothing is due.
     """
-    if now >= waiting.through:
-        return None
-    due = [one for one in plan_reminders(waiting) if since <= one.at <= now]
-    return due[-1] if due else None
+    plan = plan_reminders(waiting)
+    due = [one for one in plan if since <= one.at <= now < waiting.through]
+    return due[-1] if due else None, next((one for one in plan if one.at > now), None)
 
 
 def is_outdated(waiting: Waiting, *, told_at: datetime, now: datetime) -> bool:
@@ -122,12 +124,12 @@ def may_break_quiet(kind: NoticeKind, waiting: Waiting, now: datetime) -> bool:
 
 def _place(kind: NoticeKind, waiting: Waiting) -> Reminder:
     wanted = _wanted(kind, waiting)
-    quiet_end = find_quiet_end(waiting.quiet, wanted, waiting.zone)
-    if quiet_end is None:
+    span = None if waiting.quiet is None else waiting.quiet.find_span(wanted, waiting.zone)
+    if span is None:
         return Reminder(kind, wanted)
     if may_break_quiet(kind, waiting, wanted):
         return Reminder(kind, wanted, breaks_quiet=True)
-    return Reminder(kind, _before_quiet(waiting, wanted))
+    return Reminder(kind, span[0] - EVE)
 
 
 def _wanted(kind: NoticeKind, waiting: Waiting) -> datetime:
@@ -140,11 +142,3 @@ def _wanted(kind: NoticeKind, waiting: Waiting) -> datetime:
     minutes = [one.span.starts_minute for one in waiting.usual if day.weekday() in one.weekdays]
     # Only within its day: whoever comes in the evening need not hear of it at noon.
     return local_instant(day, min(minutes), waiting.zone) if minutes else at
-
-
-def _before_quiet(waiting: Waiting, at: datetime) -> datetime:
-    """The eve of the quiet that it is at this instant."""
-    assert waiting.quiet is not None
-    day = timedelta(days=1)
-    spans = waiting.quiet.spans_between(at - day, at + day, waiting.zone)
-    return next(start for start, end in spans if start <= at < end) - EVE

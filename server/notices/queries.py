@@ -188,6 +188,8 @@ async def replace_reminders(
     session: Session, parcel_ids: Collection[uuid.UUID], rows: Sequence[Mapping[str, Any]]
 ) -> None:
     """Takes the reminders of these parcels away and writes down the next ones."""
-    await session.exec(delete(Reminder).where(col(Reminder.parcel_id).in_(parcel_ids)))
+    gone = delete(Reminder).where(col(Reminder.parcel_id).in_(parcel_ids))
+    # Nobody looks at the rows that this session knows any more.
+    await session.exec(gone.execution_options(synchronize_session=False))
     if rows:
         await insert_all_new(session, Reminder, rows)

@@ -233,10 +233,8 @@ def decide(kind: NoticeKind, case: Case) -> Step:
 
 def find_quiet_end(quiet: DailySpan | None, now: datetime, zone: ZoneInfo) -> datetime | None:
     """When the quiet that it is now will be over; None while it is not quiet."""
-    if quiet is None:
-        return None
-    spans = quiet.spans_between(now - timedelta(days=1), now + timedelta(days=2), zone)
-    return next((end for start, end in spans if start <= now < end), None)
+    span = None if quiet is None else quiet.find_span(now, zone)
+    return None if span is None else span[1]
 
 
 def find_waited(

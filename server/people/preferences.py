@@ -73,6 +73,17 @@ class DailySpan:
             message = "a span is not empty"
             raise ValueError(message)
 
+    def find_span(self, at: datetime, zone: zoneinfo.ZoneInfo) -> Span | None:
+        """The span that this instant lies in, whole."""
+        today = at.astimezone(zone).date()
+        over = timedelta(days=self.ends_minute <= self.starts_minute)
+        for days in (0, -1, 1):  # clocks that are set at midnight show a day twice
+            day = today + timedelta(days=days)
+            begins = local_instant(day, self.starts_minute, zone)
+            if begins <= at < local_instant(day + over, self.ends_minute, zone):
+                return begins, local_instant(day + over, self.ends_minute, zone)
+        return None
+
     def spans_between(self, start: datetime, end: datetime, zone: zoneinfo.ZoneInfo) -> list[Span]:
         """The span's instants between two others, in order."""
         day = start.astimezone(zone).date() - timedelta(days=1)

@@ -12,7 +12,6 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from schema.compartments import ClimateZone
 from server.kit.db import Database, insert_all_new
@@ -22,8 +21,8 @@ from server.notices.tables import Reminder
 from server.notices.wording import Facts, write_notice
 from server.parcels.states import ParcelState
 from server.parcels.tables import LocationKind, Parcel
-from server.people.preferences import Language
-from server.people.tables import Person
+from server.people.preferences import Language, Preferences, store
+from server.people.tables import Person, StoredPreferences
 from tests.fakes.sources import START
 from tests.fakes.stores import SqliteTemplate
 from tests.fakes.town import build_town, key_of
@@ -40,6 +39,14 @@ PORTION = 1_000
 LEAST_PER_S = 2_000
 MOST_MB = 300
 NOW = START + timedelta(hours=24)
+
+ZONES = ("Europe/Tallinn", "Europe/Paris", "Europe/Lisbon")
+WISHES = tuple(
+    Preferences(version=1, language=language, time_zone=zone)
+    for language in Language
+    for zone in ZONES
+)
+"""What recipients have chosen, each in turn; nobody sleeps at noon."""
 
 
 async def measure() -> list[Row]:
@@ -82,18 +89,28 @@ async def run() -> None:
 
 
 async def hand_out_all(database: Database) -> int:
-    """As the worker does, with the words that each reminder will have."""
-    total, languages = 0, list(Language)
-    zone = ZoneInfo("Europe/Tallinn")
+    """As the worker does, with the words that each recipient will read: nobody's are another's."""
+    total, zones = 0, {wishes.zone("UTC").key: wishes.zone("UTC") for wishes in WISHES}
     while True:
         async with database.write() as session:
             seen = await hand_out(session, now=NOW)
-        for number in range(seen):
-            until = (NOW + timedelta(hours=48, minutes=number)).astimezone(zone)
-            write_notice(NoticeKind.REMIND_1, languages[number % 4], Facts("Corner Shop", until))
+        for number in range(total, total + seen):
+            wishes = wishes_of(number)
+            until = through_of(number).astimezone(zones[str(wishes.time_zone)])
+            write_notice(NoticeKind.REMIND_1, wishes.language, Facts("Corner Shop", until))
         total += seen
         if seen < SWEEP:
             return total
+
+
+def wishes_of(number: int) -> Preferences:
+    """What the recipient of this number has chosen."""
+    return WISHES[number % len(WISHES)]
+
+
+def through_of(number: int) -> datetime:
+    """Until when their parcel waits: every minute of two days."""
+    return START + timedelta(hours=72, minutes=number % 2880)
 
 
 async def fill(database: Database) -> None:
@@ -106,13 +123,21 @@ async def fill(database: Database) -> None:
 
 
 async def add_portion(session: Session, numbers: range) -> None:
-    """Recipients, their parcels and the reminders of these."""
+    """Recipients with their wishes, their parcels and the reminders of these."""
     ids = {number: uuid.UUID(int=1 << 100 | number) for number in numbers}
     await insert_all_new(
         session, Person, [{"id": one, "created_at": START} for one in ids.values()]
     )
+    chosen = [preferences(number, one) for number, one in ids.items()]
+    await insert_all_new(session, StoredPreferences, chosen)
     await insert_all_new(session, Parcel, [parcel(number, one) for number, one in ids.items()])
     await insert_all_new(session, Reminder, [reminder(one, NOW) for one in ids.values()])
+
+
+def preferences(number: int, key: uuid.UUID) -> dict[str, Any]:
+    """What the person of this key has chosen."""
+    wishes = wishes_of(number)
+    return {"person_id": key, "version": 1, "changed_at": START, "wishes": store(wishes)}
 
 
 def parcel(number: int, key: uuid.UUID) -> dict[str, Any]:
@@ -140,7 +165,7 @@ def parcel(number: int, key: uuid.UUID) -> dict[str, Any]:
         "is_pass_through": False,
         "is_from_counter": False,
         "available_from": START,
-        "available_through": START + timedelta(hours=72),
+        "available_through": through_of(number),
         "deadline_version": 1,
     }
 

@@ -15,7 +15,7 @@ from server.hubs.service import list_hubs_by_ids
 from server.kit import outbox
 from server.kit.outbox import Event
 from server.notices import queries
-from server.notices.cadence import Reminder, Waiting, find_due, find_next
+from server.notices.cadence import Reminder, Waiting, find_next, split_plan
 from server.parcels import queries as parcels
 from server.parcels.states import ParcelState
 from server.people.service.preferences import list_preferences
@@ -113,10 +113,9 @@ async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> in
         if waiting is None:
             continue
         parcel = scene.found[row.parcel_id]
-        reminder = find_due(waiting, since=row.due_at, now=now)
+        reminder, following = split_plan(waiting, since=row.due_at, now=now)
         if reminder is not None:
             events.append(_event(parcel, reminder))
-        following = find_next(waiting, after=now)
         if following is not None:
             rows.append(_row(parcel, following))
     await queries.replace_reminders(session, parcel_ids, rows)

@@ -16,11 +16,11 @@ from server.notices.cadence import (
     REMINDERS,
     Reminder,
     Waiting,
-    find_due,
     find_next,
     is_outdated,
     may_break_quiet,
     plan_reminders,
+    split_plan,
 )
 from server.notices.rules import NoticeKind
 from server.people.preferences import DailySpan, UsualWindow
@@ -222,8 +222,9 @@ def test_of_several_that_are_due_the_newest_is_told(
 ) -> None:
     since = waiting.since + hours * HOUR
     now = since + more * HOUR
-    due = find_due(waiting, since=since, now=now)
+    due, following = split_plan(waiting, since=since, now=now)
     passed = [one for one in plan_reminders(waiting) if since <= one.at <= now]
+    assert following == find_next(waiting, after=now)
     if now >= waiting.through or not passed:
         assert due is None
     else:

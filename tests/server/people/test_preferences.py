@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+import zoneinfo
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from server.people.preferences import (
 )
 
 TODAY = date(2026, 5, 4)
+SPRING = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = DailySpan(8 * 60, 18 * 60)
 HUBS = tuple(uuid.UUID(int=n) for n in range(MAX_HUBS + 1))
 
@@ -114,3 +116,17 @@ def test_what_cannot_be_kept_names_its_field(field: str, changes: dict[str, Any]
 def test_a_person_lives_by_their_own_zone_or_by_that_of_the_hub() -> None:
     assert Preferences().zone("Europe/Berlin").key == "Europe/Berlin"
     assert Preferences(time_zone="Asia/Tokyo").zone("Europe/Berlin").key == "Asia/Tokyo"
+
+
+@given(
+    spans,
+    st.integers(0, 270 * 1440).map(lambda minutes: SPRING + timedelta(minutes=minutes)),
+    st.sampled_from(("Europe/Paris", "America/Santiago", "Asia/Beirut", "Australia/Lord_Howe")),
+)
+def test_span_of_an_instant_is_the_one_that_holds_it(
+    span: DailySpan, at: datetime, name: str
+) -> None:
+    zone, day = zoneinfo.ZoneInfo(name), timedelta(days=1)
+    around = span.spans_between(at - 2 * day, at + 2 * day, zone)
+    expected = next(((start, end) for start, end in around if start <= at < end), None)
+    assert span.find_span(at, zone) == expected
