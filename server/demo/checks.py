@@ -71,7 +71,7 @@ def check_unreachable(url: str) -> None:
 
 
 def check_discreet(message: Json, secrets: Iterable[str]) -> None:
-    """Raises `Unverified` if a message tells any of these, or where the parcel lies."""
+    """Raises `Unverified` if a message tells any of these, or which door the parcel lies behind."""
     check(set(message["data"]) == {"kind", "subject", "notice"}, f"data: {[*message['data']]}")
     shown = json.dumps(message).lower()
     for secret in ("compartment", *secrets):

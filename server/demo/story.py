@@ -39,7 +39,6 @@ from server.demo.evidence import (
 )
 from server.demo.setting import (
     CARRIER_NAME,
-    HUB_NAME,
     PROBLEM,
     PUSH_TOKEN,
     RECIPIENT,
@@ -172,7 +171,7 @@ def receive_push(scene: Scene) -> None:
         message = wait_for(
             lambda: find_push(pushes, PUSH_TOKEN), "a push message", within_s=NOTICE_S
         )
-        check_discreet(message, (CARRIER_NAME, TRACKING_NO, RECIPIENT_NAME, HUB_NAME))
+        check_discreet(message, (CARRIER_NAME, TRACKING_NO, RECIPIENT_NAME))
         step.detail = f'"{message["notification"]["title"]}", no sender, contents or compartment'
 
 

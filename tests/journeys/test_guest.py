@@ -137,7 +137,11 @@ async def test_guest_follows_a_letter_to_the_parcel_and_takes_it_out(place: Plac
     assert (seen["state"], seen["mayRequestPass"]) == ("COLLECTED", False)
     assert [one["state"] for one in seen["history"]][-2:] == ["COLLECTING", "COLLECTED"]
     assert (await place.ask(ASK, link))["code"] == "WRONG_STATE"
-    assert place.letters() == ["A parcel is ready for you", "Digits for your parcel were asked for"]
+    assert place.letters() == [
+        "A parcel is ready for you",
+        "Digits for your parcel were asked for",
+        "Your parcel was collected",
+    ]
     async with place.land.database.read() as session:
         [parcel] = [
             one

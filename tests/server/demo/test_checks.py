@@ -107,7 +107,7 @@ def test_address_that_accepts_connections_is_reachable() -> None:
     check_unreachable(url)
 
 
-def test_push_message_must_not_say_who_what_or_where() -> None:
+def test_push_message_must_not_say_from_whom_what_or_behind_which_door() -> None:
     check_discreet(MESSAGE, ["Demo Parcels"])
     chatty = {**MESSAGE, "notification": {"title": "From demo parcels"}}
     with pytest.raises(Unverified, match="tells Demo Parcels"):
