@@ -66,8 +66,27 @@ if TYPE_CHECKING:
 NOTICE_MORNING = "notice.morning"
 """Outbox event, due when the quiet is over in which a notice came without a sound."""
 
-WITH_LINK = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER, NoticeKind.GUEST_LINK})
-"""Kinds whose letters bear a link to the parcel, for recipients without the app."""
+WITH_LINK = frozenset(
+    {
+        NoticeKind.READY,
+        NoticeKind.READY_AGAIN,
+        NoticeKind.REMIND_1,
+        NoticeKind.REMIND_2,
+        NoticeKind.REMIND_3,
+        NoticeKind.COOL_1,
+        NoticeKind.COOL_2,
+        NoticeKind.COOL_3,
+        NoticeKind.EXTENDED,
+        NoticeKind.HUB_CLOSED,
+        NoticeKind.MOVED,
+        NoticeKind.INCIDENT,
+        NoticeKind.AT_COUNTER,
+        NoticeKind.GUEST_LINK,
+    }
+)
+"""Kinds whose letters bear a link to the parcel, for recipients without the app: there is something
+to look up or to fetch.
+"""
 
 FOR_COOLED = frozenset({NoticeKind.READY, NoticeKind.COOL_1, NoticeKind.COOL_2, NoticeKind.COOL_3})
 """Kinds for which the owner of cooled goods may have allowed us to break the quiet."""

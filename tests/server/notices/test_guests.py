@@ -15,6 +15,9 @@ from server.access.tables import GuestLink
 from server.kit.keyring import Purpose
 from server.kit.outbox import Again, Done
 from server.notices.delivery import Later
+from server.notices.queries import Topic
+from server.notices.rules import ABOUT_PARCELS, SECURITY, NoticeKind, Over
+from server.notices.service.telling import WITH_LINK, Errand
 from server.notices.tables import Notice
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
@@ -89,6 +92,24 @@ async def test_letter_about_the_counter_bears_it_too(office: Office) -> None:
     held = office.lease("parcel.at_hub", key_of("parcel"))
     assert await office.jobs.on_parcel_at_hub(held) == Done()
     assert name_in(office, office.letters.sent[0]).parcel_id == key_of("parcel")
+
+
+@pytest.mark.parametrize("kind", sorted(ABOUT_PARCELS))
+async def test_letters_bear_it_as_long_as_there_is_something_to_fetch(
+    office: Office, kind: NoticeKind
+) -> None:
+    """At noon, in no quiet hours; whoever has no phone can do nothing by an app."""
+    held = await ready(office)
+    errand = Errand(
+        topic=Topic(key_of("parcel"), kind, 1),
+        person_id=key_of("guest"),
+        parcel_id=key_of("parcel"),
+    )
+    assert await office.teller.tell(held, errand) == Over(reached=True)
+    [letter] = office.letters.sent
+    assert (ADDRESS.search(letter.body) is not None) is (kind in WITH_LINK)
+    assert WITH_LINK <= ABOUT_PARCELS
+    assert not WITH_LINK & SECURITY
 
 
 async def test_letter_that_is_sent_again_bears_the_same_link(office: Office) -> None:

@@ -62,7 +62,7 @@ class Office:
         self.keyring = keyring
         self.push = ListedPush()
         self.letters = ListedLetters()
-        teller = Teller(
+        self.teller = Teller(
             database,
             push=self.push,
             letters=self.letters,
@@ -71,7 +71,7 @@ class Office:
             clock=clock,
             public_url="https://hubs.example.org",
         )
-        self.jobs = NoticeJobs(database, teller, keyring=keyring, ids=ids, clock=clock)
+        self.jobs = NoticeJobs(database, self.teller, keyring=keyring, ids=ids, clock=clock)
 
     def lease(self, kind: str, subject: uuid.UUID) -> Lease:
         now = self.clock.now()
