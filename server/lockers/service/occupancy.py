@@ -54,13 +54,13 @@ class SlotForecast:
 
 
 async def take_looks(
-    session: Session, *, after: uuid.UUID | None, now: datetime
+    session: Session, *, after: uuid.UUID | None, now: datetime, limit: int = LOOKS
 ) -> uuid.UUID | None:
-    """Counts the next 200 hubs by id; where to go on, or None after the last.
+    """Counts the next hubs by id, at most `limit`; where to go on, or None after the last.
 
     If we crash between two portions, the rest have no look of this number; the next ones do.
     """
-    looks = await queries.list_looks(session, after=after, limit=LOOKS)
+    looks = await queries.list_looks(session, after=after, limit=limit)
     number = int(now.timestamp()) // LOOK_S
     rows = []
     for hub_id, zone, look in looks:
@@ -68,7 +68,7 @@ async def take_looks(
         key = {"hub_id": hub_id, "day": day, "slot": int(slot), "last_look": number}
         rows.append(key | {"looks": 1, "in_use": look.in_use, "usable": look.usable})
     await queries.add_looks(session, rows)
-    return looks[-1][0] if len(looks) == LOOKS else None
+    return looks[-1][0] if len(looks) == limit else None
 
 
 async def forget_old(session: Session, *, now: datetime) -> int:

@@ -8,10 +8,15 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
+from schema.codes import ProblemCode
 from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, global_id, read_id
+from server.kit.rates import Rate
 from server.pickups.service import learning, windows
+
+CHOICES = Rate("pickup windows chosen", 30, 3_600)
+"""Each choice leaves an event until its start: nobody changes their mind so often."""
 
 ParcelArgument = Annotated[
     strawberry.ID, strawberry.argument(description="Global id of the parcel.")
@@ -72,8 +77,11 @@ class Mutation:
     ) -> ChoosePickupWindowResult:
         """Somebody else's parcel looks like none."""
         context, key = context_of(info), read_id("Parcel", parcel)
-        if key is None:
+        if key is None or context.actor.person_id is None:
             return as_problem(not_found(context.actor, "parcel"))
+        wait_s = await context.rates.hit(CHOICES, str(context.actor.person_id))
+        if wait_s is not None:
+            return as_problem(Refusal(ProblemCode.SLOW_DOWN, retry_after_s=wait_s))
         async with context.database.write() as session:
             outcome = await windows.choose_window(
                 session,

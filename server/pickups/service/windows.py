@@ -124,7 +124,9 @@ async def choose_window(
     WINDOW_IMPOSSIBLE where the hub is not open all the time, or where the time to collect ends
     before. Choosing the same again changes nothing.
     """
-    await parcels.lock_parcel(session, parcel_id)
+    if isinstance(await _find_wait(session, actor, parcel_id, now=now), _Wait):
+        # Of two phones that choose at once one waits here, and replaces what the other chose.
+        await parcels.lock_parcel(session, parcel_id)
     wait = await _find_wait(session, actor, parcel_id, now=now)
     if wait is None or isinstance(wait, Refusal):
         return wait or not_found(actor, "parcel")

@@ -11,6 +11,7 @@ import pytest
 from server.kit.graph import global_id, read_id
 from server.parcels.states import ParcelState
 from server.people.roles import Role
+from server.pickups.graph.writing import CHOICES
 from tests.fakes.callers import sign_in_staff
 from tests.fakes.phone import Phone
 
@@ -91,6 +92,19 @@ async def test_what_cannot_be_chosen_is_refused_with_its_reason(
         refused = await recipient.ask(CHOOSE, parcel=parcel, start=start, end=end)
         assert refused["choosePickupWindow"]["code"] == code
         assert refused["choosePickupWindow"]["message"]
+
+
+async def test_nobody_changes_their_mind_without_end(
+    house: House, recipient: Phone, parcel: str
+) -> None:
+    start = house.clock.now() + timedelta(hours=1)
+    codes = []
+    for minute in range(CHOICES.count + 1):
+        at = start + timedelta(minutes=minute)
+        span = {"start": at.isoformat(), "end": (at + timedelta(hours=1)).isoformat()}
+        outcome = (await recipient.ask(CHOOSE, parcel=parcel, **span))["choosePickupWindow"]
+        codes.append(outcome.get("code"))
+    assert codes == [None] * CHOICES.count + ["SLOW_DOWN"]
 
 
 async def test_others_see_no_windows_and_choose_none(

@@ -18,7 +18,7 @@ from server.lockers.rules import Allocation, ServiceState
 from server.lockers.service import occupancy, reservations
 from server.lockers.service.occupancy import KEPT_DAYS, LOOK_S, expect_occupancy
 from server.lockers.service.reservations import Held, Wish
-from server.lockers.tables import Compartment, OccupancySlot
+from server.lockers.tables import Compartment, Locker, OccupancySlot
 from tests.fakes.town import COMPARTMENTS, key_of
 
 if TYPE_CHECKING:
@@ -126,6 +126,45 @@ async def test_broken_doors_and_hubs_without_any_are_not_counted(
         assert await occupancy.find_share(session, town.hub_id) is None
     await jobs.note_occupancy(database, now=clock.now() + LOOK)
     assert [row.looks for row in await slots(database)] == [1]
+
+
+async def test_hubs_are_looked_at_in_portions(
+    database: Database, town: Town, clock: MovableClock
+) -> None:
+    async with database.write() as session:
+        hub = await session.get_one(Hub, town.hub_id)
+        machine = await session.get_one(Locker, town.locker_id)
+        for name in ("second", "third"):
+            session.add(Hub(**hub.model_dump(exclude={"id"}), id=key_of(name)))
+        await session.flush()
+        for name in ("second", "third"):
+            twin = machine.model_dump(exclude={"id", "hub_id", "lid", "serial"})
+            twin |= {"noise_public": name.encode(), "sign_public": name.encode()}
+            session.add(
+                Locker(
+                    **twin,
+                    id=key_of(f"{name} locker"),
+                    hub_id=key_of(name),
+                    lid=name.encode(),
+                    serial=name,
+                )
+            )
+        await session.flush()
+        door = (await queries.list_compartments(session, [town.locker_id]))[0]
+        for name in ("second", "third"):
+            changes = {"id": key_of(f"{name} door"), "locker_id": key_of(f"{name} locker")}
+            session.add(Compartment(**door.model_dump() | changes))
+    after, portions = None, 0
+    while portions == 0 or after is not None:
+        async with database.write() as session:
+            after = await occupancy.take_looks(session, after=after, now=clock.now(), limit=2)
+        portions += 1
+    assert portions == 2
+    assert {row.hub_id for row in await slots(database)} == {
+        town.hub_id,
+        key_of("second"),
+        key_of("third"),
+    }
 
 
 async def test_old_slots_are_forgotten(database: Database, town: Town, clock: MovableClock) -> None:
