@@ -43,7 +43,7 @@ NOTICES = {
     ),
     NoticeKind.READY_AGAIN: Wording(
         "A parcel came for you in the night",
-        "It waits at {hub} until {until}. Open the app to see which door is yours.",
+        "It waits at {hub} until {until}. Open the app to see how to get it.",
     ),
     NoticeKind.REMIND_1: Wording(
         "Your parcel still waits for you",
