@@ -256,6 +256,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def remind() -> None:
         await notices.remind()
 
+    async def plan_missing() -> None:
+        await notices.plan_missing()
+
     async def watch_keys() -> None:
         await access.watch_keys()
 
@@ -273,7 +276,10 @@ def make_timers(shop: Shop) -> list[Timer]:
     return [
         *_parcel_timers(shop),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
-        *(Timer(job.__name__, job, WATCH_S) for job in (watch_keys, reseal_pin_secrets)),
+        *(
+            Timer(job.__name__, job, WATCH_S)
+            for job in (watch_keys, reseal_pin_secrets, plan_missing)
+        ),
         *_planning_timers(shop),
     ]
 

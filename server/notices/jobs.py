@@ -15,7 +15,7 @@ from server.kit.portions import do_portions
 from server.lockers.service import doors
 from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
-from server.notices.queries import Topic
+from server.notices.queries import Topic, list_unplanned
 from server.notices.rules import NoticeKind, Over
 from server.notices.service import reminding
 from server.notices.service.security import find_news
@@ -147,6 +147,24 @@ class NoticeJobs:
                 return await reminding.hand_out(session, now=self._clock.now())
 
         return await do_portions(remind_some, size=reminding.SWEEP)
+
+    async def plan_missing(self) -> int:
+        """Plans reminders of what waits without one, whatever took it away: a clock that was ahead
+        of its time, an event that was given up. How many parcels were looked at; may run twice.
+        """
+        after = (self._clock.now(), uuid.UUID(int=0))
+
+        async def plan_some() -> int:
+            nonlocal after
+            async with self._database.read() as session:
+                found = await list_unplanned(session, after=after, limit=reminding.SWEEP)
+            async with self._database.write() as session:
+                parcel_ids = [parcel_id for _, parcel_id in found]
+                await reminding.plan_next(session, parcel_ids, now=self._clock.now())
+            after = found[-1] if found else after
+            return len(found)
+
+        return await do_portions(plan_some, size=reminding.SWEEP)
 
     async def on_parcel_redirected(self, held: Lease) -> Outcome:
         """Tells every phone of the recipient where the parcel goes now; only of the last choice."""

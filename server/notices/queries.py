@@ -5,14 +5,16 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, or_
 from sqlmodel import col, delete, func, select, update
 
-from server.kit.db import held, insert_all_new, insert_new
+from server.kit.db import held, insert_all_new, insert_new, is_one_of
 from server.kit.live import touch
 from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.tables import Notice, Reminder
+from server.parcels.states import ParcelState
+from server.parcels.tables import Parcel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -170,6 +172,29 @@ async def lock_due_reminders(session: Session, *, now: datetime, limit: int) -> 
         .limit(limit)
     )
     return (await session.exec(held(query, skip_locked=True))).all()
+
+
+async def list_unplanned(
+    session: Session, *, after: tuple[datetime, uuid.UUID], limit: int
+) -> Sequence[tuple[datetime, uuid.UUID]]:
+    """Parcels whose time to collect runs and that have no next reminder, by the end of that time.
+
+    Those later in this order than `after`.
+    """
+    end, parcel_id = col(Parcel.available_through), col(Parcel.id)
+    query = (
+        select(Parcel.available_through, Parcel.id)
+        .where(
+            is_one_of(col(Parcel.state), [ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB]),
+            end >= after[0],
+            or_(end > after[0], parcel_id > after[1]),
+            col(Parcel.pause_cause).is_(None),
+            parcel_id.not_in(select(Reminder.parcel_id)),
+        )
+        .order_by(end, parcel_id)
+        .limit(limit)
+    )
+    return [(through, one) for through, one in await session.exec(query) if through is not None]
 
 
 async def list_reminded(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import event
 from server.access.queries import list_lapsed_grants
 from server.kit.db import Database
 from server.lockers.queries import list_expired_reservations
-from server.notices.queries import lock_due_reminders
+from server.notices.queries import list_unplanned, lock_due_reminders
 from server.parcels.queries import lock_due, lock_lapsed
 from server.parcels.states import ParcelState
 from tests.fakes.sources import START
@@ -23,12 +24,31 @@ if TYPE_CHECKING:
 
 WAITING = (ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB)
 
-SWEEPS: dict[str, Callable[[Session], Awaitable[object]]] = {
-    "ix_parcels_waiting": lambda session: lock_due(session, before=START, states=WAITING, limit=9),
-    "ix_parcels_to_come": lambda session: lock_lapsed(session, before=START, limit=9),
-    "ix_grants_lapsing": lambda session: list_lapsed_grants(session, now=START, limit=9),
-    "ix_reminders_due_at": lambda session: lock_due_reminders(session, now=START, limit=9),
-    "ix_reservations_due": lambda session: list_expired_reservations(session, now=START, limit=9),
+SWEEPS: dict[str, tuple[str, Callable[[Session], Awaitable[object]]]] = {
+    "parcels whose time is over": (
+        "ix_parcels_waiting",
+        lambda session: lock_due(session, before=START, states=WAITING, limit=9),
+    ),
+    "parcels without a next reminder": (
+        "ix_parcels_waiting",
+        lambda session: list_unplanned(session, after=(START, uuid.UUID(int=0)), limit=9),
+    ),
+    "parcels that nobody brought": (
+        "ix_parcels_to_come",
+        lambda session: lock_lapsed(session, before=START, limit=9),
+    ),
+    "grants that are over": (
+        "ix_grants_lapsing",
+        lambda session: list_lapsed_grants(session, now=START, limit=9),
+    ),
+    "reminders that are due": (
+        "ix_reminders_due_at",
+        lambda session: lock_due_reminders(session, now=START, limit=9),
+    ),
+    "reservations that are over": (
+        "ix_reservations_due",
+        lambda session: list_expired_reservations(session, now=START, limit=9),
+    ),
 }
 
 
@@ -40,8 +60,10 @@ async def sqlite(sqlite_template: SqliteTemplate) -> AsyncIterator[Database]:
     await database.close()
 
 
-@pytest.mark.parametrize("index", SWEEPS)
-async def test_sweep_takes_its_index(sqlite: Database, index: str) -> None:
+@pytest.mark.parametrize(("index", "sweep"), SWEEPS.values(), ids=SWEEPS.keys())
+async def test_sweep_takes_its_index(
+    sqlite: Database, index: str, sweep: Callable[[Session], Awaitable[object]]
+) -> None:
     statements: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
@@ -49,7 +71,7 @@ async def test_sweep_takes_its_index(sqlite: Database, index: str) -> None:
 
     event.listen(sqlite.engine.sync_engine, "before_cursor_execute", note)
     async with sqlite.write() as session:
-        await SWEEPS[index](session)
+        await sweep(session)
         statement, values = statements[-1]
         connection = await session.connection()
         plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)

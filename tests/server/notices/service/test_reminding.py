@@ -214,3 +214,26 @@ async def test_time_that_begins_with_a_late_notice_brings_reminders(ward: Ward) 
     event = Lease(key_of("event"), "grant.ready", key_of("parcel"), {}, 1, now, now)
     assert await ward.jobs.on_grant_ready(event) == Done()
     assert await ward.next_at() is not None
+
+
+async def test_what_a_clock_that_was_ahead_took_away_is_planned_again(ward: Ward) -> None:
+    for number in range(3):
+        await ward.wait(f"parcel {number}")
+    ward.clock.move(days=30)
+    await ward.look()
+    ward.clock.move(days=-30)
+    assert await ward.next_at("parcel 1") is None
+    assert await ward.jobs.plan_missing() == 3
+    planned = [await ward.next_at(f"parcel {number}") for number in range(3)]
+    assert planned == [("REMIND_1", ward.clock.now() + 24 * HOUR)] * 3
+    assert await ward.jobs.plan_missing() == 0
+
+
+async def test_what_has_had_its_last_reminder_stays_without(ward: Ward) -> None:
+    await ward.wait()
+    ward.clock.move(hours=71)
+    await ward.look()
+    assert await ward.jobs.plan_missing() == 1
+    assert await ward.next_at() is None
+    ward.clock.move(hours=2)
+    assert await ward.jobs.plan_missing() == 0
