@@ -20,8 +20,9 @@ from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Par
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
+from server.people.preferences import MAX_HUBS
 from server.people.roles import PLACED_AT_HUB
-from server.people.service import accounts
+from server.people.service import accounts, preferences
 from server.people.service.accounts import Post, may_staff
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
     from server.kit.ids import Ids
+    from server.people.preferences import Preferences
     from server.people.rules import Contact
 
 
@@ -130,6 +132,19 @@ async def invite_member(
     return await accounts.invite_member(
         session, actor, contact=contact, post=post, ids=ids, now=now
     )
+
+
+async def change_preferences(
+    session: Session, actor: Actor, *, wanted: Preferences, now: datetime
+) -> Preferences | Refusal:
+    """As `people`'s own, and NOT_FOUND with the field for a hub that does not exist."""
+    named = {"allowedHubs": wanted.allowed_hubs, "favouriteHubs": wanted.favourite_hubs}
+    for field, hub_ids in named.items():
+        # Too many of them are refused by the rule, and not looked up.
+        asked = set(hub_ids[:MAX_HUBS])
+        if actor.person_id is not None and len(await list_hubs_by_ids(session, asked)) < len(asked):
+            return Refusal(ProblemCode.NOT_FOUND, "There is no such hub.", field)
+    return await preferences.change_preferences(session, actor, wanted=wanted, now=now)
 
 
 async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:

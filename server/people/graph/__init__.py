@@ -6,13 +6,12 @@ import strawberry
 
 from server.people.graph.carriers import CarrierMutation
 from server.people.graph.devices import DeviceMutation
-from server.people.graph.preferences import PreferenceMutation
 from server.people.graph.sessions import SessionMutation
 from server.people.graph.types import NODE_TYPES, NODES, Me
 
 
 @strawberry.type
-class Mutation(SessionMutation, DeviceMutation, PreferenceMutation, CarrierMutation):
+class Mutation(SessionMutation, DeviceMutation, CarrierMutation):
     """Joined into the root mutation."""
 
 

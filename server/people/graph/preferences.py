@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import strawberry
-from strawberry.types import Info
 
 from schema.codes import ProblemCode
 from schema.compartments import ReachBand
 from server.kit.errors import Refusal
-from server.kit.graph import (
-    Context,
-    Problem,
-    as_problem,
-    context_of,
-    described,
-    global_id,
-    read_id,
-)
+from server.kit.graph import described, global_id, read_id
 from server.people import preferences
 from server.people.preferences import Channel, DailySpan, Language
-from server.people.service.preferences import change_preferences
 
 if TYPE_CHECKING:
     import uuid
@@ -173,50 +163,6 @@ class PreferencesInput:
     learns: bool = strawberry.field(description=_WORDS["learns"], default=True)
 
 
-@strawberry.type(description="What the person prefers from now on.")
-class ChangePreferencesPayload:
-    """As they are stored."""
-
-    preferences: Preferences = strawberry.field(description="All of it, with its new version.")
-
-
-ChangePreferencesResult = Annotated[
-    ChangePreferencesPayload | Problem,
-    strawberry.union("ChangePreferencesResult", description="Outcome of `changePreferences`."),
-]
-
-
-@strawberry.type
-class PreferenceMutation:
-    """Joined into the root mutation."""
-
-    @strawberry.mutation(
-        description="Replaces all that the signed-in person prefers. Repeating changes nothing."
-    )
-    async def change_preferences(
-        self,
-        info: Info[Context, None],
-        version: Annotated[
-            int, strawberry.argument(description="The version that was read before.")
-        ],
-        preferences: Annotated[
-            PreferencesInput, strawberry.argument(description="All of it, not only what is new.")
-        ],
-    ) -> ChangePreferencesResult:
-        """CHANGED_MEANWHILE when another device was faster, POLICY_INVALID with the field."""
-        context = context_of(info)
-        wanted = read_preferences(version, preferences)
-        if isinstance(wanted, Refusal):
-            return as_problem(wanted)
-        async with context.database.write() as session:
-            changed = await change_preferences(
-                session, context.actor, wanted=wanted, now=context.clock.now()
-            )
-        if isinstance(changed, Refusal):
-            return as_problem(changed)
-        return ChangePreferencesPayload(preferences=as_preferences(changed))
-
-
 class _Unreadable(Exception):
     """Something typed has no such form; never leaves this module."""
 
@@ -299,7 +245,7 @@ def _read_windows(given: list[UsualWindowInput]) -> tuple[preferences.UsualWindo
 
 
 def _read_hubs(given: list[strawberry.ID], field: str) -> tuple[uuid.UUID, ...]:
-    """Whether such a hub exists is not asked: one that is gone allows nothing."""
+    """Whether such hubs exist, the service asks."""
     keys = [read_id("Hub", text) for text in given[: preferences.MAX_HUBS + 1]]
     known = tuple(key for key in keys if key is not None)
     if len(known) < len(keys):

@@ -12,6 +12,7 @@ from server.kit.graph import global_id
 from server.people.preferences import MAX_WINDOWS, Preferences
 from server.people.service.preferences import get_preferences, list_preferences
 from tests.fakes.phone import Phone
+from tests.fakes.town import build_town, key_of
 
 if TYPE_CHECKING:
     import httpx
@@ -27,7 +28,8 @@ CHANGE = f"""mutation ($version: Int!, $wanted: PreferencesInput!) {{
   outcome: changePreferences(version: $version, preferences: $wanted) {{
     ... on ChangePreferencesPayload {{ preferences {{ {FIELDS} }} }}
     ... on Problem {{ code field message }} }} }}"""
-HUB = global_id("Hub", uuid.UUID(int=7))
+HUB = global_id("Hub", key_of("hub"))
+NOWHERE = global_id("Hub", uuid.UUID(int=7))
 DAY = {"startsMinute": 480, "endsMinute": 1080}
 EVERYTHING = {
     "language": "FR",
@@ -48,7 +50,9 @@ EVERYTHING = {
 
 
 @pytest.fixture
-async def owner(phone: Phone) -> Phone:
+async def owner(phone: Phone, house: House) -> Phone:
+    async with house.database.write() as session:
+        await build_town(session)
     await phone.sign_in()
     return phone
 
@@ -113,6 +117,8 @@ async def test_a_device_that_did_not_see_the_last_change_is_told(owner: Phone) -
             {"usualWindows": [{"weekdays": [1], "span": DAY}] * (MAX_WINDOWS + 1)},
         ),
         ("NOT_FOUND", "allowedHubs", {"allowedHubs": ["nonsense"]}),
+        ("NOT_FOUND", "allowedHubs", {"allowedHubs": [HUB, NOWHERE]}),
+        ("NOT_FOUND", "favouriteHubs", {"favouriteHubs": [NOWHERE]}),
         ("POLICY_INVALID", "favouriteHubs", {"favouriteHubs": [HUB] * 500}),
     ],
 )
