@@ -41,14 +41,19 @@ class Limits:
 
     def object_to_lockers(self) -> Refusal | None:
         """CONSENT_MISSING where no compartment of this hub will do today, else None."""
+        back = self.preferences.hold_until
+        if self.allows_hub and back is not None and self.today < back:
+            away = f"The recipient is away until {back.isoformat()}."
+            return _refuse(away, "Keep it until then, or hand it over at the counter.")
+        return self.object_to_lockers_ever()
+
+    def object_to_lockers_ever(self) -> Refusal | None:
+        """The same, but for an absence, which will be over some day."""
         wanted = self.preferences
         if not self.allows_hub:
             return _refuse("The recipient has not agreed to this hub.", ELSEWHERE)
         if wanted.counter_only:
             return _refuse("The recipient has not agreed to a locker.", COUNTER)
-        if wanted.hold_until is not None and self.today < wanted.hold_until:
-            away = f"The recipient is away until {wanted.hold_until.isoformat()}."
-            return _refuse(away, "Keep it until then, or hand it over at the counter.")
         if wanted.never_ambient_if_perishable and self.is_uncooled_food:
             sentence = (
                 "The recipient has not agreed to perishables in a compartment without cooling."

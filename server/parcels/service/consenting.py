@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from schema.codes import ProblemCode
 from schema.compartments import ClimateZone
+from server.hubs.rules import HubKind
 from server.hubs.service import list_hubs_by_ids
 from server.kit.errors import BrokenPromise, Refusal
-from server.parcels.consent import Limits
+from server.lockers.queries import list_compartments, list_lockers_of_hubs
+from server.parcels.consent import OUT_OF_REACH, Limits
 from server.parcels.states import ParcelState
 from server.people.preferences import Preferences
 from server.people.service.preferences import list_preferences
@@ -20,12 +23,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schema.compartments import ReachBand
+    from server.hubs.tables import Hub
     from server.kit.db import Session
     from server.lockers.tables import Locker
     from server.parcels.tables import Parcel
 
 NOBODY = Preferences()
 """Limits of what nobody collects here: a drop-off on its way elsewhere, a parcel sent back."""
+
+MAX_LOCKERS = 20
+"""Lockers of one hub that are looked at before the parcel is sent there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,33 @@ async def agree(
     if lockers and not suitable:
         return next(refusal for refusal in refusals.values() if refusal is not None)
     return Agreed(suitable, narrowed)
+
+
+async def find_objection(
+    session: Session, parcel: Parcel, hub: Hub, *, now: datetime
+) -> Refusal | None:
+    """Why the recipient's own limits leave no place for the parcel at this hub, ever; else None.
+
+    CONSENT_MISSING or NO_CLIMATE. A counter takes what no compartment may; what is free is not
+    asked, nor is a hub refused that has no lockers yet.
+    """
+    limits = (await find_limits(session, [parcel], hub_id=hub.id, now=now))[parcel.id]
+    if limits.allows_hub and hub.kind is HubKind.SERVICE_POINT:
+        return None
+    machines = await list_lockers_of_hubs(session, [hub.id], limit=MAX_LOCKERS)
+    refusals = [limits.object_to_locker(has_keypad=one.has_keypad) for one in machines]
+    refused = limits.object_to_lockers_ever()
+    if refused is None and machines and None not in refusals:
+        refused = refusals[0]
+    if refused is not None:
+        return refused
+    usable = [one.id for one, why in zip(machines, refusals, strict=True) if why is None]
+    doors = await list_compartments(session, usable)
+    right = [one for one in doors if one.climate_zone is parcel.climate_zone]
+    if doors and not right:
+        return Refusal(ProblemCode.NO_CLIMATE, field="hub")
+    is_reached = any(limits.allows_sill(one.sill_height_mm) for one in right)
+    return OUT_OF_REACH if right and not is_reached else None
 
 
 def _collector(parcel: Parcel, hub_id: uuid.UUID) -> uuid.UUID | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
@@ -12,7 +13,7 @@ from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.lockers.service import reservations
 from server.parcels import queries
-from server.parcels.service.consenting import find_limits
+from server.parcels.service.consenting import find_objection
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.states import Party, Trigger
 from server.parcels.visibility import Visibility
@@ -30,6 +31,8 @@ REDIRECTED = "parcel.redirected"
 
 TOO_LATE = "Share it with somebody who can fetch it, or ask for more time."
 
+OTHER_HUB = "Choose another hub, or change what you prefer."
+
 
 async def redirect(
     session: Session,
@@ -43,8 +46,9 @@ async def redirect(
     """The parcel goes to that hub, and what was kept for it elsewhere is free again.
 
     For its recipient alone, until it is loaded onto the last tour: WRONG_STATE afterwards, with
-    what can be done then. CONSENT_MISSING for a hub that they have ruled out themselves. Choosing
-    the hub that is planned changes nothing.
+    what can be done then. CONSENT_MISSING for a hub that they have ruled out themselves, or
+    that has nothing but compartments which they have; NO_CLIMATE for one that can't cool it.
+    Choosing the hub that is planned changes nothing.
     """
     if actor.person_id is None or not actor.can(Permission.PARCEL_REDIRECT):
         return deny(actor)
@@ -59,9 +63,9 @@ async def redirect(
     parcel = await queries.lock_visible(session, parcel_id, own)
     if parcel is None or parcel.planned_hub_id == hub_id:
         return parcel or not_found(actor, "parcel")
-    limits = (await find_limits(session, [parcel], hub_id=hub_id, now=now))[parcel.id]
-    if not limits.allows_hub:
-        return Refusal(ProblemCode.CONSENT_MISSING, "You have ruled this hub out.", "hub")
+    objection = await find_objection(session, parcel, hub, now=now)
+    if objection is not None:
+        return _ruled_out(objection)
     happened = Occurrence(
         trigger=Trigger.REDIRECT,
         party=Party.REC,
@@ -86,3 +90,11 @@ async def redirect(
         at=now,
     )
     return parcel
+
+
+def _ruled_out(objection: Refusal) -> Refusal:
+    """The same, said to the recipient themselves."""
+    if objection.code is ProblemCode.CONSENT_MISSING:
+        sentence = "You have ruled out this hub, or all the compartments that it has."
+        return replace(objection, message=sentence, field="hub", next=OTHER_HUB)
+    return replace(objection, next=OTHER_HUB)

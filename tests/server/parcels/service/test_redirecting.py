@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlmodel import select
 
 from schema.codes import ProblemCode
+from schema.compartments import ClimateZone, ReachBand
 from server.hubs.rules import HubKind
 from server.hubs.tables import Hub
 from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
-from server.lockers.tables import Reservation
+from server.lockers.tables import Locker, Reservation
 from server.parcels.service.redirecting import REDIRECTED, redirect
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel, ParcelEvent
@@ -37,13 +39,29 @@ class Post:
         self.database, self.town, self.ids = database, town, ids
 
     async def send(
-        self, state: ParcelState = ParcelState.IN_TRANSIT, *, kind: HubKind = HubKind.LOCKER
+        self,
+        state: ParcelState = ParcelState.IN_TRANSIT,
+        *,
+        kind: HubKind = HubKind.LOCKER,
+        **about: Any,
     ) -> None:
         async with self.database.write() as session:
             hub = await session.get_one(Hub, self.town.hub_id)
             session.add(Hub(**{**hub.model_dump(), "id": OTHER, "name": "Mill", "kind": kind}))
             parcel = await self.town.add_parcel(session, state=state)
+            for name, value in about.items():
+                setattr(parcel, name, value)
             await self.town.reserve(session, parcel, 2)
+
+    async def move_locker_to_other_hub(self) -> None:
+        async with self.database.write() as session:
+            (await session.get_one(Locker, self.town.locker_id)).hub_id = OTHER
+
+    async def prefer(self, **wanted: Any) -> None:
+        async with self.database.write() as session:
+            await change_preferences(
+                session, self.town.recipient, wanted=Preferences(**wanted), now=START
+            )
 
     async def redirect(self, actor: Actor) -> Parcel | Refusal:
         async with self.database.write() as session:
@@ -105,11 +123,52 @@ async def test_nobody_else_chooses(post: Post) -> None:
 
 
 async def test_a_hub_that_they_have_ruled_out_is_not_chosen_by_mistake(post: Post) -> None:
+    await post.send(kind=HubKind.SERVICE_POINT)
+    await post.prefer(allowed_hubs=(post.town.hub_id,))
+    refused = await post.redirect(post.town.recipient)
+    assert code_of(refused) is ProblemCode.CONSENT_MISSING
+    assert isinstance(refused, Refusal)
+    assert (refused.field, bool(refused.next)) == ("hub", True)
+
+
+RULED_OUT: list[dict[str, Any]] = [
+    {"counter_only": True},
+    {"never_app_only": True},
+    {"never_ambient_if_perishable": True},
+    {"reach": ReachBand(0, 100)},
+]
+
+
+@pytest.mark.parametrize("wanted", RULED_OUT, ids=lambda it: next(iter(it)))
+@pytest.mark.parametrize("kind", [HubKind.LOCKER, HubKind.SERVICE_POINT])
+async def test_hard_limits_hold_at_the_new_hub_unless_it_has_a_counter(
+    post: Post, wanted: dict[str, Any], kind: HubKind
+) -> None:
+    await post.send(kind=kind, is_perishable=True)
+    await post.move_locker_to_other_hub()
+    await post.prefer(**wanted)
+    outcome = await post.redirect(post.town.recipient)
+    if kind is HubKind.SERVICE_POINT:
+        assert isinstance(outcome, Parcel)
+    else:
+        assert code_of(outcome) is ProblemCode.CONSENT_MISSING
+        assert (await post.parcel()).hub_id == post.town.hub_id
+
+
+@pytest.mark.parametrize("reach", [None, ReachBand(300, 500)])
+async def test_a_hub_where_one_compartment_will_do_is_chosen_by_who_is_away(
+    post: Post, reach: ReachBand | None
+) -> None:
     await post.send()
-    async with post.database.write() as session:
-        wanted = Preferences(allowed_hubs=(post.town.hub_id,))
-        await change_preferences(session, post.town.recipient, wanted=wanted, now=START)
-    assert code_of(await post.redirect(post.town.recipient)) is ProblemCode.CONSENT_MISSING
+    await post.move_locker_to_other_hub()
+    await post.prefer(reach=reach, hold_until=START.date() + timedelta(days=9))
+    assert isinstance(await post.redirect(post.town.recipient), Parcel)
+
+
+async def test_chilled_food_is_not_sent_to_a_hub_that_cools_nothing(post: Post) -> None:
+    await post.send(climate_zone=ClimateZone.CHILLED)
+    await post.move_locker_to_other_hub()
+    assert code_of(await post.redirect(post.town.recipient)) is ProblemCode.NO_CLIMATE
 
 
 async def test_nothing_is_fetched_at_a_depot(post: Post) -> None:
