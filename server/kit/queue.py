@@ -23,7 +23,7 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import ConnectionError as ValkeyGone
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from redis.exceptions import TimeoutError as ValkeySilent
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Queue:
         that were begun by then run again once their lease is over.
         """
         pace = pace or Pace()
-        worker = Worker(
+        worker = _PatientWorker(
             functions=[_as_function(name, job) for name, job in jobs.items()],
             cron_jobs=[_as_cron(timer) for timer in timers],
             redis_pool=self._redis,
@@ -174,6 +174,19 @@ class Queue:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(CLOSING_S):
                 await self._redis.aclose(close_connection_pool=True)
+
+
+class _PatientWorker(Worker):
+    """arq's worker, which ends when Valkey goes while it watches a key; this one looks again."""
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        """As arq's. What was not begun is found by the next look."""
+        try:
+            await super().start_jobs(job_ids)
+        except WatchError as error:
+            # By then arq has taken one place for the job, and nobody else gives it back.
+            self._release_sem_dec_counter_on_complete()
+            logger.info("valkey went while a job was taken: %s", error)
 
 
 def _hasty_options() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import msgpack
 import pytest
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as ValkeyGone
 
 from server.demo.stores import Valkey, get_valkey
-from server.kit.queue import Queue, Timer
+from server.kit.queue import Pace, Queue, Timer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -115,6 +116,52 @@ async def test_worker_outlives_the_death_of_valkey(valkey: Valkey, queue: Queue)
         valkey.start()
         await offer(queue, "note", "after")
         assert await diary.next() == "after"
+
+
+@asynccontextmanager
+async def cutting(url: str, word: bytes, *, times: int) -> AsyncIterator[str]:
+    """A way to Valkey on which so many connections are cut as they send this word."""
+    parts = urlsplit(url)
+    left = times
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        nonlocal left
+        while chunk := await source.read(65536):
+            if word in chunk and left > 0:
+                left -= 1
+                break
+            sink.write(chunk)
+            await sink.drain()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
+        ways = [asyncio.create_task(carry(*way)) for way in ((reader, back), (there, writer))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        for end in (back, writer):
+            end.close()
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        assert left == 0, "no connection was cut"
+
+
+async def test_worker_whose_connection_is_cut_while_it_takes_a_job_takes_it_again(
+    valkey: Valkey, queue: Queue
+) -> None:
+    diary = Diary()
+    await offer(queue, "note", "taken")
+    # More often than it has places: none of them is lost.
+    async with cutting(valkey.url, b"ZSCORE", times=Pace().most_jobs + 1) as url:
+        work = asyncio.create_task(Queue(url, patient=True).work({"note": diary.note}))
+        assert await diary.next() == "taken"
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
 
 
 async def test_nudge_wakes_the_relay(valkey: Valkey, queue: Queue) -> None:
