@@ -163,10 +163,15 @@ async def lock_reminders(session: Session, parcel_ids: Collection[uuid.UUID]) ->
     await session.exec(held(query.order_by(col(Reminder.parcel_id))))
 
 
-async def lock_due_reminders(session: Session, *, now: datetime, limit: int) -> Sequence[Reminder]:
-    """Reminders whose time has come, the longest waiting first; what others hold is left out."""
+async def lock_due_reminders(
+    session: Session, *, now: datetime, limit: int
+) -> Sequence[tuple[uuid.UUID, datetime]]:
+    """Parcels whose reminder is due, and since when, the longest waiting first.
+
+    What others hold is left out.
+    """
     query = (
-        select(Reminder)
+        select(Reminder.parcel_id, Reminder.due_at)
         .where(Reminder.due_at <= now)
         .order_by(col(Reminder.due_at), col(Reminder.parcel_id))
         .limit(limit)

@@ -104,16 +104,16 @@ async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> in
     then count. After an outage the newest that was due is told, and what it has overtaken is not.
     """
     due = await queries.lock_due_reminders(session, now=now, limit=limit)
-    parcel_ids = [row.parcel_id for row in due]
+    parcel_ids = [parcel_id for parcel_id, _ in due]
     scene = await _set_scene(session, await parcels.list_parcels_by_ids(session, parcel_ids))
     events: list[Event] = []
     rows = []
-    for row in due:
-        waiting = scene.wait_of(row.parcel_id)
+    for parcel_id, due_at in due:
+        waiting = scene.wait_of(parcel_id)
         if waiting is None:
             continue
-        parcel = scene.found[row.parcel_id]
-        reminder, following = split_plan(waiting, since=row.due_at, now=now)
+        parcel = scene.found[parcel_id]
+        reminder, following = split_plan(waiting, since=due_at, now=now)
         if reminder is not None:
             events.append(_event(parcel, reminder))
         if following is not None:
