@@ -189,16 +189,14 @@ class NoticeJobs:
         return _settled(outcome)
 
     async def on_parcel_held(self, held: Lease) -> Outcome:
-        """Tells the recipient that the parcel is held (5.2); not what they have said themselves."""
+        """Tells the recipient that the parcel is held (5.2), or that their objection arrived."""
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
         async with self._database.read() as session:
             line = await parcels.find_event(session, parcel.id, number=version)
-        is_known = line is None or line.trigger is Trigger.OBJECT
-        is_news = not is_known and parcel.state is ParcelState.ON_HOLD
-        outcome = await self._tell(
-            held, parcel, NoticeKind.INCIDENT, is_news=is_news, version=version
-        )
-        return _settled(outcome)
+        is_own = line is not None and line.trigger is Trigger.OBJECT
+        kind = NoticeKind.DISPUTED if is_own else NoticeKind.INCIDENT
+        is_news = line is not None and parcel.state is ParcelState.ON_HOLD
+        return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
 
     async def on_parcel_at_hub(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel is at the counter (P11); not once it has left it."""

@@ -73,6 +73,8 @@ class NoticeKind(StrEnum):
     """A parcel of which they were told is not where it was."""
     INCIDENT = "INCIDENT"
     """Something is wrong with a parcel, and it is held until somebody has decided."""
+    DISPUTED = "DISPUTED"
+    """The recipient has said that a collection was not right, and the parcel is held for it."""
     GUEST_LINK = "GUEST_LINK"
     """A new link to a parcel, which somebody had support write."""
     DEVICE_CONFIRMED = "DEVICE_CONFIRMED"
@@ -126,7 +128,14 @@ URGENT = SECURITY | {NoticeKind.INCIDENT, NoticeKind.DOOR_LEFT_OPEN, NoticeKind.
 GENTLE = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER})
 """Kinds that come at once, but without a sound while it is quiet; letters wait."""
 
-SOUNDLESS = frozenset({NoticeKind.COLLECTED, NoticeKind.DELEGATE_USED, NoticeKind.EXTENDED})
+SOUNDLESS = frozenset(
+    {
+        NoticeKind.COLLECTED,
+        NoticeKind.DELEGATE_USED,
+        NoticeKind.EXTENDED,
+        NoticeKind.DISPUTED,
+    }
+)
 """Kinds that never make a sound: a push without one, or an e-mail, never a text message."""
 
 

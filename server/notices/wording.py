@@ -117,6 +117,10 @@ NOTICES = {
         "Something is wrong with your parcel",
         "It is held until somebody has looked into it. Open the app to see what you can do.",
     ),
+    NoticeKind.DISPUTED: Wording(
+        "Your objection has arrived",
+        "The parcel is held until somebody has looked into it. The app shows what is decided.",
+    ),
     NoticeKind.DOOR_LEFT_OPEN: Wording(
         "A locker door stands open",
         "You opened it, or your parcel lies behind it. If you are still there, please shut it.",

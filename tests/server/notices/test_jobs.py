@@ -328,10 +328,24 @@ async def test_recipient_hears_once_that_a_parcel_is_held(office: Office) -> Non
     assert [(one.kind, one.version) for one in notices.values()] == [(NoticeKind.INCIDENT, 4)]
 
 
-async def test_nobody_is_told_what_they_have_said_themselves(office: Office) -> None:
-    await office.add_contact("recipient@example.org")
-    assert await office.jobs.on_parcel_held(await hold_parcel(office, Trigger.OBJECT)) == Done()
-    assert office.letters.sent == []
+async def test_who_objected_hears_once_and_without_a_sound_that_it_arrived(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await hold_parcel(office, Trigger.OBJECT)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_held(held) == Done()
+    [message] = office.push.sent
+    assert (message.title, message.is_silent) == ("Your objection has arrived", True)
+    notices = await office.read_notices()
+    assert [(one.kind, one.version) for one in notices.values()] == [(NoticeKind.DISPUTED, 4)]
+
+
+async def test_objection_that_was_decided_meanwhile_is_no_news(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await hold_parcel(office, Trigger.OBJECT)
+    async with office.database.write() as session:
+        (await session.get_one(Parcel, held.subject)).state = ParcelState.READY_FOR_PICKUP
+    assert await office.jobs.on_parcel_held(held) == Done()
+    assert office.push.sent == []
 
 
 async def test_hold_that_is_over_is_no_news(office: Office) -> None:
