@@ -18,6 +18,7 @@ from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.jobs import NoticeJobs
+from server.notices.queries import Topic, begin_try
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.notices.tables import Notice
@@ -276,6 +277,53 @@ async def test_nobody_is_told_about_a_parcel_that_no_longer_waits(
         session.add(parcel)
     assert await office.jobs.on_grant_ready(held) == Done()
     assert not office.push.sent
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+async def test_whatever_was_still_to_be_told_of_a_collected_parcel_is_never_sent(
+    office: Office, *, has_begun: bool
+) -> None:
+    await office.add_push("recipient", PHONE)
+    await office.add_contact("recipient@example.org")
+    held = await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    facts: Facts = {"version": 1, "change": "OUTAGE", "kind": "REMIND_1"}
+    held = replace(held, facts=facts)
+    jobs = office.jobs
+    late = {
+        NoticeKind.READY: jobs.on_grant_ready,
+        NoticeKind.READY_AGAIN: jobs.on_morning,
+        NoticeKind.EXTENDED: jobs.on_deadline_changed,
+        NoticeKind.REMIND_1: jobs.on_reminder_due,
+        NoticeKind.REDIRECTED: jobs.on_parcel_redirected,
+        NoticeKind.MOVED: jobs.on_parcel_moved,
+        NoticeKind.INCIDENT: jobs.on_parcel_held,
+        NoticeKind.AT_COUNTER: jobs.on_parcel_at_hub,
+        NoticeKind.WINDOW_OPEN: jobs.on_window_open,
+        NoticeKind.EXPIRED: jobs.on_parcel_expired,
+        NoticeKind.RETURNED: jobs.on_parcel_returned,
+    }
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.state, parcel.collected_at = ParcelState.COLLECTED, office.clock.now()
+        parcel.version, parcel.deadline_version = 9, 1
+        for kind in late if has_begun else ():
+            topic = Topic(parcel.id, kind, 1)
+            await begin_try(
+                session,
+                topic,
+                Channel.PUSH,
+                person_id=key_of("recipient"),
+                is_fallback=False,
+                ids=office.ids,
+                now=office.clock.now(),
+            )
+    for on_event in late.values():
+        assert await on_event(held) == Done()
+    assert office.push.sent == []
+    assert office.letters.sent == []
+    async with office.database.read() as session:
+        states = [one.state for one in (await session.exec(select(Notice))).all()]
+    assert states == [NoticeState.SUPPRESSED] * (len(late) if has_begun else 0)
 
 
 async def test_recipient_hears_once_that_a_parcel_waits_at_the_counter(office: Office) -> None:
