@@ -54,6 +54,8 @@ class PushEndpoint:
 
     def __init__(self) -> None:
         self.messages: deque[dict[str, Any]] = deque(maxlen=MOST_KEPT)
+        self._taken = 0
+        self._arrivals = asyncio.Condition()
         self._numbers = itertools.count(1)
         self._answers = asyncio.Event()
         self._answers.set()
@@ -68,6 +70,9 @@ class PushEndpoint:
         if fault is not None:
             return refuse(fault)
         self.messages.append(message)
+        async with self._arrivals:
+            self._taken += 1
+            self._arrivals.notify_all()
         await self._answers.wait()
         project = request.path_params["project"]
         return JSONResponse({"name": f"projects/{project}/messages/{next(self._numbers)}"})
@@ -77,6 +82,16 @@ class PushEndpoint:
         wanted = request.query_params.get("address")
         kept = [m for m in self.messages if wanted in (None, m.get("token"), m.get("fid"))]
         return JSONResponse({"messages": kept})
+
+    async def count_messages(self, request: Request) -> Response:
+        """How many messages were taken since the start, forgotten ones included.
+
+        With `?from=N` the answer comes once they are N.
+        """
+        least = int(request.query_params.get("from", 0))
+        async with self._arrivals:
+            await self._arrivals.wait_for(lambda: self._taken >= least)
+        return JSONResponse({"taken": self._taken})
 
     async def hold(self, _request: Request) -> Response:
         """Take messages from now on, but keep the answers back: the sender cannot know."""
@@ -95,6 +110,7 @@ def make_app(endpoint: PushEndpoint) -> Starlette:
         routes=[
             Route("/v1/projects/{project}/messages:send", endpoint.send, methods=["POST"]),
             Route("/messages", endpoint.list_messages),
+            Route("/count", endpoint.count_messages),
             Route("/hold", endpoint.hold, methods=["POST"]),
             Route("/release", endpoint.release, methods=["POST"]),
         ]

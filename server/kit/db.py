@@ -6,8 +6,9 @@ side (no session settings, no advisory session locks), so a transaction pooler m
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import (
@@ -20,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     event,
     inspect,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
@@ -106,6 +108,7 @@ class Database:
         on_change: Callable[[Iterable[str]], Awaitable[None]] | None = None,
     ) -> None:
         self._on_news = on_news
+        self._turns: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
         self.on_change = on_change
         if url.startswith("sqlite"):
             self.engine = _make_sqlite_engine(url, durable=durable)
@@ -125,7 +128,11 @@ class Database:
         until the commit. On PostgreSQL rows that must not change meanwhile are read with
         `held` (which SQLite drops).
         """
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+        async with (
+            self._turn(),
+            AsyncSession(self.engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             event.listen(session.sync_session, "after_flush", _note_changes)
             yield session
         if self._on_news is not None and HAS_NEWS in session.info:
@@ -158,6 +165,17 @@ class Database:
     async def close(self) -> None:
         """Close all connections; the object is of no use afterwards."""
         await self.engine.dispose()
+        self._turns.clear()
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        """The right to write to SQLite, which has one writer: ours queue here, in their order.
+
+        Its own waiting looks again after ever longer sleeps, and of many the unlucky time out.
+        """
+        if not self.is_sqlite:
+            return nullcontext()
+        loop = asyncio.get_running_loop()
+        return self._turns.setdefault(loop, asyncio.Lock())
 
     @property
     def _reading(self) -> dict[str, Any]:
@@ -216,6 +234,41 @@ async def insert_all_new(
     """Inserts many rows in one statement, leaving out those whose key is taken."""
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     await session.exec(dialect.insert(table).on_conflict_do_nothing(), params=list(rows))
+
+
+async def insert_or_count(
+    session: AsyncSession,
+    table: type[SQLModel],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    key: Sequence[Mapped[Any]],
+    counter: str,
+) -> Sequence[Sequence[Any]]:
+    """Inserts rows of different keys, or adds one to the counter of those that are there.
+
+    Returns id, counter and key of each.
+    """
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    columns = metadata.tables[str(table.__tablename__)].c
+    statement = dialect.insert(table).values([*rows])
+    counted = statement.on_conflict_do_update(
+        index_elements=list(key), set_={counter: columns[counter] + 1}
+    )
+    result = await session.exec(counted.returning(columns.id, columns[counter], *key))
+    return [tuple(row) for row in result.all()]
+
+
+async def update_all(
+    session: AsyncSession,
+    table: type[SQLModel],
+    where: ColumnElement[bool],
+    rows: Sequence[Mapping[str, Any]],
+    **values: Any,
+) -> None:
+    """The same change of many rows, prepared once; each of `rows` binds what its own is about."""
+    connection = await session.connection()
+    change = update(metadata.tables[str(table.__tablename__)]).where(where).values(**values)
+    await connection.execute(change, list(rows))
 
 
 async def upsert(

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, Index, Text, and_, delete, or_, text, update
+from sqlalchemy import JSON, ColumnElement, Index, Text, and_, bindparam, delete, or_, text, update
 from sqlmodel import Field, SQLModel, col, select
 
-from server.kit.db import HAS_NEWS, enum_text, insert_all_new, insert_new
+from server.kit.db import HAS_NEWS, enum_text, insert_all_new, insert_new, update_all
 from server.kit.errors import BrokenPromise
 
 if TYPE_CHECKING:
@@ -214,13 +214,22 @@ async def lease(
     The attempt is counted before anything happens: if we crash after this commit, the lease runs
     out and the event is taken again.
     """
-    free = select(col(Outbox.id)).where(col(Outbox.id) == event, _is_free(now))
+    leases = await lease_all(session, [event], now=now, for_s=for_s)
+    return leases[0] if leases else None
+
+
+async def lease_all(
+    session: AsyncSession, events: Collection[uuid.UUID], *, now: datetime, for_s: float
+) -> list[Lease]:
+    """Take those of the events that `lease` would, in one statement."""
+    free = select(col(Outbox.id)).where(col(Outbox.id).in_(events), _is_free(now))
     until = now + timedelta(seconds=for_s)
     taken = await session.exec(
         update(Outbox)
         .where(col(Outbox.id).in_(free.with_for_update(skip_locked=True)))
         .values(leased_until=until, timed_at=now, attempts=col(Outbox.attempts) + 1)
         .returning(
+            col(Outbox.id),
             col(Outbox.kind),
             col(Outbox.subject),
             col(Outbox.facts),
@@ -229,11 +238,36 @@ async def lease(
             col(Outbox.revived_at),
         )
     )
-    row = taken.one_or_none()
-    if row is None:
-        return None
-    kind, subject, facts, attempt, created_at, revived_at = row
-    return Lease(event, kind, subject, facts, attempt, created_at, until, revived_at)
+    return [
+        Lease(event, kind, subject, facts, attempt, created_at, until, revived_at)
+        for event, kind, subject, facts, attempt, created_at, revived_at in taken.all()
+    ]
+
+
+async def settle_all(
+    session: AsyncSession, settled: Sequence[tuple[Lease, Outcome]], *, now: datetime
+) -> None:
+    """Write down what became of many leased events, each fenced as by `settle`."""
+    done = [held for held, outcome in settled if isinstance(outcome, Done)]
+    if done:
+        rows = [{"of_id": held.id, "of_attempt": held.attempt} for held in done]
+        await update_all(
+            session,
+            Outbox,
+            and_(
+                col(Outbox.id) == bindparam("of_id"),
+                col(Outbox.state) == OutboxState.PENDING,
+                col(Outbox.attempts) == bindparam("of_attempt"),
+            ),
+            rows,
+            state=OutboxState.DONE,
+            settled_at=now,
+            reason=None,
+            leased_until=None,
+        )
+    for held, outcome in settled:
+        if not isinstance(outcome, Done):
+            await settle(session, held, outcome, now=now)
 
 
 async def settle(session: AsyncSession, held: Lease, outcome: Outcome, *, now: datetime) -> bool:

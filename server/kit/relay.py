@@ -12,10 +12,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.kit import backlog, outbox
+from server.kit.gather import Gather
 from server.kit.outbox import Again
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from server.kit.clock import Clock
     from server.kit.db import Database
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 DELIVER = "deliver"
 """Name of the job that handles one event."""
+
+PORTION = 20
+"""Events of one job, which are leased and settled together."""
 
 MOST_AT_ONCE = 500
 """Events that one look hands over; the next look, a second later, takes the rest."""
@@ -65,6 +69,7 @@ class Relay:
         self._clock = clock
         self._handler_s = handler_s
         self._lease_s = 2 * handler_s
+        self._settle = Gather(self._settle_all)
 
     async def look(self) -> None:
         """Hand every due event to the queue; those already there are not doubled.
@@ -78,25 +83,22 @@ class Relay:
                 session, kinds=self._handlers.keys(), now=now, limit=MOST_AT_ONCE
             )
         period = int(now.timestamp() / self._lease_s)
-        for event in due:
-            key = f"ob:{event}:{period}"
-            await self._queue.offer(DELIVER, str(event), key=key, lasts_s=OFFER_LASTS_S)
+        for start in range(0, len(due), PORTION):
+            words = [str(event) for event in due[start : start + PORTION]]
+            key = f"ob:{words[0]}:{period}"
+            await self._queue.offer(DELIVER, *words, key=key, lasts_s=OFFER_LASTS_S)
 
-    async def deliver(self, event: str) -> None:
-        """Handle one event if it is due and in no other hands.
+    async def deliver(self, *events: str) -> None:
+        """Handle those of the events that are due and in no other hands, side by side.
 
         If we crash after the lease, or while the handler runs, the event is taken again when the
         lease is over; if we crash after its effect but before it is settled, the handler is called
         once more.
         """
-        now = self._clock.now()
+        ids, now = [uuid.UUID(event) for event in events], self._clock.now()
         async with self._database.write() as session:
-            held = await outbox.lease(session, uuid.UUID(event), now=now, for_s=self._lease_s)
-        if held is None:
-            return
-        outcome = await self._handle(held)
-        async with self._database.write() as session:
-            await outbox.settle(session, held, outcome, now=self._clock.now())
+            leases = await outbox.lease_all(session, ids, now=now, for_s=self._lease_s)
+        await asyncio.gather(*(self._carry(held) for held in leases))
 
     async def tidy(self) -> None:
         """Give up what was attempted too often, delete a portion of what was done long ago, and
@@ -113,6 +115,15 @@ class Relay:
             logger.warning("the clock was set back: %d events wait anew", mended)
         if buried:
             logger.error("%d events were attempted too often and given up", buried)
+
+    async def _carry(self, held: Lease) -> None:
+        outcome = await self._handle(held)
+        await self._settle((held, outcome))
+
+    async def _settle_all(self, settled: Sequence[tuple[Lease, Outcome]]) -> Sequence[None]:
+        async with self._database.write() as session:
+            await outbox.settle_all(session, settled, now=self._clock.now())
+        return [None] * len(settled)
 
     async def _handle(self, held: Lease) -> Outcome:
         try:

@@ -100,10 +100,10 @@ class FirebasePush:
         """
         credential = credentials.Certificate(str(account)) if account else _NoAccount()
         options = {"projectId": project, "httpTimeout": answer_s}
-        self._app = firebase_admin.initialize_app(credential, options, name=f"restante-{id(self)}")
+        self.app = firebase_admin.initialize_app(credential, options, name=f"restante-{id(self)}")
         if base_url is not None:
             # The SDK has no setting for this; a test holds the private name.
-            service = messaging._get_messaging_service(self._app)
+            service = messaging._get_messaging_service(self.app)
             service._fcm_url = f"{base_url}/v1/projects/{project}/messages:send"
 
     async def send(self, messages: Sequence[PushMessage]) -> list[Delivery]:
@@ -115,12 +115,12 @@ class FirebasePush:
 
     async def close(self) -> None:
         """Close the connections; the object is of no use afterwards."""
-        await asyncio.to_thread(firebase_admin.delete_app, self._app)
+        await asyncio.to_thread(firebase_admin.delete_app, self.app)
 
     async def _send_batch(self, messages: Sequence[PushMessage]) -> list[Delivery]:
-        batch = [_as_fcm(message) for message in messages]
+        batch = [as_fcm(message) for message in messages]
         try:
-            answer = await messaging.send_each_async(batch, app=self._app)
+            answer = await messaging.send_each_async(batch, app=self.app)
         except exceptions.FirebaseError as error:
             return [_as_delivery(error)] * len(messages)
         return [
@@ -136,7 +136,8 @@ class _NoAccount(credentials.Base):  # type: ignore[misc]  # the SDK has no type
         return google.auth.credentials.AnonymousCredentials()  # type: ignore[no-untyped-call]
 
 
-def _as_fcm(message: PushMessage) -> Any:
+def as_fcm(message: PushMessage) -> Any:
+    """The message as the SDK takes it."""
     tag = message.collapse[:COLLAPSE_CHARACTERS]
     urgency, sound = ("low", None) if message.is_silent else ("high", "default")
     fcm = messaging.Message(

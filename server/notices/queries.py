@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, bindparam, or_
 from sqlmodel import col, delete, func, select, update
 
-from server.kit.db import held, insert_all_new, insert_new, is_one_of
+from server.kit.db import held, insert_all_new, insert_or_count, is_one_of, update_all
 from server.kit.live import touch
 from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.tables import Notice, Reminder
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
+from server.people.preferences import Channel  # noqa: TC001 - NamedTuple reads it
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
     from server.kit.ids import Ids
-    from server.people.preferences import Channel
 
 
 class Topic(NamedTuple):
@@ -41,14 +41,36 @@ class Try(NamedTuple):
     attempt: int
 
 
-async def list_notices(session: Session, topic: Topic) -> Sequence[Notice]:
-    """The notices about a topic, one for each channel that was tried."""
-    query = select(Notice).where(
-        Notice.subject == topic.subject,
-        Notice.kind == topic.kind,
-        Notice.version == topic.version,
-    )
-    return (await session.exec(query)).all()
+class Beginning(NamedTuple):
+    """What is about to be sent on a channel, and to whom."""
+
+    topic: Topic
+    channel: Channel
+    person_id: uuid.UUID
+    is_fallback: bool
+
+
+class Ending(NamedTuple):
+    """What became of an attempt."""
+
+    attempt: Try
+    person_id: uuid.UUID
+    state: NoticeState
+    receipt: str | None
+    reason: str | None
+
+
+async def list_notices(
+    session: Session, topics: Collection[Topic]
+) -> Mapping[Topic, Sequence[Notice]]:
+    """The notices about each topic that has any, one for each channel that was tried."""
+    subjects = {topic.subject for topic in topics}
+    kinds = {topic.kind for topic in topics}
+    query = select(Notice).where(col(Notice.subject).in_(subjects), col(Notice.kind).in_(kinds))
+    told: dict[Topic, list[Notice]] = {}
+    for notice in (await session.exec(query)).all():
+        told.setdefault(Topic(notice.subject, notice.kind, notice.version), []).append(notice)
+    return told
 
 
 async def count_notices(session: Session) -> Sequence[tuple[str, str, str, int]]:
@@ -58,57 +80,54 @@ async def count_notices(session: Session) -> Sequence[tuple[str, str, str, int]]
     return [(kind.value, channel.value, state.value, count) for kind, channel, state, count in rows]
 
 
-async def begin_try(
-    session: Session,
-    topic: Topic,
-    channel: Channel,
-    *,
-    person_id: uuid.UUID,
-    is_fallback: bool,
-    ids: Ids,
-    now: datetime,
-) -> Try:
-    """Counts an attempt; the notice is made by the first one."""
-    touch(session, notices_topic(person_id))
-    await insert_new(
-        session,
-        Notice,
-        id=ids.new(),
-        person_id=person_id,
-        **topic._asdict(),
-        channel=channel,
-        state=NoticeState.QUEUED,
-        is_fallback=is_fallback,
-        created_at=now,
-        attempts=0,
-    )
-    counted = await session.exec(
-        update(Notice)
-        .where(
-            col(Notice.subject) == topic.subject,
-            col(Notice.kind) == topic.kind,
-            col(Notice.version) == topic.version,
-            col(Notice.channel) == channel,
-        )
-        .values(attempts=col(Notice.attempts) + 1)
-        .returning(col(Notice.id), col(Notice.attempts))
-    )
-    return Try(*counted.one())
+async def begin_tries(
+    session: Session, beginnings: Sequence[Beginning], *, ids: Ids, now: datetime
+) -> list[Try]:
+    """Counts an attempt of each, of different topics; the notice is made by the first one."""
+    rows = [
+        {
+            "id": ids.new(),
+            "person_id": one.person_id,
+            **one.topic._asdict(),
+            "channel": one.channel,
+            "state": NoticeState.QUEUED,
+            "is_fallback": one.is_fallback,
+            "created_at": now,
+            "attempts": 1,
+        }
+        for one in beginnings
+    ]
+    for one in beginnings:
+        touch(session, notices_topic(one.person_id))
+    key = (col(Notice.subject), col(Notice.kind), col(Notice.version), col(Notice.channel))
+    counted = await insert_or_count(session, Notice, rows, key=key, counter="attempts")
+    begun = {(*key,): Try(notice_id, attempt) for notice_id, attempt, *key in counted}
+    return [begun[(*one.topic, one.channel)] for one in beginnings]
 
 
-async def end_try(
-    session: Session,
-    attempt: Try,
-    state: NoticeState,
-    *,
-    receipt: str | None,
-    reason: str | None,
-    now: datetime,
-) -> None:
-    """Writes what became of an attempt, unless a later one has begun meanwhile."""
-    settled_at = None if state is NoticeState.QUEUED else now
-    ours = and_(col(Notice.id) == attempt.notice_id, col(Notice.attempts) == attempt.attempt)
-    await _settle(session, ours, state=state, receipt=receipt, reason=reason, settled_at=settled_at)
+async def end_tries(session: Session, endings: Sequence[Ending], *, now: datetime) -> None:
+    """Writes what became of attempts, but of those after which a later one has begun."""
+    rows = [
+        {
+            "of_id": one.attempt.notice_id,
+            "of_attempt": one.attempt.attempt,
+            "to_state": one.state,
+            "to_receipt": one.receipt,
+            "to_reason": one.reason,
+            "to_settled_at": None if one.state is NoticeState.QUEUED else now,
+        }
+        for one in endings
+    ]
+    ours = and_(
+        col(Notice.id) == bindparam("of_id"),
+        col(Notice.attempts) == bindparam("of_attempt"),
+        col(Notice.state) == NoticeState.QUEUED,
+    )
+    told = ("state", "receipt", "reason", "settled_at")
+    values: dict[str, Any] = {name: bindparam(f"to_{name}") for name in told}
+    await update_all(session, Notice, ours, rows, **values)
+    for one in endings:
+        touch(session, notices_topic(one.person_id))
 
 
 async def suppress(session: Session, topic: Topic, *, now: datetime) -> None:

@@ -78,6 +78,21 @@ async def list_devices(session: AsyncSession, person_id: uuid.UUID) -> Sequence[
     return (await session.exec(query.order_by(col(Device.registered_at), col(Device.id)))).all()
 
 
+async def list_devices_of(session: AsyncSession, people: Collection[uuid.UUID]) -> Sequence[Device]:
+    """The devices of these people that were not removed, of each the oldest first."""
+    theirs = (col(Device.person_id).in_(people), col(Device.revoked_at).is_(None))
+    order = (col(Device.registered_at), col(Device.id))
+    return (await session.exec(select(Device).where(*theirs).order_by(*order))).all()
+
+
+async def list_contacts_of(
+    session: AsyncSession, people: Collection[uuid.UUID]
+) -> Sequence[ContactAddress]:
+    """The addresses of these people, of each in the order they came."""
+    query = select(ContactAddress).where(col(ContactAddress.person_id).in_(people))
+    return (await session.exec(query.order_by(col(ContactAddress.id)))).all()
+
+
 async def release_push_target(
     session: AsyncSession, target: str, *, keeper: uuid.UUID | None
 ) -> None:

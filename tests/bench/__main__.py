@@ -22,6 +22,7 @@ SECTIONS = {
     "journal": "long_journal",
     "carriers": "carriers",
     "live": "live",
+    "push": "push",
     "reminders": "reminders",
     "demo": "story",
 }

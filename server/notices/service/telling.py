@@ -6,6 +6,7 @@ before a crash; whoever calls again with the same topic goes on where the notice
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,13 +15,15 @@ from schema.compartments import ClimateZone
 from server.access.links import link_address
 from server.access.service.guests import is_reached_by_letter_alone
 from server.access.service.links import ensure_link
-from server.hubs.service import find_hub
+from server.hubs.service import list_hubs_by_ids
 from server.kit import outbox
+from server.kit.gather import Gather
 from server.kit.outbox import Again, Done
 from server.notices import queries
 from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
 from server.notices.letters import Letter
 from server.notices.push import PushAddress, PushMessage
+from server.notices.queries import Beginning, Ending
 from server.notices.rules import (
     GENTLE,
     TO_EVERY_ADDRESS,
@@ -44,13 +47,14 @@ from server.people import queries as people
 from server.people.preferences import Channel
 from server.people.rules import ContactKind
 from server.people.service.devices import forget_push_target
-from server.people.service.preferences import get_preferences
+from server.people.service.preferences import list_preferences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from server.hubs.tables import Hub
     from server.kit.clock import Clock
     from server.kit.db import Database, Session
     from server.kit.ids import Ids
@@ -62,6 +66,7 @@ if TYPE_CHECKING:
     from server.notices.tables import Notice
     from server.parcels.tables import Parcel
     from server.people.preferences import DailySpan, Preferences
+    from server.people.tables import ContactAddress, Device
 
 NOTICE_MORNING = "notice.morning"
 """Outbox event, due when the quiet is over in which a notice came without a sound."""
@@ -95,6 +100,10 @@ CHANNEL_OF = {ContactKind.EMAIL: Channel.EMAIL, ContactKind.PHONE: Channel.SMS}
 
 NOWHERE = "UTC"
 """The zone of a person who has named none, for what is about no hub."""
+
+
+PUSHES_AT_ONCE = 3
+"""Calls of the push provider at the same time: a slow one holds only its own messages back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +182,11 @@ class Teller:
         self._clock = clock
         self._public_url = public_url
 
+        self._find_scenes = Gather(self._read_scenes)
+        self._begin = Gather(self._begin_tries)
+        self._push_all = Gather(self._send_messages, at_once=PUSHES_AT_ONCE)
+        self._note = Gather(self._end_tries)
+
     async def tell(self, held: Lease, errand: Errand) -> Outcome | Over:
         """One attempt after the other until the rules say that it is over or must wait."""
         tried: dict[Channel, Delivery] = {}
@@ -181,9 +195,10 @@ class Teller:
             if not isinstance(plan, Plan):
                 return plan
             delivery = await self._send(errand, plan)
-            async with self._database.write() as session:
-                await self._note(session, errand, plan, delivery)
+            await self._note((errand, plan, delivery))
             tried[plan.step.channel] = delivery
+            if isinstance(delivery, Accepted) and errand.topic.kind not in TO_EVERY_ADDRESS:
+                return Over(reached=True)
 
     async def suppress(self, topic: Topic) -> Done:
         """What waits to be told of this is no longer so: it is never sent."""
@@ -203,71 +218,92 @@ class Teller:
         self, held: Lease, errand: Errand, tried: Mapping[Channel, Delivery]
     ) -> Plan | Outcome | Over:
         topic, now = errand.topic, self._clock.now()
-        async with self._database.write() as session:
-            scene = await self._find_scene(session, errand)
-            past = await queries.list_notices(session, topic)
-            case = Case(
-                past={notice.channel: notice.state for notice in past},
-                reach=scene.reach.channels,
-                tried=tried.keys(),
-                order=scene.preferences.channels,
-                waited=find_waited(scene.quiet, since=held.since, now=now, zone=scene.zone),
-                is_quiet=scene.quiet_end is not None,
-            )
-            match decide(topic.kind, case):
-                case Over() as over:
-                    return over
-                case Wait():
-                    return wait_for(topic.kind, tried.values())
-                case Rest():
-                    until = scene.quiet_end or now
-                    return Again("quiet hours", max(1, int((until - now).total_seconds())))
-                case Send() as step:
-                    attempt = await queries.begin_try(
-                        session,
-                        topic,
-                        step.channel,
-                        person_id=errand.person_id,
-                        is_fallback=_is_fallback(topic.kind, step.channel, past),
-                        ids=self._ids,
-                        now=now,
-                    )
-                    wording = await self._write(session, errand, step, scene)
-                    return Plan(step, attempt, scene.reach, wording, scene.quiet_end)
+        scene, past = await self._find_scenes(errand)
+        case = Case(
+            past={notice.channel: notice.state for notice in past},
+            reach=scene.reach.channels,
+            tried=tried.keys(),
+            order=scene.preferences.channels,
+            waited=find_waited(scene.quiet, since=held.since, now=now, zone=scene.zone),
+            is_quiet=scene.quiet_end is not None,
+        )
+        match decide(topic.kind, case):
+            case Over() as over:
+                return over
+            case Wait():
+                return wait_for(topic.kind, tried.values())
+            case Rest():
+                until = scene.quiet_end or now
+                return Again("quiet hours", max(1, int((until - now).total_seconds())))
+            case Send() as step:
+                is_fallback = _is_fallback(topic.kind, step.channel, past)
+                attempt = await self._begin(
+                    Beginning(topic, step.channel, errand.person_id, is_fallback)
+                )
+                wording = await self._write(errand, step, scene)
+                return Plan(step, attempt, scene.reach, wording, scene.quiet_end)
 
-    async def _find_scene(self, session: Session, errand: Errand) -> Scene:
-        preferences = await get_preferences(session, errand.person_id)
-        parcel = hub = None
-        if errand.parcel_id is not None:
-            parcel = await parcels.get_parcel(session, errand.parcel_id)
-            hub = await find_hub(session, parcel.hub_id)
+    async def _begin_tries(self, beginnings: Sequence[Beginning]) -> Sequence[Try]:
+        async with self._database.write() as session:
+            return await queries.begin_tries(
+                session, beginnings, ids=self._ids, now=self._clock.now()
+            )
+
+    async def _read_scenes(
+        self, errands: Sequence[Errand]
+    ) -> Sequence[tuple[Scene, Sequence[Notice]]]:
+        people_ids = {errand.person_id for errand in errands}
+        parcel_ids = {errand.parcel_id for errand in errands if errand.parcel_id}
+        topics = {errand.topic for errand in errands}
+        async with self._database.read() as session:
+            past = await queries.list_notices(session, topics)
+            preferences = await list_preferences(session, people_ids)
+            found = await parcels.list_parcels_by_ids(session, parcel_ids)
+            hubs = await list_hubs_by_ids(session, {one.hub_id for one in found.values()})
+            devices = await people.list_devices_of(session, people_ids)
+            contacts = await people.list_contacts_of(session, people_ids)
+        scenes = []
+        for errand in errands:
+            parcel = found[errand.parcel_id] if errand.parcel_id else None
+            scene = self._set_scene(
+                errand,
+                preferences[errand.person_id],
+                _reach_of(errand, devices, contacts),
+                parcel,
+                hubs[parcel.hub_id] if parcel else None,
+            )
+            scenes.append((scene, past.get(errand.topic, ())))
+        return scenes
+
+    def _set_scene(
+        self,
+        errand: Errand,
+        preferences: Preferences,
+        reach: Reach,
+        parcel: Parcel | None,
+        hub: Hub | None,
+    ) -> Scene:
         zone = preferences.zone(NOWHERE if hub is None else hub.time_zone)
         until = None if parcel is None else parcel.available_through
         facts = Facts(hub.name if hub else "", until.astimezone(zone) if until else None)
         is_loud = errand.breaks_quiet or _may_break(errand.topic.kind, parcel, preferences)
         quiet = None if is_loud else preferences.quiet
-        return Scene(
-            preferences,
-            await _find_reach(session, errand),
-            parcel,
-            facts,
-            zone,
-            quiet,
-            find_quiet_end(quiet, self._clock.now(), zone),
-        )
+        quiet_end = find_quiet_end(quiet, self._clock.now(), zone)
+        return Scene(preferences, reach, parcel, facts, zone, quiet, quiet_end)
 
-    async def _write(self, session: Session, errand: Errand, step: Send, scene: Scene) -> Wording:
+    async def _write(self, errand: Errand, step: Send, scene: Scene) -> Wording:
         """The words; a letter to a recipient whom nothing else reaches bears a link."""
         topic, language = errand.topic, scene.preferences.language
         wording = write_notice(topic.kind, language, scene.facts)
         if step.channel is Channel.PUSH or topic.kind not in WITH_LINK or scene.parcel is None:
             return wording
-        is_guest = await is_reached_by_letter_alone(session, scene.parcel)
-        if not is_guest and topic.kind is not NoticeKind.GUEST_LINK:
-            return wording
-        link = await ensure_link(
-            session, scene.parcel.id, keyring=self._keyring, now=self._clock.now()
-        )
+        async with self._database.write() as session:
+            is_guest = await is_reached_by_letter_alone(session, scene.parcel)
+            if not is_guest and topic.kind is not NoticeKind.GUEST_LINK:
+                return wording
+            link = await ensure_link(
+                session, scene.parcel.id, keyring=self._keyring, now=self._clock.now()
+            )
         if link is None:
             return wording
         return add_link(wording, link_address(self._public_url, link), language)
@@ -301,7 +337,7 @@ class Teller:
             )
             for address in plan.reach.push
         ]
-        deliveries = await self._push.send(messages)
+        deliveries = await self._push_all(messages)
         gone = [
             message.address.value
             for message, delivery in zip(messages, deliveries, strict=True)
@@ -313,20 +349,23 @@ class Teller:
                     await forget_push_target(session, target)
         return deliveries
 
-    async def _note(self, session: Session, errand: Errand, plan: Plan, delivery: Delivery) -> None:
+    async def _send_messages(
+        self, portions: Sequence[Sequence[PushMessage]]
+    ) -> Sequence[list[Delivery]]:
+        """The messages of several notices in one call of the provider."""
+        answers = iter(await self._push.send([one for portion in portions for one in portion]))
+        return [list(itertools.islice(answers, len(portion))) for portion in portions]
+
+    async def _end_tries(self, sent: Sequence[tuple[Errand, Plan, Delivery]]) -> Sequence[None]:
         """Writes down what the provider said."""
-        state, receipt, reason, now = NoticeState.FAILED, None, None, self._clock.now()
-        match delivery:
-            case Accepted(name):
-                state, receipt = NoticeState.ACCEPTED, name[:RECEIPT_CHARACTERS]
-                await self._tell_again(session, errand, plan, now)
-            case Later(why, _):
-                state, reason = NoticeState.QUEUED, why[:RECEIPT_CHARACTERS]
-            case Refused(why):
-                reason = why[:RECEIPT_CHARACTERS]
-            case Gone():
-                reason = "the address is gone"
-        await queries.end_try(session, plan.attempt, state, receipt=receipt, reason=reason, now=now)
+        now = self._clock.now()
+        async with self._database.write() as session:
+            for errand, plan, delivery in sent:
+                if isinstance(delivery, Accepted):
+                    await self._tell_again(session, errand, plan, now)
+            endings = [_ending(errand, plan, delivery) for errand, plan, delivery in sent]
+            await queries.end_tries(session, endings, now=now)
+        return [None] * len(sent)
 
     async def _tell_again(
         self, session: Session, errand: Errand, plan: Plan, now: datetime
@@ -363,18 +402,33 @@ def _may_break(kind: NoticeKind, parcel: Parcel | None, preferences: Preferences
     return is_cooled and kind in FOR_COOLED and preferences.may_cooled_break_quiet
 
 
-async def _find_reach(session: Session, errand: Errand) -> Reach:
-    devices = await people.list_devices(session, errand.person_id)
-    contacts = await people.list_contacts(session, errand.person_id)
+def _ending(errand: Errand, plan: Plan, delivery: Delivery) -> Ending:
+    state, receipt, reason = NoticeState.FAILED, None, None
+    match delivery:
+        case Accepted(name):
+            state, receipt = NoticeState.ACCEPTED, name[:RECEIPT_CHARACTERS]
+        case Later(why, _):
+            state, reason = NoticeState.QUEUED, why[:RECEIPT_CHARACTERS]
+        case Refused(why):
+            reason = why[:RECEIPT_CHARACTERS]
+        case Gone():
+            reason = "the address is gone"
+    return Ending(plan.attempt, errand.person_id, state, receipt, reason)
+
+
+def _reach_of(
+    errand: Errand, devices: Iterable[Device], contacts: Iterable[ContactAddress]
+) -> Reach:
     push = tuple(
         PushAddress(device.push_kind, device.push_target)
         for device in devices
-        if device.push_kind and device.push_target
+        if device.person_id == errand.person_id and device.push_kind and device.push_target
         if errand.older_than is None or device.registered_at < errand.older_than
         if errand.topic.kind is not NoticeKind.GUEST_LINK  # which only a letter can bear
     )
     letters: dict[Channel, tuple[str, ...]] = {}
     for contact in contacts:
-        channel = CHANNEL_OF[contact.kind]
-        letters[channel] = (*letters.get(channel, ()), contact.address)
+        if contact.person_id == errand.person_id:
+            channel = CHANNEL_OF[contact.kind]
+            letters[channel] = (*letters.get(channel, ()), contact.address)
     return Reach(push, letters)

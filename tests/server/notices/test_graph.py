@@ -10,7 +10,7 @@ import pytest
 from server.app import make_app
 from server.kit.graph import global_id, read_id
 from server.notices import queries
-from server.notices.queries import Topic
+from server.notices.queries import Beginning, Ending, Topic
 from server.notices.rules import NoticeKind, NoticeState
 from server.people.preferences import Channel
 from server.people.roles import Role
@@ -47,26 +47,17 @@ class Desk:
     async def begin(self, channel: Channel, *, is_fallback: bool = False) -> Try:
         topic = Topic(self.parcel_id, NoticeKind.READY, 0)
         async with self.house.database.write() as session:
-            return await queries.begin_try(
-                session,
-                topic,
-                channel,
-                person_id=self.person_id,
-                is_fallback=is_fallback,
-                ids=self.house.ids,
-                now=self.house.clock.now(),
+            beginning = Beginning(topic, channel, self.person_id, is_fallback)
+            [attempt] = await queries.begin_tries(
+                session, [beginning], ids=self.house.ids, now=self.house.clock.now()
             )
+        return attempt
 
     async def end(self, attempt: Try, state: NoticeState, reason: str | None = None) -> None:
         async with self.house.database.write() as session:
-            await queries.end_try(
-                session,
-                attempt,
-                state,
-                receipt="projects/secret/messages/1",
-                reason=reason,
-                now=self.house.clock.now(),
-            )
+            receipt = "projects/secret/messages/1"
+            ending = Ending(attempt, self.person_id, state, receipt, reason)
+            await queries.end_tries(session, [ending], now=self.house.clock.now())
 
     async def notices(self, phone: Phone | None = None) -> list[Any]:
         answer = await (phone or self.phone).ask(OF_PARCEL, id=global_id("Parcel", self.parcel_id))
