@@ -35,6 +35,7 @@ class Gather(Generic[Item, Result]):
         self._most = most
         self._at_once = at_once
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._running = 0
         self._runners: set[asyncio.Task[None]] = set()
 
     async def __call__(self, item: Item) -> Result:
@@ -44,23 +45,31 @@ class Gather(Generic[Item, Result]):
         """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
-        if len(self._runners) < self._at_once:
+        if self._running < self._at_once:
+            self._running += 1
             runner = asyncio.create_task(self._run())
             self._runners.add(runner)
             runner.add_done_callback(self._runners.discard)
         return await future
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)  # all that asked in the same moment are here now
-        while self._waiting:
-            size = min(self._most, len(self._waiting))
-            portion = [self._waiting.popleft() for _ in range(size)]
-            portion = [(item, future) for item, future in portion if not future.done()]
-            if await self._try(portion) is not None:
-                for one in portion:
-                    error = await self._try([one])
-                    if error is not None and not one[1].done():
-                        one[1].set_exception(error)
+        try:
+            await asyncio.sleep(0)  # all that asked in the same moment are here now
+            while self._waiting:
+                size = min(self._most, len(self._waiting))
+                portion = [self._waiting.popleft() for _ in range(size)]
+                await self._serve([one for one in portion if not one[1].done()])
+        finally:
+            # Before anybody else runs: who asks from now on needs another runner.
+            self._running -= 1
+
+    async def _serve(self, portion: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+        if not portion or await self._try(portion) is None:
+            return
+        for one in portion:
+            error = await self._try([one])
+            if error is not None and not one[1].done():
+                one[1].set_exception(error)
 
     async def _try(
         self, portion: Sequence[tuple[Item, asyncio.Future[Result]]]

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.access.service.links import is_living_series
+from server.kit.gather import Gather
 from server.kit.outbox import Again, Dead, Done
 from server.kit.portions import do_portions
 from server.lockers.service import doors
@@ -32,11 +33,14 @@ from server.people.service.preferences import get_preferences
 from server.pickups.service.windows import find_open_window
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from server.kit.clock import Clock
     from server.kit.db import Database
     from server.kit.ids import Ids
     from server.kit.keyring import Keyring
     from server.kit.outbox import Lease, Outcome
+    from server.notices.cadence import Waiting
     from server.parcels.tables import Parcel, ParcelEvent
 
 _TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
@@ -57,6 +61,9 @@ class NoticeJobs:
         self._keyring = keyring
         self._ids = ids
         self._clock = clock
+        self._find_parcel = Gather(self._read_parcels)
+        self._find_wait = Gather(self._read_waits)
+        self._plan_reminders = Gather(self._plan_all)
 
     async def on_grant_ready(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel is ready, which starts the time to collect (P12).
@@ -81,8 +88,7 @@ class NoticeJobs:
 
     async def on_wait_changed(self, held: Lease) -> Outcome:
         """Plans reminders of a parcel whose time to collect has begun, or has changed."""
-        async with self._database.write() as session:
-            await reminding.plan_next(session, [held.subject], now=self._clock.now())
+        await self._plan_reminders(held.subject)
         return Done()
 
     async def on_preferences_changed(self, held: Lease) -> Outcome:
@@ -118,9 +124,7 @@ class NoticeJobs:
         """
         kind, version = NoticeKind(str(held.facts["kind"])), int(held.facts["version"] or 0)
         topic, now = Topic(held.subject, kind, version), self._clock.now()
-        async with self._database.read() as session:
-            parcel = await parcels.get_parcel(session, held.subject)
-            wait = await reminding.find_wait(session, parcel)
+        parcel, wait = await self._find_wait(held.subject)
         if wait is None or parcel.recipient_id is None or parcel.deadline_version != version:
             return await self._teller.suppress(topic)
         if is_outdated(wait, told_at=held.created_at, now=now):
@@ -312,8 +316,23 @@ class NoticeJobs:
                 return Dead("the address is gone")
 
     async def _get_parcel(self, held: Lease) -> Parcel:
+        return await self._find_parcel(held.subject)
+
+    async def _plan_all(self, parcel_ids: Sequence[uuid.UUID]) -> Sequence[None]:
+        async with self._database.write() as session:
+            await reminding.plan_next(session, set(parcel_ids), now=self._clock.now())
+        return [None] * len(parcel_ids)
+
+    async def _read_waits(
+        self, parcel_ids: Sequence[uuid.UUID]
+    ) -> Sequence[tuple[Parcel, Waiting | None]]:
         async with self._database.read() as session:
-            return await parcels.get_parcel(session, held.subject)
+            return await reminding.find_waits(session, parcel_ids)
+
+    async def _read_parcels(self, parcel_ids: Sequence[uuid.UUID]) -> Sequence[Parcel]:
+        async with self._database.read() as session:
+            found = await parcels.list_parcels_by_ids(session, parcel_ids)
+        return [found[parcel_id] for parcel_id in parcel_ids]
 
     async def _tell(
         self,

@@ -204,7 +204,9 @@ class Case:
     def ways(self) -> list[Channel]:
         """The channels that may still work, in the person's order."""
         rest = [one for one in Channel if one not in self.order]
-        open_states = {None, NoticeState.QUEUED}
+        # After an outage of ours each way is still tried once, however late it is.
+        is_late = self.waited >= GIVE_UP_AFTER
+        open_states = {None} if is_late else {None, NoticeState.QUEUED}
         return [
             one
             for one in (*self.order, *rest)
@@ -220,7 +222,7 @@ def decide(kind: NoticeKind, case: Case) -> Step:
     but what is urgent.
     """
     is_for_one = kind not in TO_EVERY_ADDRESS
-    if (case.reached and is_for_one) or case.waited >= GIVE_UP_AFTER:
+    if case.reached and is_for_one:
         return Over(case.reached)
     is_silent = kind in SOUNDLESS or (case.is_quiet and kind not in URGENT)
     ways = case.ways()

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ from server.kit.clock import SystemClock
 from server.kit.db import Database
 from server.kit.migrate import migrate
 from server.notices.push import FirebasePush, PushAddress, PushMessage, as_fcm
-from server.parcels.service.moving import EVENTS
+from server.notices.rules import NoticeKind
+from server.notices.service.reminding import REMINDER_DUE
 from server.parcels.states import ParcelState
 from server.people.rules import PushKind
 from server.people.tables import Person
@@ -33,6 +35,7 @@ from tests.fakes.town import build_town, key_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from server.parcels.tables import Parcel
     from tests.bench.report import Row
 
 NOTICES, WARM_UP, PEOPLE = 1_500, 300, 200
@@ -44,6 +47,8 @@ SHARE_LIMIT = 1.43
 AT_ONCE, ROUNDS = 100, 2
 
 PATIENCE_S = 120.0
+
+HOUR = timedelta(hours=1)
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +78,7 @@ async def measure() -> list[Row]:
 
 
 async def _fill(url: str) -> None:
-    """Parcels at a counter, each with its event. It is about noon there: nobody sleeps."""
+    """Parcels that wait, each with its due reminder. It is about noon there: nobody sleeps."""
     now = SystemClock().now()
     database = Database(url, durable=False)
     events = []
@@ -90,14 +95,22 @@ async def _fill(url: str) -> None:
             phone.push_kind, phone.push_target = PushKind.FCM_TOKEN, f"phone-{name}"
         for number in range(NOTICES):
             name = f"parcel-{number}"
-            parcel = await town.add_parcel(session, name, state=ParcelState.AT_HUB, at=now)
+            state = ParcelState.READY_FOR_PICKUP
+            parcel = await town.add_parcel(session, name, state=state, at=now)
             parcel.recipient_id = key_of(names[number % PEOPLE])
-            kind = EVENTS[ParcelState.AT_HUB]
+            parcel.available_from, parcel.available_through = now - HOUR, now + 9 * HOUR
             events.append(
-                outbox.Event(id=uuid.uuid4(), kind=kind, subject=parcel.id, facts={"version": 1})
+                outbox.Event(
+                    id=uuid.uuid4(), kind=REMINDER_DUE, subject=parcel.id, facts=_facts(parcel)
+                )
             )
         await outbox.append_all(session, events, at=now)
     await database.close()
+
+
+def _facts(parcel: Parcel) -> outbox.Facts:
+    kind = NoticeKind.REMIND_1.value
+    return {"kind": kind, "version": parcel.deadline_version, "breaks": False}
 
 
 async def _watch(fcm: httpx.AsyncClient) -> float:
@@ -135,9 +148,9 @@ def _message(number: int) -> PushMessage:
     return PushMessage(
         id=subject,
         address=PushAddress(PushKind.FCM_TOKEN, f"phone-{number % PEOPLE}"),
-        title="A parcel waits for you at a counter",
-        body="Open the app to see where and until when, and for the digits to say there.",
-        data={"kind": "AT_COUNTER", "subject": str(subject)},
+        title="Your parcel still waits for you",
+        body="Open the app to see where it waits and until when.",
+        data={"kind": "REMIND_1", "subject": str(subject)},
         collapse=subject.hex,
     )
 

@@ -21,7 +21,7 @@ from server.parcels.states import ParcelState
 from server.people.service.preferences import list_preferences
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from server.hubs.tables import Hub
@@ -92,9 +92,12 @@ async def plan_next(session: Session, parcel_ids: Collection[uuid.UUID], *, now:
     await queries.replace_reminders(session, parcel_ids, rows)
 
 
-async def find_wait(session: Session, parcel: Parcel) -> Waiting | None:
-    """The wait of the parcel as it is now; None while none runs."""
-    return (await _set_scene(session, {parcel.id: parcel})).wait_of(parcel.id)
+async def find_waits(
+    session: Session, parcel_ids: Sequence[uuid.UUID]
+) -> list[tuple[Parcel, Waiting | None]]:
+    """The parcels, each with its wait as it is now; None while none runs."""
+    scene = await _set_scene(session, await parcels.list_parcels_by_ids(session, parcel_ids))
+    return [(scene.found[one], scene.wait_of(one)) for one in parcel_ids]
 
 
 async def hand_out(session: Session, *, now: datetime, limit: int = SWEEP) -> int:

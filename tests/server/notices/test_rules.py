@@ -98,6 +98,13 @@ def test_silent_providers_are_given_up_in_the_end(kind: NoticeKind) -> None:
     assert next_step(kind, past, waited=GIVE_UP_AFTER) == Over(reached=False)
 
 
+def test_way_that_was_never_tried_is_tried_once_however_late_it_is() -> None:
+    late = 2 * GIVE_UP_AFTER
+    step = next_step(NoticeKind.READY, {}, waited=late)
+    assert isinstance(step, Send)
+    assert next_step(NoticeKind.READY, {Channel.PUSH: QUEUED}, waited=late) != Over(reached=False)
+
+
 def test_new_device_is_told_on_every_way() -> None:
     past: dict[Channel, NoticeState] = {}
     for channel in Channel:
