@@ -15,7 +15,7 @@ from server.notices.rules import NoticeKind, NoticeState
 from server.notices.tables import Notice, Reminder
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
-from server.people.preferences import Channel  # noqa: TC001 - NamedTuple reads it
+from server.people.preferences import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

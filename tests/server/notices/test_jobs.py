@@ -18,7 +18,7 @@ from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.jobs import NoticeJobs
-from server.notices.queries import Topic, begin_try
+from server.notices.queries import Beginning, Topic, begin_tries
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.notices.tables import Notice
@@ -308,15 +308,8 @@ async def test_whatever_was_still_to_be_told_of_a_collected_parcel_is_never_sent
         parcel.version, parcel.deadline_version = 9, 1
         for kind in late if has_begun else ():
             topic = Topic(parcel.id, kind, 1)
-            await begin_try(
-                session,
-                topic,
-                Channel.PUSH,
-                person_id=key_of("recipient"),
-                is_fallback=False,
-                ids=office.ids,
-                now=office.clock.now(),
-            )
+            beginning = Beginning(topic, Channel.PUSH, key_of("recipient"), is_fallback=False)
+            await begin_tries(session, [beginning], ids=office.ids, now=office.clock.now())
     for on_event in late.values():
         assert await on_event(held) == Done()
     assert office.push.sent == []
