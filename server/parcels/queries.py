@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.graph import Page
+    from server.parcels.tables import PauseCause
     from server.parcels.visibility import Visibility
 
 
@@ -233,9 +234,15 @@ async def take_out(
 
 
 async def lock_due(
-    session: Session, *, before: datetime, states: Sequence[ParcelState], limit: int
+    session: Session,
+    *,
+    before: datetime,
+    states: Sequence[ParcelState],
+    limit: int,
+    pause: PauseCause | None = None,
 ) -> Sequence[Parcel]:
-    """Parcels whose time to collect ended before and does not pause, the longest over first.
+    """Parcels whose time to collect ended before and pauses for this, or not at all; the longest
+    over first.
 
     Those that somebody else is changing right now are left to them.
     """
@@ -244,7 +251,7 @@ async def lock_due(
         .where(
             is_one_of(col(Parcel.state), states),
             col(Parcel.available_through) < before,
-            col(Parcel.pause_cause).is_(None),
+            col(Parcel.pause_cause).is_not_distinct_from(pause),
         )
         .order_by(col(Parcel.available_through), col(Parcel.id))
         .limit(limit),

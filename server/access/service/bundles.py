@@ -22,6 +22,7 @@ from server.parcels import queries as parcels
 from server.parcels.deadlines import is_past
 from server.parcels.service.stays import find_stay_of
 from server.parcels.states import ParcelState
+from server.parcels.tables import PauseCause
 from server.parcels.visibility import visibility_of
 from server.people import queries as people
 from server.people.rules import may_receive
@@ -106,7 +107,7 @@ async def make_unlock_bundle(
         signer=signer,
         end=recipient_end(
             tools.now,
-            available_through=parcel.available_through,
+            available_through=_find_end(parcel),
             is_low_connectivity=place.hub.low_connectivity,
         ),
         comps=(),
@@ -172,10 +173,17 @@ async def ensure_recipient_grant(
 
 async def find_open_stay(session: Session, parcel: Parcel, *, now: datetime) -> Stay | None:
     """The stay in which the parcel waits to be opened; None if it does not, or not any more."""
-    over = parcel.available_through is not None and is_past(parcel.available_through, now)
-    if parcel.state not in WAITING or over:
+    through = _find_end(parcel)
+    if parcel.state not in WAITING or (through is not None and is_past(through, now)):
         return None
     return await find_stay_of(session, parcel)
+
+
+def _find_end(parcel: Parcel) -> datetime | None:
+    """When the time to collect ends, if it runs: not before its recipient could be told."""
+    if parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED:
+        return None
+    return parcel.available_through
 
 
 async def find_place(session: Session, stay: Stay) -> Place:

@@ -76,7 +76,8 @@ async def extend(
     because = Because(Change.EXTENDED, party, actor.person_id)
     if not await set_anew(session, parcel, because, ids=ids, now=now):
         await session.delete(extension)
-        return _refuse("its time is over for too long")
+        is_over = parcel.state is ParcelState.EXPIRED
+        return _refuse("its time is over for too long" if is_over else "it waits as long already")
     extension.through_after = parcel.available_through or before
     return parcel
 

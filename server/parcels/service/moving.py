@@ -167,19 +167,24 @@ async def record(
 async def _keep_time(
     session: Session, parcel: Parcel, found: Move, occurrence: Occurrence, *, ids: Ids
 ) -> None:
-    """The time stops from the evidence on while a parcel is held, and runs again afterwards."""
+    """The time stops from the evidence on while a parcel is held, and runs again afterwards; not
+    yet if its recipient could not be told of it before.
+    """
     is_held, was_held = (state is ParcelState.ON_HOLD for state in (found.target, found.source))
     if is_held and not was_held:
-        parcel.pause_cause = occurrence.pause or PauseCause.INCIDENT
+        cause = occurrence.pause or PauseCause.INCIDENT
+        if parcel.pause_cause is not PauseCause.NOTICE_UNDELIVERED:
+            parcel.pause_cause = cause
         pause = ParcelPause(
             id=ids.new(),
             parcel_id=parcel.id,
-            cause=parcel.pause_cause,
+            cause=cause,
             started_at=occurrence.at,
         )
         session.add(pause)
     elif was_held and not is_held:
-        parcel.pause_cause = None
+        if parcel.pause_cause is not PauseCause.NOTICE_UNDELIVERED:
+            parcel.pause_cause = None
         await queries.end_pauses(session, parcel.id, at=occurrence.at)
 
 

@@ -15,7 +15,7 @@ from server.lockers.service.closing import quarantine_by_rule
 from server.lockers.service.history import Cause
 from server.lockers.service.reading import lock_locker
 from server.parcels import queries
-from server.parcels.deadlines import GRACE
+from server.parcels.deadlines import GRACE, MOST_PAUSED
 from server.parcels.rules import Situation
 from server.parcels.service.moving import Occurrence, begin_waiting, move, situation_of
 from server.parcels.service.timing import Because, Change, set_anew
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 SWEEP = 100
 """Parcels that expire in one transaction."""
+
+_WAITING = (ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB)
 
 
 class Objection(StrEnum):
@@ -69,7 +71,7 @@ async def on_ready_accepted(
     if parcel.state is ParcelState.DEPOSITED:
         await _make_ready(session, parcel, at, ids=ids, now=now)
     elif parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED:
-        parcel.pause_cause = None
+        parcel.pause_cause = await _find_cause_of_hold(session, parcel)
         await begin_waiting(session, parcel, at)
         happened = Occurrence(trigger=Trigger.CHANGE_DEADLINE, party=Party.SRV, at=at)
         await move(session, parcel, happened, situation_of(parcel, at), ids=ids, now=now)
@@ -173,12 +175,18 @@ async def settle_collection(
 
 
 async def expire_parcels(session: Session, *, ids: Ids, now: datetime) -> int:
-    """Moves at most 100 parcels whose deadline and grace are over (P22), and says how many."""
-    due = await queries.lock_due(
+    """Moves at most 100 parcels whose deadline and grace are over (P22), and says how many.
+
+    Also those whose recipient could not be told, thirty days later: nobody keeps a compartment for
+    ever.
+    """
+    due = await queries.lock_due(session, before=now - GRACE, states=_WAITING, limit=SWEEP)
+    untold = await queries.lock_due(
         session,
-        before=now - GRACE,
-        states=(ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB),
-        limit=SWEEP,
+        before=now - GRACE - MOST_PAUSED,
+        states=_WAITING,
+        limit=SWEEP - len(due),
+        pause=PauseCause.NOTICE_UNDELIVERED,
     )
     happened = Occurrence(trigger=Trigger.EXPIRE, party=Party.SRV, at=now)
     for parcel in due:
@@ -186,7 +194,17 @@ async def expire_parcels(session: Session, *, ids: Ids, now: datetime) -> int:
         if await set_anew(session, parcel, Because(Change.OUTAGE), ids=ids, now=now):
             continue
         await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
-    return len(due)
+    for parcel in untold:
+        parcel.pause_cause = None
+        await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
+    return len(due) + len(untold)
+
+
+async def _find_cause_of_hold(session: Session, parcel: Parcel) -> PauseCause | None:
+    """Why the time of a parcel that is held stands still, whatever its recipient knows."""
+    stored = await queries.list_pauses(session, [parcel.id])
+    running = [one.cause for one in stored if one.ended_at is None]
+    return running[-1] if running and parcel.state is ParcelState.ON_HOLD else None
 
 
 async def _make_ready(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schema.codes import ProblemCode
+from schema.compartments import ClimateZone
 from schema.cose import Aad
 from schema.keys import Operation, Role
 from schema.statements import KeySetStatement, StatementType, parse_statement
@@ -19,8 +20,10 @@ from server.access.service.revocations import Withdrawn, revoke_grant
 from server.hubs.tables import Hub
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
+from server.parcels.deadlines import GRACE, HOLD
+from server.parcels.service.extending import extend
 from server.parcels.states import ParcelState
-from server.parcels.tables import Stay
+from server.parcels.tables import Parcel, PauseCause, Stay
 from tests.fakes.journals import stay_of
 from tests.fakes.sources import START
 from tests.fakes.town import Town, key_of, phone_key
@@ -232,6 +235,44 @@ async def test_after_deadline_and_grace_there_is_no_token(
     await put_in(database, town, through=START + timedelta(hours=1))
     clock.move(hours=3, seconds=1)
     assert await code_of(database, town.recipient, tools()) is ProblemCode.WRONG_STATE
+
+
+async def test_who_could_not_be_told_opens_it_however_late(
+    database: Database, town: Town, tools: Callable[[], Tools], clock: MovableClock
+) -> None:
+    state = ParcelState.READY_FOR_PICKUP
+    await put_in(database, town, state=state, through=START + timedelta(hours=1))
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
+    clock.move(hours=100)
+    assert claims_of(await bundle(database, town.recipient, tools())).exp > clock.now().timestamp()
+
+
+async def test_bundle_fetched_after_an_extension_opens_longer_than_the_one_before(
+    database: Database, town: Town, tools: Callable[[], Tools], clock: MovableClock
+) -> None:
+    through = START + timedelta(hours=1)
+    await put_in(database, town, state=ParcelState.READY_FOR_PICKUP, through=through)
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.available_from = through - HOLD[ClimateZone.AMBIENT]
+    first = claims_of(await bundle(database, town.recipient, tools()))
+    assert first.exp == (through + GRACE).timestamp()
+    async with database.write() as session:
+        extended = await extend(
+            session,
+            town.recipient,
+            parcel_id=key_of("parcel"),
+            version=parcel.deadline_version,
+            ids=tools().ids,
+            now=clock.now(),
+        )
+    assert isinstance(extended, Parcel)
+    assert claims_of(await bundle(database, town.recipient, tools())).exp > first.exp
+    clock.move(hours=4)
+    late = claims_of(await bundle(database, town.recipient, tools()))
+    assert late.exp > (through + GRACE).timestamp()
 
 
 async def test_own_revocation_is_followed_by_another_grant(

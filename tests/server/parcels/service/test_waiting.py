@@ -17,12 +17,16 @@ from server.lockers.incidents import Fact, IncidentKind
 from server.lockers.rules import ServiceState
 from server.lockers.tables import Compartment, Incident
 from server.parcels import jobs
-from server.parcels.deadlines import GRACE
+from server.parcels.deadlines import GRACE, MOST_PAUSED
+from server.parcels.rules import Situation
 from server.parcels.service import facts, stays, waiting
 from server.parcels.service.depositing import Putting
+from server.parcels.service.holds import Trouble, hold
+from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.service.scenes import Opening
+from server.parcels.service.timing import resume
 from server.parcels.service.waiting import Objection
-from server.parcels.states import ParcelState
+from server.parcels.states import ParcelState, Party, Trigger
 from server.parcels.tables import Assurance, HoldEnded, Parcel, ParcelEvent, PauseCause
 from tests.fakes.sources import START
 from tests.fakes.town import key_of
@@ -144,6 +148,65 @@ async def test_undelivered_notice_makes_it_ready_but_pauses_until_one_is_taken(
     assert (parcel.pause_cause, parcel.available_from) == (None, late)
     assert parcel.deadline_version == 2
     assert await rows(deposited) == ["P10", "P12", "P19"]
+
+
+async def test_who_could_never_be_told_keeps_no_compartment_for_ever(
+    deposited: Database, ids: CountedIds
+) -> None:
+    async with deposited.write() as session:
+        await waiting.on_ready_undeliverable(
+            session, parcel_id=PARCEL, at=START, ids=ids, now=START
+        )
+    end = START + timedelta(hours=72) + GRACE + MOST_PAUSED
+    assert await jobs.expire_parcels(deposited, ids=ids, now=end) == 0
+    assert await jobs.expire_parcels(deposited, ids=ids, now=end + timedelta(seconds=1)) == 1
+    assert await jobs.expire_parcels(deposited, ids=ids, now=end + timedelta(hours=1)) == 0
+    assert (await parcel_of(deposited)).state is S.EXPIRED
+
+
+async def hold_untold(database: Database, ids: CountedIds) -> None:
+    """Nobody could be told, and then the locker broke."""
+    async with database.write() as session:
+        await waiting.on_ready_undeliverable(
+            session, parcel_id=PARCEL, at=START, ids=ids, now=START
+        )
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, PARCEL)
+        trouble = Trouble(reason="broken", pause=PauseCause.LOCKER_FAULT, at=START)
+        assert await hold(session, parcel, trouble, ids=ids, now=START)
+
+
+async def mend(database: Database, ids: CountedIds, at: datetime) -> None:
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, PARCEL)
+        mended = Occurrence(trigger=Trigger.RESOLVE_HOLD, party=Party.OPR, at=at, reason="mended")
+        situation = situation_of(parcel, at, Situation(has_reason=True, wanted=S.READY_FOR_PICKUP))
+        assert await move(session, parcel, mended, situation, ids=ids, now=at)
+        await resume(session, parcel, ids=ids, now=at)
+
+
+async def test_end_of_a_hold_starts_no_time_of_which_nobody_was_told(
+    deposited: Database, ids: CountedIds
+) -> None:
+    await hold_untold(deposited, ids)
+    await mend(deposited, ids, START + timedelta(hours=9))
+    late = START + timedelta(days=10)
+    assert (await parcel_of(deposited)).pause_cause is PauseCause.NOTICE_UNDELIVERED
+    assert await jobs.expire_parcels(deposited, ids=ids, now=late) == 0
+    await accept_notice(deposited, ids, late)
+    assert (await parcel_of(deposited)).available_through == late + timedelta(hours=72)
+
+
+async def test_who_is_told_while_it_is_held_has_the_whole_time_afterwards(
+    deposited: Database, ids: CountedIds
+) -> None:
+    await hold_untold(deposited, ids)
+    await accept_notice(deposited, ids, START + timedelta(hours=5))
+    assert (await parcel_of(deposited)).pause_cause is PauseCause.LOCKER_FAULT
+    await mend(deposited, ids, START + timedelta(hours=9))
+    parcel = await parcel_of(deposited)
+    assert parcel.pause_cause is None
+    assert parcel.available_through == START + timedelta(hours=9 + 72)
 
 
 async def test_notice_for_a_parcel_that_was_collected_already_changes_nothing(
