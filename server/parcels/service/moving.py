@@ -202,6 +202,9 @@ async def overrule(
     parcel.version += 1
     if parcel.state is not ParcelState.EXPIRED:
         parcel.hold_ended = None
+    if found.undo.source is ParcelState.ON_HOLD:
+        # Else the pause of a hold that never was would run on, into the next wait.
+        await _keep_time(session, parcel, found.undo, occurrence, ids=ids)
     names = ", ".join(step.row for step in found.overruled)
     # The journal entry belongs to the line that it moves; this one is its consequence.
     undoing = replace(

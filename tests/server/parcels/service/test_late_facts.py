@@ -19,7 +19,7 @@ from server.parcels.service.depositing import Putting
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.service.scenes import Opening
 from server.parcels.states import ParcelState, Party, Removal, Trigger
-from server.parcels.tables import Parcel, ParcelEvent, StayParcel
+from server.parcels.tables import Parcel, ParcelEvent, ParcelPause, StayParcel
 from tests.fakes.journals import JournalingLocker
 from tests.fakes.sources import START
 from tests.fakes.town import key_of
@@ -243,6 +243,10 @@ async def test_withdrawal_beats_expiry_and_hold(day: Day) -> None:
     parcel = await day.parcel()
     assert (parcel.state, parcel.hold_ended, parcel.stay_id) == (S.OUT_FOR_DELIVERY, None, None)
     assert (await day.rows())[-2:] == ["CR", "P13"]
+    assert parcel.pause_cause is None
+    async with day.database.read() as session:
+        pause = (await session.exec(select(ParcelPause))).one()
+    assert (pause.started_at, pause.ended_at) == (at(30), at(30))
 
 
 async def test_without_a_trusted_clock_nothing_is_overruled(day: Day) -> None:
