@@ -71,9 +71,10 @@ class NoticeJobs:
         Nothing happens for a parcel that was withdrawn, collected or told about meanwhile.
         """
         parcel = await self._get_parcel(held)
-        # What was dropped off where it is collected is ready at once, and untold (P6b).
-        is_passed = parcel.is_pass_through and parcel.state is ParcelState.READY_FOR_PICKUP
-        is_untold = is_passed and parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED
+        # What was dropped off where it is collected is ready at once, and untold (P6b); so is what
+        # was held before anybody could be told.
+        is_ready = parcel.state is ParcelState.READY_FOR_PICKUP
+        is_untold = is_ready and parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED
         is_news = parcel.state is ParcelState.DEPOSITED or is_untold
         outcome = await self._tell(held, parcel, NoticeKind.READY, is_news=is_news)
         if isinstance(outcome, Over):

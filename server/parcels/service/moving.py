@@ -143,14 +143,17 @@ async def record(
     parcel.state = found.target
     parcel.version += 1
     _apply(parcel, found, occurrence)
+    is_untold = _is_untold(parcel, found)
     if found.target in _WAITING and parcel.available_from is None:
         await begin_waiting(session, parcel, occurrence.at)
     session.add(parcel)
     session.add(_event(parcel, found, occurrence, ids=ids, now=now))
     await _keep_time(session, parcel, found, occurrence, ids=ids)
+    if is_untold:
+        parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
     await session.flush()
     kind = MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
-    if found.row.name == _PASSED:
+    if is_untold:
         # To those who serve the recipient it is a deposit like any other.
         kind = EVENTS[ParcelState.DEPOSITED]
     if kind is not None and found.source is not found.target:
@@ -162,6 +165,16 @@ async def record(
             facts={"row": found.row.name, "version": parcel.version},
             at=now,
         )
+
+
+def _is_untold(parcel: Parcel, found: Move) -> bool:
+    """Whether it is ready and nobody has said so yet: the time begins with the notice, as in P12.
+
+    What was dropped off where it is collected (P6b), and what was held before it could be told of.
+    """
+    was_held = found.source is ParcelState.ON_HOLD and parcel.available_from is None
+    is_ready = found.target is ParcelState.READY_FOR_PICKUP
+    return found.row.name == _PASSED or (is_ready and was_held)
 
 
 async def _keep_time(
@@ -253,9 +266,7 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
         case ParcelState.READY_FOR_PICKUP:
             parcel.hold_ended = None
             if found.row.name == _PASSED:
-                # Nobody has been told yet: the time begins with the notice, as in P12.
                 parcel.is_pass_through = True
-                parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
         case ParcelState.AWAITING_DROPOFF | ParcelState.OUT_FOR_DELIVERY | ParcelState.IN_TRANSIT:
             parcel.is_pass_through = False
             parcel.location_kind, parcel.hub_id = LocationKind.PLANNED, parcel.planned_hub_id

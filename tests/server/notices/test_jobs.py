@@ -874,3 +874,18 @@ async def test_a_window_that_was_changed_or_came_too_late_is_not_told_of(office:
         parcel.state, parcel.collected_at = ParcelState.COLLECTED, office.clock.now()
     assert await office.jobs.on_window_open(second) == Done()
     assert office.letters.sent == []
+
+
+async def test_what_was_held_before_it_could_be_told_of_is_told_of_afterwards(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert office.push.sent == []
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert [one.data["kind"] for one in office.push.sent] == ["READY"]
+    assert (await office.read_parcel()).pause_cause is None

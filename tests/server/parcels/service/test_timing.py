@@ -22,7 +22,7 @@ from server.parcels.jobs import expire_parcels, on_hours_changed, watch_service
 from server.parcels.rules import Situation
 from server.parcels.service.extending import extend
 from server.parcels.service.holds import Trouble, hold
-from server.parcels.service.moving import Occurrence, move, situation_of
+from server.parcels.service.moving import EVENTS, Occurrence, move, situation_of
 from server.parcels.service.timing import DEADLINE_CHANGED, resume
 from server.parcels.service.waiting import on_ready_accepted
 from server.parcels.states import ParcelState, Party, Trigger
@@ -53,6 +53,15 @@ class Wait:
 
     async def begin(self, hours: float = 0, **changes: Any) -> None:
         """It was deposited at the start; the notice was taken so many hours later."""
+        await self.begin_untold(**changes)
+        async with self.database.write() as session:
+            when = self.at(hours)
+            await on_ready_accepted(
+                session, parcel_id=key_of("parcel"), at=when, ids=self.ids, now=when
+            )
+
+    async def begin_untold(self, **changes: Any) -> None:
+        """It was deposited at the start, and nobody was told."""
         async with self.database.write() as session:
             parcel = await self.town.add_parcel(session, state=ParcelState.DEPOSITED)
             session.add(
@@ -69,11 +78,6 @@ class Wait:
             parcel.stay_id = key_of("stay")
             for name, value in changes.items():
                 setattr(parcel, name, value)
-        async with self.database.write() as session:
-            when = self.at(hours)
-            await on_ready_accepted(
-                session, parcel_id=key_of("parcel"), at=when, ids=self.ids, now=when
-            )
 
     async def parcel(self) -> Parcel:
         async with self.database.read() as session:
@@ -312,3 +316,23 @@ async def test_more_time_beyond_what_has_passed_is_of_no_use(wait: Wait, ids: Co
     refused = await wait.extend(wait.town.recipient, 72 + 48 + 3, version=version)
     assert isinstance(refused, Refusal)
     assert (await wait.parcel()).state is ParcelState.EXPIRED
+
+
+async def test_what_was_held_before_anybody_was_told_is_told_of_when_the_hold_ends(
+    wait: Wait,
+) -> None:
+    await wait.begin_untold()
+    await wait.fail(1, 9)
+    parcel = await wait.parcel()
+    assert parcel.state is ParcelState.READY_FOR_PICKUP
+    assert parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED
+    query = select(Outbox.kind).where(Outbox.kind == EVENTS[ParcelState.DEPOSITED])
+    async with wait.database.read() as session:
+        assert len((await session.exec(query)).all()) == 1
+    async with wait.database.write() as session:
+        when = wait.at(10)
+        await on_ready_accepted(
+            session, parcel_id=key_of("parcel"), at=when, ids=wait.ids, now=when
+        )
+    assert (await wait.parcel()).pause_cause is None
+    assert await wait.through() == 10 + 72
