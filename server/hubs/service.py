@@ -28,6 +28,7 @@ from server.people.service.accounts import Post, may_staff
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
+    from datetime import date
 
     from server.kit.db import Session
     from server.kit.graph import Page
@@ -91,7 +92,8 @@ async def create_hub(
 async def update_hub_hours(
     session: Session, actor: Actor, *, hub_id: uuid.UUID, hours: Hours, ids: Ids, now: datetime
 ) -> Hub | Refusal:
-    """Replaces the weekly spans and every closure that is not over; past closures stay.
+    """Replaces the weekly spans and every closure that is not over; past closures stay, and of
+    one that is taken back while it runs the days that are over.
 
     Writing the same hours again changes nothing but the version.
     """
@@ -106,9 +108,10 @@ async def update_hub_hours(
         return Refusal(ProblemCode.NOT_FOUND, field="hub")
     today = now.astimezone(ZoneInfo(hub.time_zone)).date()
     await queries.delete_openings(session, hub_id)
+    begun = await _list_begun(session, hub_id, hours.closures, today=today)
     await queries.delete_closures(session, hub_id, since=today)
     session.add_all(_openings(hub_id, hours.week, ids))
-    session.add_all(_closures(hub_id, hours.closures, ids))
+    session.add_all(_closures(hub_id, [*begun, *hours.closures], ids))
     hub.version += 1
     await outbox.append(
         session,
@@ -204,6 +207,22 @@ def _openings(hub_id: uuid.UUID, week: Sequence[Opening], ids: Ids) -> list[HubO
             closes_minute=span.closes_minute,
         )
         for span in week
+    ]
+
+
+async def _list_begun(
+    session: Session, hub_id: uuid.UUID, wanted: Sequence[Closure], *, today: date
+) -> list[Closure]:
+    """The days that are over of running closures which none of the wanted ones covers.
+
+    Nobody could collect anything on them, whatever the hours are now.
+    """
+    until = today - timedelta(days=1)
+    return [
+        Closure(row.first_day, until, row.reason, row.is_planned, row.shifts_deadlines)
+        for row in await queries.list_closures(session, [hub_id], since=today)
+        if row.first_day <= until
+        and not any(one.first_day <= row.first_day and one.last_day >= until for one in wanted)
     ]
 
 

@@ -175,6 +175,29 @@ async def test_new_hours_replace_the_week_and_closures_to_come_but_no_past_ones(
     assert [one.reason for one in earlier.closures] == ["storm"]
 
 
+async def test_closure_taken_back_while_it_runs_leaves_the_days_that_are_over(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    today = clock.now().date()
+    flood = Closure(today - timedelta(days=2), today + timedelta(days=2), "flood", is_planned=False)
+    for closures in ([flood], [flood], [], []):
+        async with database.write() as session:
+            await service.update_hub_hours(
+                session,
+                OPERATOR,
+                hub_id=town.hub_id,
+                hours=Hours(WEEK.week, closures),
+                ids=ids,
+                now=clock.now(),
+            )
+    async with database.read() as session:
+        hub = await service.find_hub(session, town.hub_id)
+        assert hub is not None
+        since = clock.now() - timedelta(days=3)
+        kept = (await service.get_timetable(session, hub, now=since)).closures
+    assert kept == [replace(flood, last_day=today - timedelta(days=1))]
+
+
 @pytest.mark.parametrize(
     ("hours", "field"),
     [
