@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 DELIVER = "deliver"
 """Name of the job that handles one event."""
 
-PORTION = 20
+PORTION = 50
 """Events of one job, which are leased and settled together."""
 
 MOST_AT_ONCE = 500

@@ -43,9 +43,6 @@ RETURN_WINDOW = timedelta(days=30)
 EXTENSION = timedelta(hours=48)
 """What a recipient gets more when they ask, once (DOMAIN 5.1)."""
 
-MOST_EXTENDED = timedelta(days=7)
-"""All extensions of one wait together (DOMAIN 5.1)."""
-
 MOST_PAUSED = timedelta(days=30)
 """Longer than this nobody waits for a repair: whoever looks after the hub must decide by then."""
 
