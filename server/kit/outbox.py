@@ -140,8 +140,7 @@ async def append(
     An id that exists already is left as it is, so a repeated use-case that derives its ids tells
     its event once. Raises `BrokenPromise` when the facts are larger than facts should be.
     """
-    if len(json.dumps(dict(facts))) > FACTS_CHARACTERS:
-        raise BrokenPromise(f"facts of {kind} are longer than {FACTS_CHARACTERS} characters")
+    _check_size(kind, facts)
     is_new = await insert_new(
         session,
         Outbox,
@@ -171,7 +170,9 @@ class Event:
 
 
 async def append_all(session: AsyncSession, events: Sequence[Event], *, at: datetime) -> None:
-    """Add many events in one statement, each under the rules of `append`."""
+    """Add many events in one statement, each under the rules of `append`; all of them or none."""
+    for event in events:
+        _check_size(event.kind, event.facts)
     rows: list[dict[str, Any]] = [
         {
             "id": event.id,
@@ -344,3 +345,8 @@ def _is_free(now: datetime) -> ColumnElement[bool]:
     unheld = or_(col(Outbox.leased_until).is_(None), col(Outbox.leased_until) <= now)
     waiting = col(Outbox.state) == OutboxState.PENDING
     return and_(waiting, col(Outbox.not_before) <= now, unheld)
+
+
+def _check_size(kind: str, facts: Facts) -> None:
+    if len(json.dumps(dict(facts))) > FACTS_CHARACTERS:
+        raise BrokenPromise(f"facts of {kind} are longer than {FACTS_CHARACTERS} characters")

@@ -113,6 +113,23 @@ async def test_only_a_new_event_that_is_due_is_news(database: Database) -> None:
     assert not await append_one(2, NOON + timedelta(minutes=1))
 
 
+async def test_many_events_are_added_together_or_not_at_all(database: Database) -> None:
+    facts = ({"kind": "REMIND_1"}, {"kind": "x" * 2_000})
+    events = [
+        outbox.Event(id=event_id(n), kind="reminder.due", subject=event_id(9), facts=one)
+        for n, one in enumerate(facts, 1)
+    ]
+    with pytest.raises(BrokenPromise, match=r"reminder\.due"):
+        async with database.write() as session:
+            await outbox.append_all(session, events, at=NOON)
+    assert await list_due(database) == []
+    for _ in range(2):
+        async with database.write() as session:
+            await outbox.append_all(session, events[:1], at=NOON)
+    async with database.read() as session:
+        assert len((await session.exec(select(Outbox))).all()) == 1
+
+
 async def test_facts_that_are_too_large_are_refused(database: Database) -> None:
     with pytest.raises(BrokenPromise, match=r"parcel\.deposited"):
         await append(database, facts={"text": "x" * outbox.FACTS_CHARACTERS})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from server.notices.push import PushMessage
     from tests.server.notices.service.conftest import Ward
 
-HISTORIES, STEPS, PARCELS = 2, 70, 4
+HISTORIES, STEPS, PARCELS = 4, 70, 4
 HOUR = timedelta(hours=1)
 LAST_WORDS = {"REMIND_3", "COOL_3"}
 QUIETS = (None, DailySpan(22 * 60, 8 * 60), DailySpan(13 * 60, 15 * 60), DailySpan(60, 12 * 60))
