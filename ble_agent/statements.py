@@ -28,15 +28,18 @@ from schema.statements import (
     Revocations,
     SignedStatement,
     Time,
+    zones_of,
 )
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Mapping
 
     from ble_agent.journal import Journal, Record
     from ble_agent.redemptions import Redemptions
     from ble_agent.store import Store
     from schema.codec import Value
+    from schema.compartments import ClimateZone
     from schema.ids import LockerId
     from schema.keys import Roots
 
@@ -68,6 +71,8 @@ class Trust:
     cfg_seq: int = 0
     asks_presence: bool = False
     close_overdue_s: int = CLOSE_OVERDUE_DEFAULT_S
+    zones: Mapping[int, ClimateZone] = field(default_factory=dict)
+    """The cooled compartments; what is not there is as warm as its place."""
 
 
 class Statements:
@@ -250,6 +255,7 @@ def _load(connection: sqlite3.Connection) -> Trust:
         cfg_seq=cfg_seq,
         asks_presence=configuration.get(CFG_PRESENCE_CODE) is True,
         close_overdue_s=overdue_s if isinstance(overdue_s, int) else CLOSE_OVERDUE_DEFAULT_S,
+        zones=zones_of(configuration),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import permutations
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +27,28 @@ class ClimateZone(StrEnum):
     """2 to 5 degrees Celsius."""
     FROZEN = "FROZEN"
     """Minus 18 degrees Celsius or colder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """From which to which temperature, both included, a zone is right; tenths of a degree."""
+
+    lowest: int
+    highest: int
+
+    def holds(self, decidegrees: int) -> bool:
+        """Whether this is the temperature of the zone."""
+        return self.lowest <= decidegrees <= self.highest
+
+
+BANDS = MappingProxyType({ClimateZone.CHILLED: Band(20, 50), ClimateZone.FROZEN: Band(-2731, -180)})
+"""The temperatures of the cooled zones (DOMAIN 5.1); a zone that is not here holds none."""
+
+THAWING = -120
+"""Above this, in tenths of a degree, frozen goods are safe no longer (DOMAIN 5.1)."""
+
+WARM_BUDGET_S = 4 * 3600
+"""Chilled goods may be above their band for so long, all spans together (DOMAIN 5.1)."""
 
 
 class DoorState(StrEnum):

@@ -62,6 +62,26 @@ class Kind(IntEnum):
     FOUND_EMPTY = 20
 
 
+class ExcursionPhase(IntEnum):
+    """What an EXCURSION entry tells of a cooled compartment; the protocol leaves it to the product.
+
+    Anything else is refused, like a wrong type.
+    """
+
+    LEFT = 1
+    """It has left the temperature of its zone."""
+    BACK = 2
+    """It is at the temperature of its zone: again, or for the first time."""
+    FAULT = 3
+    """Its cooling has failed: what lay inside all the time is safe no longer, or nobody knows."""
+
+
+DECIDEGREES = range(-2731, 10_001)
+"""What an EXCURSION entry may say: absolute zero to a thousand degrees Celsius, in tenths."""
+
+CONFIRM_S = 15 * 60
+"""How long a compartment was out of, or back at, its temperature at least before its entry."""
+
 FAULT_FLAPPING = 1
 """FAULT code of a door that opened by itself ten times within an hour."""
 
@@ -234,6 +254,16 @@ def _aad(value: Value) -> None:
     as_bytes(value, 8)
 
 
+def _phase(value: Value) -> None:
+    if as_uint(value) not in set(ExcursionPhase):
+        raise Malformed("an excursion has the phases 1 to 3")
+
+
+def _decidegrees(value: Value) -> None:
+    if as_int(value) not in DECIDEGREES:
+        raise Malformed("no such temperature")
+
+
 def _check_body(kind: int, body: list[Value]) -> None:
     """Each field in its form; a body of an unknown kind may hold anything."""
     if kind == Kind.ACCEPTED:
@@ -257,7 +287,7 @@ _FORMS: Final[dict[int, tuple[_Check, ...]]] = {
     Kind.CLOCK: (as_time, as_time, as_uint),
     Kind.DEPOSITED: (as_compartment, as_id),
     Kind.COLLECTED: (as_compartment, as_id, as_uint),
-    Kind.EXCURSION: (as_compartment, as_uint, as_int),
+    Kind.EXCURSION: (as_compartment, _phase, _decidegrees),
     Kind.SANITISED: (as_compartment, as_uint, as_uint),
     Kind.POWER: (as_uint,),
     Kind.FAULT: (_optional_compartment, as_uint),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from schema.codec import Malformed, Value, decode, encode
 from schema.codec.fields import as_array, as_bytes, as_flag, as_id, as_map, as_time, as_uint
+from schema.compartments import ClimateZone
 from schema.cose import Aad, Signed, SigningKey, parse_object, sign_object
 from schema.ids import EVERY_LOCKER, ID_SIZE, KeyId, LockerId
 from schema.keys import KeyEntry, parse_key_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MAX_REVOCATIONS = 40
 """Entries of a revocation list; beyond that the server raises `min_iat` (PROTOCOL 2)."""
@@ -31,8 +32,20 @@ CFG_PRESENCE_CODE = 1
 CFG_CLOSE_OVERDUE_S = 2
 """Configuration key: seconds until CLOSE_OVERDUE."""
 
+CFG_CHILLED = 17
+"""Configuration key of ours: the numbers of the compartments that are CHILLED, one byte each."""
+
+CFG_FROZEN = 18
+"""Likewise those that are FROZEN; a number in both is FROZEN."""
+
+MAX_COOLED = 256
+"""There are no more numbers of compartments."""
+
 CLOSE_OVERDUE_RANGE_S = range(30, 3601)
 CLOSE_OVERDUE_DEFAULT_S = 120
+
+
+_COOLED = {CFG_CHILLED: ClimateZone.CHILLED, CFG_FROZEN: ClimateZone.FROZEN}
 
 
 class StatementType(IntEnum):
@@ -136,6 +149,26 @@ def time_nonce(hello: bytes) -> bytes:
     return hashlib.sha256(b"SLK1-tnonce" + hello).digest()[:NONCE_SIZE]
 
 
+def zones_as_values(zones: Mapping[int, ClimateZone]) -> dict[int, Value]:
+    """What a configuration says of compartments; an ambient one is not named."""
+    named = {
+        key: bytes(sorted(number for number, one in zones.items() if one is zone))
+        for key, zone in _COOLED.items()
+    }
+    return {key: numbers for key, numbers in named.items() if numbers}
+
+
+def zones_of(values: Mapping[int, Value]) -> dict[int, ClimateZone]:
+    """The cooled compartments that a configuration names; Malformed for another form."""
+    zones: dict[int, ClimateZone] = {}
+    for key, zone in _COOLED.items():
+        numbers = as_bytes(values.get(key, b""))
+        if len(numbers) > MAX_COOLED:
+            raise Malformed(f"more than {MAX_COOLED} compartments of a zone")
+        zones |= dict.fromkeys(numbers, zone)
+    return zones
+
+
 def sign_statement(key: SigningKey, kid: KeyId, body: Statement) -> bytes:
     """The statement as signed bytes; Malformed when its form would be refused by a locker."""
     kind, payload = _payload(body)
@@ -210,6 +243,7 @@ def _parse_configuration(value: Value) -> Configuration:
     overdue_s = as_uint(known.get(CFG_CLOSE_OVERDUE_S, CLOSE_OVERDUE_DEFAULT_S))
     if overdue_s not in CLOSE_OVERDUE_RANGE_S:
         raise Malformed("seconds until CLOSE_OVERDUE must be from 30 to 3600")
+    zones_of(known)
     return Configuration(_parse_audience(lid), as_uint(seq), as_time(iat), known)
 
 

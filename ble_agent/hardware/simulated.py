@@ -124,7 +124,7 @@ class SimulatedHardware:
         return self._boxes[comp].occupied_read
 
     def temperature_c(self, comp: int) -> float | None:
-        """What was set last, the same at every door; None until then."""
+        """What was set last; None until then."""
         return self._boxes[comp].temp_c
 
     def watch(self, listener: Callable[[int, Door], None]) -> Callable[[], None]:
@@ -148,10 +148,10 @@ class SimulatedHardware:
         self._sense_occupied(box)
         self._close_later(comp, box)
 
-    def set_temperature(self, temp_c: float | None) -> None:
-        """Let it be this cold outside, or let nothing measure it."""
-        for box in self._boxes.values():
-            box.temp_c = temp_c
+    def set_temperature(self, temp_c: float | None, *comps: int) -> None:
+        """Let it be this cold at these doors, or at all; None: nothing measures it."""
+        for comp in comps or self._boxes:
+            self._boxes[comp].temp_c = temp_c
 
     def swing_open(self, comp: int) -> None:
         """The door opens with no pulse and no visitor, as by force; it waits for `swing_shut`."""

@@ -12,6 +12,8 @@ from ble_agent import __version__
 from ble_agent import journal as journals
 from ble_agent import redemptions as redeeming
 from ble_agent import statements as stating
+from ble_agent.climate import keeping
+from ble_agent.climate.keeping import Climates
 from ble_agent.clock import TrustedClock
 from ble_agent.doors import Doors
 from ble_agent.doors.reopening import judge_reopening
@@ -27,6 +29,7 @@ from ble_agent.policy.world import World
 from ble_agent.redemptions import Redemptions
 from ble_agent.session.outlook import OpenDoors, Room, Sensed
 from ble_agent.session.presence import Presence
+from ble_agent.session.voucher import Voucher
 from ble_agent.statements import Statements
 from ble_agent.store import MAX_BYTES, Store
 from ble_agent.store import identity as identities
@@ -35,7 +38,7 @@ from ble_agent.uplink.sampling import Sampling
 from schema.codes import Code
 from schema.handshake import Hello, Report
 from schema.ids import locker_text
-from schema.journal import Accepted, Kind, sign_head
+from schema.journal import Accepted, Kind
 from schema.keys import Operation
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ TABLES: Final = (
     *redeeming.TABLES,
     *stating.TABLES,
 )
-_MIGRATIONS: Final = (redeeming.TABLES_OF_PASSES, measuring.TABLES)
+_MIGRATIONS: Final = (redeeming.TABLES_OF_PASSES, measuring.TABLES, keeping.TABLES)
 """What each version after the first has added to the file."""
 
 
@@ -258,23 +261,6 @@ def _counted(request: Request) -> tuple[list[bytes], StayId]:
     return [claims.cti, *second], claims.stay
 
 
-class Voucher:
-    """Signs where the chain stands; the newest line only once, for refusals all name that one."""
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-        self._line: Line | None = None
-        self._signature = b""
-
-    def sign(self, line: Line) -> bytes:
-        """The locker's signature over this line's head."""
-        if line != self._line:
-            identity = self._identity
-            self._signature = sign_head(identity.signing, identity.lid, line.seq, line.head)
-            self._line = line
-        return self._signature
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a running locker takes from outside itself.
@@ -345,6 +331,7 @@ def start_locker(store: Store, around: Surroundings) -> Locker:
         store,
         thermometer=around.thermometer,
         compartments=around.hardware.compartments,
+        climates=Climates(store, journal, zones=lambda: statements.trust().zones),
         clock=clock,
         scheduler=around.scheduler,
         on_failure=around.on_failure,

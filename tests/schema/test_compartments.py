@@ -8,10 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.compartments import ACCESSIBLE_REACH, MAX_SIDE_MM, SizeClass, SizeMm, size_class
+from schema.compartments import (
+    ACCESSIBLE_REACH,
+    BANDS,
+    MAX_SIDE_MM,
+    ClimateZone,
+    SizeClass,
+    SizeMm,
+    size_class,
+)
 
 SIDES = st.integers(1, MAX_SIDE_MM)
 SIZES = st.builds(SizeMm, SIDES, SIDES, SIDES)
+
+
+@pytest.mark.parametrize(
+    ("zone", "inside", "outside"),
+    [
+        (ClimateZone.CHILLED, (20, 35, 50), (19, 51)),
+        (ClimateZone.FROZEN, (-2731, -250, -180), (-179, 40)),
+    ],
+)
+def test_cooled_zone_holds_its_band_both_ends_included(
+    zone: ClimateZone, inside: tuple[int, ...], outside: tuple[int, ...]
+) -> None:
+    assert all(BANDS[zone].holds(value) for value in inside)
+    assert not any(BANDS[zone].holds(value) for value in outside)
 
 
 @pytest.mark.parametrize("sides", [(0, 1, 1), (1, -1, 1), (1, 1, MAX_SIDE_MM + 1)])

@@ -84,6 +84,21 @@ def test_fault_is_of_the_locker_or_of_a_compartment(comp: int | None) -> None:
             parse_entry(entry.encode())
 
 
+@pytest.mark.parametrize("phase", [1, 2, 3])
+@pytest.mark.parametrize("decidegrees", [-2731, -180, 0, 50, 10_000])
+def test_excursion_is_told_by_phase_and_temperature(phase: int, decidegrees: int) -> None:
+    entry = make_entry(Kind.EXCURSION, body=[3, phase, decidegrees])
+    assert parse_entry(entry.encode()) == entry
+
+
+@pytest.mark.parametrize(
+    "told", [[0, 50], [4, 50], [-1, 50], [True, 50], [1, -2732], [1, 10_001], [1, True]]
+)
+def test_excursion_that_nobody_can_measure_is_malformed(told: list[Value]) -> None:
+    with pytest.raises(Malformed):
+        parse_entry(make_entry(Kind.EXCURSION, body=[3, *told]).encode())
+
+
 @pytest.mark.parametrize("kind", [Kind.DOOR_OPENED, Kind.DOOR_CLOSED])
 @pytest.mark.parametrize("occupied", [True, False, None])
 def test_door_is_told_with_what_the_sensor_said_if_it_said_anything(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.codec import Malformed, decode, encode
+from schema.compartments import ClimateZone
 from schema.cose import sign_object
 from schema.ids import EVERY_LOCKER, LIMIT, LockerId
 from schema.statements import (
@@ -23,6 +24,8 @@ from schema.statements import (
     parse_statement,
     sign_statement,
     time_nonce,
+    zones_as_values,
+    zones_of,
 )
 from tests.schema.makers import (
     ISSUER_KID,
@@ -110,6 +113,8 @@ TOO_MUCH: dict[str, tuple[StatementType, dict[str, Any]]] = {
     "29 s until overdue": (StatementType.CONFIGURATION, {"values": {2: 29}}),
     "3601 s until overdue": (StatementType.CONFIGURATION, {"values": {2: 3601}}),
     "overdue as a flag": (StatementType.CONFIGURATION, {"values": {2: True}}),
+    "chilled compartments as a list": (StatementType.CONFIGURATION, {"values": {17: [1]}}),
+    "257 frozen compartments": (StatementType.CONFIGURATION, {"values": {18: bytes(257)}}),
     "head of 31 bytes": (StatementType.ACKNOWLEDGEMENT, {"head": bytes(31)}),
     "acknowledgement for every locker": (StatementType.ACKNOWLEDGEMENT, {"lid": EVERY_LOCKER}),
     "audience of 7 bytes": (StatementType.REVOCATIONS, {"lid": LockerId(bytes(7))}),
@@ -130,6 +135,21 @@ def test_seconds_until_overdue_reach_from_30_to_3600(seconds: int) -> None:
     body = Configuration(LID, 1, NOW, {2: seconds})
     raw = sign_statement(signing_key("issuer"), ISSUER_KID, body)
     assert parse_statement(StatementType.CONFIGURATION, raw).body == body
+
+
+def test_zones_of_compartments_are_read_as_they_were_written() -> None:
+    zones = {3: ClimateZone.CHILLED, 255: ClimateZone.CHILLED, 0: ClimateZone.FROZEN}
+    values = zones_as_values({**zones, 7: ClimateZone.AMBIENT})
+    assert values == {17: b"\x03\xff", 18: b"\x00"}
+    assert zones_of(values) == zones
+    assert zones_as_values({7: ClimateZone.AMBIENT}) == zones_of({}) == {}
+    assert zones_of({17: b"\x01\x02", 18: b"\x02\x02"}) == {
+        1: ClimateZone.CHILLED,
+        2: ClimateZone.FROZEN,
+    }
+    widest = Configuration(LID, 1, NOW, {17: bytes(range(256)), 18: b""})
+    raw = sign_statement(signing_key("issuer"), ISSUER_KID, widest)
+    assert parse_statement(StatementType.CONFIGURATION, raw).body == widest
 
 
 def test_configuration_keeps_keys_that_it_does_not_know() -> None:

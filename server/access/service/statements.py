@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.ids import KeyId, LockerId
 from schema.statements import (
+    CFG_CHILLED,
     CFG_CLOSE_OVERDUE_S,
+    CFG_FROZEN,
     CFG_PRESENCE_CODE,
     CLOSE_OVERDUE_DEFAULT_S,
     NONCE_SIZE,
@@ -20,6 +22,7 @@ from schema.statements import (
     Revocations,
     StatementType,
     parse_statement,
+    zones_as_values,
 )
 from server.access import queries, signing
 from server.access.rules import Revoked, first_day, list_revocations, pass_end
@@ -30,7 +33,7 @@ from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, Purpose
 from server.ledger import service as ledger
 from server.lockers.service import keysets
-from server.lockers.service.reading import find_locker, find_locker_by_lid
+from server.lockers.service.reading import find_locker, find_locker_by_lid, find_zones
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -208,9 +211,11 @@ async def find_revocations(session: Session, lid: LockerId) -> Revocations | Non
 
 
 async def _publish_configuration(session: Session, signer: Signer, *, now: datetime) -> Carried:
-    """The former configuration signed anew, or the first one."""
+    """The former configuration signed anew, or the first one; with the zones as they are now."""
     former = await queries.find_statement(session, StatementType.CONFIGURATION, signer.lid)
     values = DEFAULT_CONFIGURATION if former is None else _configuration_of(former).values
+    kept = {key: value for key, value in values.items() if key not in {CFG_CHILLED, CFG_FROZEN}}
+    values = kept | zones_as_values(await find_zones(session, signer.lid))
     seq = await queries.draw_seq(session, StatementType.CONFIGURATION)
     raw = signing.make_configuration(
         signer.issuer, signer.lid, seq=seq, now=signing.unix_s(now), values=values

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection, Sequence
 
+    from schema.compartments import ClimateZone
     from schema.ids import LockerId
     from server.kit.db import Session
     from server.kit.graph import Page
@@ -61,6 +62,13 @@ async def list_compartments(
     for compartment in await queries.list_compartments(session, locker_ids):
         doors[compartment.locker_id].append(compartment)
     return doors
+
+
+async def find_zones(session: Session, lid: LockerId) -> dict[int, ClimateZone]:
+    """The climate zone of each compartment, by its number, of the locker of this protocol id."""
+    locker = await queries.find_locker_by_lid(session, lid)
+    doors = [] if locker is None else await queries.list_compartments(session, [locker.id])
+    return {door.number: door.climate_zone for door in doors}
 
 
 async def list_compartments_by_ids(

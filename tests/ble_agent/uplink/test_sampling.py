@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ble_agent.climate.keeping import Climates
 from ble_agent.clock import TrustedClock
 from ble_agent.errors import StateError, StoreUnusable
+from ble_agent.journal import Journal
 from ble_agent.journal.pruning import TIGHT_ROOM
 from ble_agent.journal.readings import Readings
 from ble_agent.session.locker import open_store
 from ble_agent.uplink.sampling import AT_LEAST_EVERY_S, EVERY_S, Sampling
+from schema.ids import LockerId
 from schema.journal import Kind, parse_entry
 from schema.readings import WHOLE_LOCKER, Reading, ReadingKind
 from tests.ble_agent.standing import NOW, Standing
@@ -65,6 +68,12 @@ async def test_a_locker_without_the_time_takes_no_readings(standing: Standing) -
     assert standing.locker.readings.list_after(0) == []
 
 
+async def test_a_probe_that_says_no_number_says_nothing(standing: Standing) -> None:
+    standing.hardware.set_temperature(float("nan"))
+    await standing.pass_time(EVERY_S)
+    assert degrees(standing) == []
+
+
 async def test_a_clock_set_back_is_no_reason_to_be_silent(standing: Standing) -> None:
     standing.hardware.set_temperature(4.0)
     await standing.pass_time(EVERY_S)
@@ -106,13 +115,17 @@ def fill(standing: Standing, *, until: float) -> None:
 
 def test_a_store_that_serves_no_more_is_told_of(tmp_path: Path) -> None:
     store, failures = open_store(tmp_path), list[StateError]()
+    clock = TrustedClock(NOW)
+    journal = Journal(store, LockerId(bytes(8)), clock=clock, boot=1, take_random=bytes)
+    climates = Climates(store, journal, zones=dict)
     store.close()
     Sampling(
         Readings(store),
         store,
         thermometer=None,
         compartments=(1,),
-        clock=TrustedClock(NOW),
+        climates=climates,
+        clock=clock,
         scheduler=ManualScheduler(),
         on_failure=failures.append,
     ).start()

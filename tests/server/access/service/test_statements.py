@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from schema.codes import ProblemCode
+from schema.compartments import ClimateZone
 from schema.statements import (
     Acknowledgement,
     Configuration,
@@ -15,6 +16,7 @@ from schema.statements import (
     StatementType,
     Time,
     parse_statement,
+    zones_of,
 )
 from server.access.service import statements
 from server.access.service.statements import Carried, Signer
@@ -23,6 +25,7 @@ from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
 from server.lockers.service import facts as lockers
+from server.lockers.service.reading import find_locker_by_lid, list_compartments
 from tests.fakes.sources import START
 from tests.fakes.town import Town, key_of, publish_key_set
 
@@ -58,6 +61,23 @@ async def test_locker_gets_key_set_first_then_its_configuration(
         StatementType.CONFIGURATION, carried[StatementType.CONFIGURATION].raw
     ).body
     assert body == Configuration(town.machine.lid, 1, int(START.timestamp()), {1: False, 2: 120})
+
+
+async def test_a_locker_is_told_which_compartments_are_cooled(
+    database: Database, town: Town, keyring: DerivedKeyring
+) -> None:
+    zones = {2: ClimateZone.FROZEN, 3: ClimateZone.CHILLED}
+    async with database.write() as session:
+        locker = await find_locker_by_lid(session, town.machine.lid)
+        assert locker is not None
+        for door in (await list_compartments(session, [locker.id]))[locker.id]:
+            door.climate_zone = zones.get(door.number, ClimateZone.AMBIENT)
+    carried = await carried_now(database, town, keyring)
+    body = parse_statement(
+        StatementType.CONFIGURATION, carried[StatementType.CONFIGURATION].raw
+    ).body
+    assert isinstance(body, Configuration)
+    assert zones_of(body.values) == zones
 
 
 async def test_statements_are_signed_by_a_key_of_the_key_set(
