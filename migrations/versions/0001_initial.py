@@ -729,6 +729,8 @@ def upgrade() -> None:
         sa.Column("source_code", sa.String(length=64), nullable=True),
         sa.Column("source_text", sa.Text(), nullable=True),
         sa.Column("mapped", sa.String(length=32), nullable=True),
+        sa.Column("through_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("through_after", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["locker_id"], ["lockers.id"], name=op.f("fk_parcel_events_locker_id_lockers")
         ),
@@ -1115,6 +1117,17 @@ def upgrade() -> None:
         sa.Column("cause", sa.String(length=32), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("party", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("locker_id", sa.Uuid(), nullable=True),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
+        sa.Column("incident_id", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_parcel_pauses_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_parcel_pauses_locker_id_lockers")
+        ),
         sa.ForeignKeyConstraint(
             ["parcel_id"], ["parcels.id"], name=op.f("fk_parcel_pauses_parcel_id_parcels")
         ),

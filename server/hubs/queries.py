@@ -94,13 +94,9 @@ async def delete_openings(session: Session, hub_id: uuid.UUID) -> None:
     await session.exec(delete(HubOpening).where(col(HubOpening.hub_id) == hub_id))
 
 
-async def delete_closures(session: Session, hub_id: uuid.UUID, *, since: date) -> None:
-    """Remove the closures of a hub that have not ended before `since`."""
-    await session.exec(
-        delete(HubClosure).where(
-            col(HubClosure.hub_id) == hub_id, col(HubClosure.last_day) >= since
-        )
-    )
+async def delete_closures(session: Session, hub_id: uuid.UUID) -> None:
+    """Remove all closures of a hub."""
+    await session.exec(delete(HubClosure).where(col(HubClosure.hub_id) == hub_id))
 
 
 def _farness(near: Position) -> ColumnElement[float]:

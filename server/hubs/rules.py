@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from server.kit.clock import local_instant
@@ -71,6 +72,21 @@ class Closure:
         if self.last_day < self.first_day:
             message = "a closure ends on or after its first day"
             raise ValueError(message)
+
+
+def join_closures(closures: Sequence[Closure]) -> list[Closure]:
+    """The same days shut, with as few closures as can say so: of each kind those that overlap or
+    follow each other are one, with the reason of the earliest.
+    """
+    joined: list[Closure] = []
+    kind = attrgetter("is_planned", "shifts_deadlines")
+    for one in sorted(closures, key=lambda it: (kind(it), it.first_day, it.last_day)):
+        last = joined[-1] if joined and kind(joined[-1]) == kind(one) else None
+        if last is None or one.first_day > last.last_day + timedelta(days=1):
+            joined.append(one)
+        elif one.last_day > last.last_day:
+            joined[-1] = replace(last, last_day=one.last_day)
+    return joined
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from schema.codes import ProblemCode
 from server.hubs import queries
 from server.hubs.drafts import Hours, HubDraft, check_draft, check_hours, is_line
-from server.hubs.rules import Closure, Opening, Position, Timetable
+from server.hubs.rules import Closure, Opening, Position, Timetable, join_closures
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from server.people.preferences import Preferences
     from server.people.rules import Contact
 
+
+CLOSURES_KEPT = timedelta(days=90)
+"""Days over for longer move no deadline: none pauses for more than thirty days (`parcels`)."""
 
 HOURS_CHANGED = "hub.hours_changed"
 """Outbox event: a hub opens at other times, or is closed on other days."""
@@ -92,8 +95,8 @@ async def create_hub(
 async def update_hub_hours(
     session: Session, actor: Actor, *, hub_id: uuid.UUID, hours: Hours, ids: Ids, now: datetime
 ) -> Hub | Refusal:
-    """Replaces the weekly spans and every closure that is not over; past closures stay, and of
-    one that is taken back while it runs the days that are over.
+    """Replaces the weekly spans and every closure that is not over; past closures stay for 90
+    days, and of one that is taken back while it runs the days that are over.
 
     Writing the same hours again changes nothing but the version.
     """
@@ -108,10 +111,10 @@ async def update_hub_hours(
         return Refusal(ProblemCode.NOT_FOUND, field="hub")
     today = now.astimezone(ZoneInfo(hub.time_zone)).date()
     await queries.delete_openings(session, hub_id)
-    begun = await _list_begun(session, hub_id, hours.closures, today=today)
-    await queries.delete_closures(session, hub_id, since=today)
+    past = await _list_past(session, hub_id, hours.closures, today=today)
+    await queries.delete_closures(session, hub_id)
     session.add_all(_openings(hub_id, hours.week, ids))
-    session.add_all(_closures(hub_id, [*begun, *hours.closures], ids))
+    session.add_all(_closures(hub_id, [*past, *hours.closures], ids))
     hub.version += 1
     await outbox.append(
         session,
@@ -210,20 +213,36 @@ def _openings(hub_id: uuid.UUID, week: Sequence[Opening], ids: Ids) -> list[HubO
     ]
 
 
-async def _list_begun(
+async def _list_past(
     session: Session, hub_id: uuid.UUID, wanted: Sequence[Closure], *, today: date
 ) -> list[Closure]:
-    """The days that are over of running closures which none of the wanted ones covers.
+    """The days shut that are over, joined, so that however often hours are written there are few.
 
-    Nobody could collect anything on them, whatever the hours are now.
+    Of running closures only what none of the wanted ones covers. Nobody could collect anything on
+    them, whatever the hours are now.
     """
     until = today - timedelta(days=1)
-    return [
-        Closure(row.first_day, until, row.reason, row.is_planned, row.shifts_deadlines)
-        for row in await queries.list_closures(session, [hub_id], since=today)
-        if row.first_day <= until
-        and not any(one.first_day <= row.first_day and one.last_day >= until for one in wanted)
-    ]
+    rows = await queries.list_closures(session, [hub_id], since=today - CLOSURES_KEPT)
+    return join_closures(
+        [
+            Closure(
+                row.first_day,
+                min(row.last_day, until),
+                row.reason,
+                row.is_planned,
+                row.shifts_deadlines,
+            )
+            for row in rows
+            if row.first_day <= until and not _is_covered(row, wanted, until=until)
+        ]
+    )
+
+
+def _is_covered(row: HubClosure, wanted: Sequence[Closure], *, until: date) -> bool:
+    """Whether a closure that still runs is among the wanted ones as far as its past goes."""
+    return row.last_day > until and any(
+        one.first_day <= row.first_day and one.last_day >= until for one in wanted
+    )
 
 
 def _closures(hub_id: uuid.UUID, closures: Sequence[Closure], ids: Ids) -> list[HubClosure]:

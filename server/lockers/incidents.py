@@ -208,3 +208,5 @@ class Finding:
     detail: str = ""
     locker_id: uuid.UUID | None = None
     seq: int | None = None
+    incident_id: uuid.UUID | None = None
+    """The incident's id, where whoever found it names it elsewhere too."""

@@ -11,7 +11,7 @@ from schema.compartments import ClimateZone
 from server.kit.clock import local_instant
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from zoneinfo import ZoneInfo
 
     from server.hubs.rules import Closure, Timetable
@@ -71,6 +71,18 @@ class Pause(NamedTuple):
     end: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one pause did to the end of a wait; `index` is its place among those that were given.
+
+    `through_after` is None while it goes on.
+    """
+
+    index: int
+    through_before: datetime
+    through_after: datetime | None
+
+
 def start_deadline(at: datetime, *, hold: timedelta, hours: Timetable) -> Deadline:
     """The deadline of a parcel whose recipient was told at `at`.
 
@@ -92,16 +104,41 @@ def end_of_wait(
     Pauses that overlap count once, what lies before the wait or after its end does not count, and
     nor does what goes beyond 30 days of pauses. One without an end counts up to that bound.
     """
+    walked = _walk(available_from, time, pauses)
+    end = max((after for _, _, after in walked), default=available_from + time)
+    return _into_open_hours(end, hours)
+
+
+def explain_wait(
+    available_from: datetime, *, time: timedelta, pauses: Sequence[Pause], hours: Timetable
+) -> list[Counted]:
+    """How each pause that counts moved the end, in their order: the last one led to
+    `end_of_wait`, of the same arguments, unless it still goes on.
+    """
+    return [
+        Counted(
+            index,
+            _into_open_hours(before, hours),
+            None if pauses[index].end is None else _into_open_hours(after, hours),
+        )
+        for index, before, after in _walk(available_from, time, pauses)
+    ]
+
+
+def _walk(
+    available_from: datetime, time: timedelta, pauses: Sequence[Pause]
+) -> Iterator[tuple[int, datetime, datetime]]:
+    """Each pause that counts, with the plain end before and after it."""
     end, left = available_from + time, MOST_PAUSED
     reached = available_from
-    for pause in sorted(pauses, key=lambda one: one.start):
+    for index, pause in sorted(enumerate(pauses), key=lambda one: one[1].start):
         start = max(pause.start, reached)
-        if start >= end:
-            break
+        if start >= end or not left:
+            return
         length = left if pause.end is None else min(pause.end - start, left)
         if length > timedelta(0):
+            yield index, end, end + length
             end, left, reached = end + length, left - length, start + length
-    return _into_open_hours(end, hours)
 
 
 def closed_days(closures: Sequence[Closure], zone: ZoneInfo) -> list[Pause]:

@@ -14,7 +14,8 @@ from server.lockers.service import doors, reservations
 from server.lockers.service.reservations import Held
 from server.lockers.tables import Incident
 from server.parcels.service import reading
-from server.parcels.tables import ParcelEvent, ParcelExtension, ParcelPause
+from server.parcels.service.stops import Told, list_told
+from server.parcels.tables import Parcel, ParcelEvent, ParcelExtension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,17 +95,24 @@ class TroublesByParcel(DataLoader[Doorstep, list[Incident]]):
         return [[one for one in found if one.subject_id in step] for step in doorsteps]
 
 
-class PausesByParcel(DataLoader[uuid.UUID, list[ParcelPause]]):
-    """What has stopped the time of parcels, the earliest first."""
+class PausesByParcel(DataLoader[uuid.UUID, list[Told]]):
+    """What has stopped the time of parcels, by the id of one given to `load_stops` before."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(load_fn=self._load, cache=False)
         self._context = context
+        self._parcels: dict[uuid.UUID, Parcel] = {}
 
-    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[list[ParcelPause]]:
+    async def load_stops(self, parcel: Parcel) -> list[Told]:
+        """Those of this parcel, the earliest first."""
+        self._parcels[parcel.id] = parcel
+        return await self.load(parcel.id)
+
+    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[list[Told]]:
+        parcels = [self._parcels[parcel_id] for parcel_id in set(parcel_ids)]
         async with self._context.database.read() as session:
-            found = await reading.list_pauses(session, set(parcel_ids))
-        return [[one for one in found if one.parcel_id == key] for key in parcel_ids]
+            found = await list_told(session, parcels)
+        return [found[parcel_id] for parcel_id in parcel_ids]
 
 
 class ExtensionsByParcel(DataLoader[uuid.UUID, list[ParcelExtension]]):

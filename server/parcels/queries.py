@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, false, func, or_, true
+from sqlalchemy import ColumnElement, Select, and_, case, delete, false, func, or_, true
 from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new, is_one_of
@@ -631,6 +631,19 @@ async def end_pauses(session: Session, parcel_id: uuid.UUID, *, at: datetime) ->
     await session.exec(update(ParcelPause).where(still).values(ended_at=end))
 
 
+async def rest_pauses(
+    session: Session, parcel_id: uuid.UUID, incident_id: uuid.UUID | None
+) -> None:
+    """What stops the parcel's time now, and rests on nothing yet, rests on this incident."""
+    running = and_(
+        col(ParcelPause.parcel_id) == parcel_id,
+        col(ParcelPause.ended_at).is_(None),
+        col(ParcelPause.incident_id).is_(None),
+        col(ParcelPause.seq).is_(None),
+    )
+    await session.exec(update(ParcelPause).where(running).values(incident_id=incident_id))
+
+
 async def list_extensions(
     session: Session, parcel_ids: Collection[uuid.UUID]
 ) -> Sequence[ParcelExtension]:
@@ -640,10 +653,24 @@ async def list_extensions(
     return (await session.exec(query.order_by(*order))).all()
 
 
-async def list_outages(session: Session, *, since: datetime, limit: int) -> Sequence[Outage]:
-    """Spans in which the service did not work, the newest first."""
+async def list_outages(session: Session, *, since: datetime, until: datetime) -> Sequence[Outage]:
+    """Spans between these instants in which the service did not work, the earliest first.
+
+    No limit: each is longer than ten minutes, and so far from the next (`parcels.service.timing`).
+    """
+    query = select(Outage).where(Outage.ended_at > since, Outage.started_at < until)
+    return (await session.exec(query.order_by(col(Outage.ended_at)))).all()
+
+
+async def find_last_outage(session: Session, *, since: datetime) -> Outage | None:
+    """The newest outage, if it ended later than that."""
     query = select(Outage).where(Outage.ended_at > since)
-    return (await session.exec(query.order_by(col(Outage.ended_at).desc()).limit(limit))).all()
+    return (await session.exec(query.order_by(col(Outage.ended_at).desc()).limit(1))).first()
+
+
+async def forget_outages(session: Session, *, before: datetime) -> None:
+    """Deletes the outages that were over by then."""
+    await session.exec(delete(Outage).where(col(Outage.ended_at) < before))
 
 
 async def lock_beat(session: Session, name: str) -> Beat | None:

@@ -59,6 +59,23 @@ class PauseCause(StrEnum):
     TRANSFER = "TRANSFER"
 
 
+class EvidenceKind(StrEnum):
+    """What says that a parcel's time must not run."""
+
+    JOURNAL = "JOURNAL"
+    """An entry that a locker wrote and signed."""
+    INCIDENT = "INCIDENT"
+    """Something that somebody looks into."""
+    CLOSURE = "CLOSURE"
+    """A closure of the hub that nobody had planned."""
+    OUTAGE = "OUTAGE"
+    """A span without a sign of life of the service."""
+    NOTICE = "NOTICE"
+    """The fate of the notice that nobody took."""
+    DECISION = "DECISION"
+    """Somebody's word, which is in the parcel's history."""
+
+
 class Assurance(StrEnum):
     """How sure it is that the holder took the parcel (DOMAIN 1.2)."""
 
@@ -230,6 +247,9 @@ class ParcelEvent(SQLModel, table=True):
     source_code: str | None = Field(default=None, max_length=CODE_CHARACTERS)
     source_text: str | None = Field(default=None, sa_type=Text)
     mapped: ParcelState | None = Field(default=None, sa_type=enum_text(ParcelState))
+    through_before: datetime | None = None
+    """With the next: until when it waited before and after, on a line that changed that."""
+    through_after: datetime | None = None
 
 
 class ParcelFact(SQLModel, table=True):
@@ -289,6 +309,14 @@ class ParcelPause(SQLModel, table=True):
     started_at: datetime
     """The earliest evidence, not when we heard of it."""
     ended_at: datetime | None = None
+    party: Party = Field(sa_type=enum_text(Party))
+    """Who or what stopped it."""
+    reason: str | None = Field(default=None, sa_type=Text)
+    locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    """With the locker: the journal entry that it rests on."""
+    incident_id: uuid.UUID | None = Field(default=None, foreign_key="incidents.id")
+    """What it rests on where no journal told of it."""
 
 
 class ParcelExtension(SQLModel, table=True):

@@ -51,7 +51,7 @@ LISTS = {
     "Query.incidents": "{ incidents(first: 100) { edges { node { id kind detail nextSteps } } } }",
     "Query.parcels": "{ parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } compartment { label } words } history { edges { node { row } } } troubles { kind "
-    "nextSteps } pauses { cause } extensions { hours } reservation "
+    "nextSteps } pauses { cause evidence { subject } } extensions { hours } reservation "
     "{ compartment { number } locker { serial } } } } } }",
     "Query.unknownStatuses": "{ unknownStatuses { sourceCode reports } }",
     "Query.journal": "{ journal(lockerId: $locker, first: 100) { edges { node { kind } } } }",

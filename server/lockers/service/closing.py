@@ -199,16 +199,19 @@ async def report(
     detail: str,
     ids: Ids,
     now: datetime,
-) -> None:
-    """Opens an incident about a compartment for what a person says."""
+) -> uuid.UUID:
+    """Opens an incident about a compartment for what a person says; its id."""
+    incident_id = ids.new()
     finding = Finding(
         kind=kind,
         subject_id=compartment.id,
         hub_id=locker.hub_id,
         detail=f"door {compartment.label}: {detail}",
         locker_id=locker.id,
+        incident_id=incident_id,
     )
     await open_incident(session, finding, ids=ids, now=now)
+    return incident_id
 
 
 def _wrong_state(sentence: str) -> Refusal:

@@ -101,7 +101,7 @@ async def change_allocation(session: Session, fact: Fact, change: Change) -> Com
 async def open_incident(session: Session, finding: Finding, *, ids: Ids, now: datetime) -> bool:
     """Opens an incident; False if the same fact has opened one of this kind about the subject."""
     incident = Incident(
-        id=ids.new(),
+        id=finding.incident_id or ids.new(),
         opened_at=now,
         kind=finding.kind,
         severity=SEVERITIES[finding.kind],

@@ -125,6 +125,12 @@ class ParcelEvent:
     mapped: ParcelState | None = strawberry.field(
         description="What we read the code as; null if we could not."
     )
+    through_before: datetime | None = strawberry.field(
+        description="Until when it waited before, on a line that changed that; null: it did not."
+    )
+    through_after: datetime | None = strawberry.field(
+        description="Until when it waited then, on a line that changed that; null: not any more."
+    )
 
 
 @strawberry.type(description="A parcel.")
@@ -188,8 +194,8 @@ class Parcel(Node):
     @strawberry.field(description="What has stopped the time to collect it, the earliest first.")
     async def pauses(self, info: Info[Context, None]) -> list[Pause]:
         """For everybody who sees the parcel."""
-        rows = await pauses_by_parcel(context_of(info)).load(self.placed.parcel.id)
-        return [as_pause(row) for row in rows]
+        found = await pauses_by_parcel(context_of(info)).load_stops(self.placed.parcel)
+        return [as_pause(one) for one in found]
 
     @strawberry.field(description="What more time was given to collect it, the earliest first.")
     async def extensions(self, info: Info[Context, None]) -> list[Extension]:
@@ -274,6 +280,8 @@ def _as_event(row: tables.ParcelEvent) -> ParcelEvent:
         source_code=row.source_code,
         source_text=row.source_text,
         mapped=row.mapped,
+        through_before=row.through_before,
+        through_after=row.through_after,
     )
 
 

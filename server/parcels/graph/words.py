@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.kit.graph import described
 from server.parcels.service.waiting import Objection
 from server.parcels.states import Authority, ParcelState, Party
-from server.parcels.tables import Assurance, HoldEnded, LocationKind, PauseCause
+from server.parcels.tables import Assurance, EvidenceKind, HoldEnded, LocationKind, PauseCause
 
 described(
     ParcelState,
@@ -86,6 +86,18 @@ described(
         PauseCause.INCIDENT: "Something is being looked into.",
         PauseCause.DISPUTE: "Somebody disputes what happened.",
         PauseCause.TRANSFER: "It is being moved.",
+    },
+)
+described(
+    EvidenceKind,
+    description="What says that a parcel's time must not run.",
+    members={
+        EvidenceKind.JOURNAL: "An entry that a locker wrote and signed.",
+        EvidenceKind.INCIDENT: "Something that somebody looks into.",
+        EvidenceKind.CLOSURE: "A closure of the hub that nobody had planned.",
+        EvidenceKind.OUTAGE: "A span without a sign of life of the service.",
+        EvidenceKind.NOTICE: "The fate of the notice that nobody took.",
+        EvidenceKind.DECISION: "Somebody's word, which is in the parcel's history.",
     },
 )
 described(

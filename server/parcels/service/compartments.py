@@ -141,12 +141,18 @@ async def take_out_of_service(
     if find_service(compartment.service, Closing.BREAK_DOWN) is None:
         return compartment
     kind = IncidentKind.COMPARTMENT_BROKEN
-    await closing.report(session, locker, compartment, kind, detail=why, ids=ids, now=now)
+    incident_id = await closing.report(
+        session, locker, compartment, kind, detail=why, ids=ids, now=now
+    )
     cause = Cause(at=now, actor_id=actor.person_id, reason=why)
     await closing.close(session, compartment, Closing.BREAK_DOWN, cause, ids=ids, now=now)
     if stay is not None:
         trouble = Trouble(
-            reason=why, pause=PauseCause.LOCKER_FAULT, at=now, actor_id=actor.person_id
+            reason=why,
+            pause=PauseCause.LOCKER_FAULT,
+            at=now,
+            actor_id=actor.person_id,
+            incident_id=incident_id,
         )
         await hold_all(session, stay, trouble, ids=ids, now=now)
     return compartment
@@ -182,7 +188,11 @@ async def _on_emptied(
     cause = Cause(at=fact.at, actor_id=check.person_id, reason=reason, fact=fact)
     await closing.close(session, compartment, Closing.QUARANTINE, cause, ids=ids, now=now)
     trouble = Trouble(
-        reason=reason, pause=PauseCause.INCIDENT, at=fact.at, actor_id=check.person_id
+        reason=reason,
+        pause=PauseCause.INCIDENT,
+        at=fact.at,
+        actor_id=check.person_id,
+        fact=fact,
     )
     await hold_all(session, stay, trouble, ids=ids, now=now)
 

@@ -116,7 +116,7 @@ async def on_open_not_detected(
     stay = await queries.find_running_stay(session, broken.id)
     if stay is not None:
         reason = doors.never_opened(failures)
-        trouble = Trouble(reason=reason, pause=PauseCause.LOCKER_FAULT, at=fact.at)
+        trouble = Trouble(reason=reason, pause=PauseCause.LOCKER_FAULT, at=fact.at, fact=fact)
         await hold_all(session, stay, trouble, ids=ids, now=now)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
+    from server.lockers.incidents import Fact
     from server.parcels.rules import Move
     from server.parcels.tables import Parcel, PauseCause, Stay
 
@@ -29,6 +30,10 @@ class Trouble:
     pause: PauseCause
     at: datetime
     actor_id: uuid.UUID | None = None
+    fact: Fact | None = None
+    """The journal entry that shows it."""
+    incident_id: uuid.UUID | None = None
+    """What somebody looks into because of it, where no journal tells."""
 
 
 async def hold(
@@ -44,6 +49,8 @@ async def hold(
         at=trouble.at,
         actor_id=trouble.actor_id,
         reason=trouble.reason,
+        shown_by=trouble.fact,
+        incident_id=trouble.incident_id,
         pause=trouble.pause,
     )
     situation = situation_of(parcel, trouble.at, Situation(has_reason=True))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.kit.ids import Ids
+    from server.lockers.incidents import Fact
     from server.parcels.conflicts import Overruling
 
 EVENTS = {
@@ -54,6 +55,18 @@ MOVED = "parcel.moved"
 
 SETTLING = "parcel.settling"
 """Outbox event, due when a collection that no sensor saw counts as unopposed."""
+
+_HOLDING = {
+    Trigger.UNEXPECTED_OPEN: PauseCause.DOOR_UNKNOWN,
+    Trigger.CLOSE_OVERDUE: PauseCause.DOOR_UNKNOWN,
+}
+"""Why the time of a parcel stops that is held for such a fact; for any other, an incident."""
+
+_CARRYING = frozenset({"P11b", "P14"})
+"""Rows by which we carry away what waits already, to be collected somewhere else."""
+
+_CARRIED = frozenset({ParcelState.IN_TRANSIT, ParcelState.OUT_FOR_DELIVERY, ParcelState.DEPOSITED})
+"""States in which what was carried away has not come to wait again."""
 
 _LEAVING = frozenset({"P4b", "P6", "P13", "P14", "P24", "P25", "P26"})
 _GOING_ON = frozenset({Trigger.REVIVE, Trigger.RESOLVE_HOLD})
@@ -88,8 +101,14 @@ class Occurrence:
     seq: int | None = None
     assurance: Assurance | None = None
     report: Report | None = None
+    shown_by: Fact | None = None
+    """The journal entry that shows it, where another line of the history is that entry's own."""
+    incident_id: uuid.UUID | None = None
+    """What somebody looks into because of it, where that was there before."""
     pause: PauseCause | None = None
     """Why the time to collect stops with it, where it stops: for a parcel that is held."""
+    through: datetime | None = None
+    """Until when the parcel waits from then on, where that is what happened."""
 
 
 def situation_of(parcel: Parcel, at: datetime, vouched: Situation | None = None) -> Situation:
@@ -140,14 +159,25 @@ async def record(
     now: datetime,
 ) -> None:
     """Writes a move that the table has allowed: the row, its history, its event, in one commit."""
+    before, paused = parcel.available_through, parcel.pause_cause
     parcel.state = found.target
     parcel.version += 1
     _apply(parcel, found, occurrence)
     is_untold = _is_untold(parcel, found)
     if found.target in _WAITING and parcel.available_from is None:
         await begin_waiting(session, parcel, occurrence.at)
+    if occurrence.through is not None:
+        parcel.available_through = occurrence.through
+        parcel.deadline_version += 1
     session.add(parcel)
-    session.add(_event(parcel, found, occurrence, ids=ids, now=now))
+    event = _event(parcel, found, occurrence, ids=ids, now=now)
+    if parcel.available_through != before:
+        event.through_before, event.through_after = before, parcel.available_through
+    session.add(event)
+    if before is not None and found.row.name in _CARRYING:
+        await _pause(session, parcel, PauseCause.TRANSFER, occurrence, ids=ids)
+    elif paused is PauseCause.TRANSFER:
+        await _carry_on(session, parcel, occurrence)
     await _keep_time(session, parcel, found, occurrence, ids=ids)
     if is_untold:
         parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
@@ -185,20 +215,44 @@ async def _keep_time(
     """
     is_held, was_held = (state is ParcelState.ON_HOLD for state in (found.target, found.source))
     if is_held and not was_held:
-        cause = occurrence.pause or PauseCause.INCIDENT
-        if parcel.pause_cause is not PauseCause.NOTICE_UNDELIVERED:
-            parcel.pause_cause = cause
-        pause = ParcelPause(
-            id=ids.new(),
-            parcel_id=parcel.id,
-            cause=cause,
-            started_at=occurrence.at,
-        )
-        session.add(pause)
+        cause = occurrence.pause or _HOLDING.get(occurrence.trigger, PauseCause.INCIDENT)
+        await _pause(session, parcel, cause, occurrence, ids=ids)
     elif was_held and not is_held:
         if parcel.pause_cause is not PauseCause.NOTICE_UNDELIVERED:
             parcel.pause_cause = None
         await queries.end_pauses(session, parcel.id, at=occurrence.at)
+
+
+async def _carry_on(session: Session, parcel: Parcel, occurrence: Occurrence) -> None:
+    """What was carried away is still on its way, or its time runs again, or is of no matter."""
+    if parcel.state in _CARRIED:
+        parcel.pause_cause = PauseCause.TRANSFER
+        return
+    if parcel.pause_cause is PauseCause.TRANSFER:
+        parcel.pause_cause = None
+    await queries.end_pauses(session, parcel.id, at=occurrence.at)
+
+
+async def _pause(
+    session: Session, parcel: Parcel, cause: PauseCause, occurrence: Occurrence, *, ids: Ids
+) -> None:
+    """The time stands still from the evidence on, and rests on it."""
+    if parcel.pause_cause is not PauseCause.NOTICE_UNDELIVERED:
+        parcel.pause_cause = cause
+    shown = occurrence.shown_by or occurrence
+    pause = ParcelPause(
+        id=ids.new(),
+        parcel_id=parcel.id,
+        cause=cause,
+        started_at=occurrence.at,
+        party=occurrence.party,
+        reason=_cut(occurrence.reason),
+        locker_id=shown.locker_id,
+        seq=shown.seq,
+        incident_id=occurrence.incident_id,
+    )
+    session.add(pause)
+    await session.flush()
 
 
 async def overrule(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
     from server.parcels.states import ParcelState
-    from server.parcels.tables import Parcel, ParcelEvent, ParcelExtension, ParcelPause
+    from server.parcels.tables import Parcel, ParcelEvent, ParcelExtension
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,6 @@ def recipient_view(actor: Actor, parcel: Parcel) -> RecipientView:
         return RecipientView(parcel.recipient_name, parcel.recipient_contact)
     name = None if parcel.recipient_name is None else short_name(parcel.recipient_name)
     return RecipientView(name, None)
-
-
-async def list_pauses(session: Session, parcel_ids: Collection[uuid.UUID]) -> Sequence[ParcelPause]:
-    """What has stopped the time of parcels that the caller may see, the earliest first."""
-    return await queries.list_pauses(session, parcel_ids)
 
 
 async def list_extensions(

@@ -10,20 +10,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from server.hubs.service import find_hub, get_timetable
 from server.kit import outbox
 from server.parcels import queries
-from server.parcels.deadlines import (
-    COUNTER_HOLD,
-    HOLD,
-    Pause,
-    closed_days,
-    end_of_wait,
-    is_past,
-)
+from server.parcels.deadlines import is_past
 from server.parcels.service.moving import Occurrence, move, situation_of
+from server.parcels.service.stops import Wait, find_wait
 from server.parcels.states import ParcelState, Party, Trigger
-from server.parcels.tables import Beat, HoldEnded, LocationKind, Outage, Parcel, PauseCause
+from server.parcels.tables import Beat, HoldEnded, Outage, Parcel, PauseCause
 
 if TYPE_CHECKING:
     import uuid
@@ -43,7 +36,8 @@ BEAT = "worker"
 OUTAGE_AFTER = timedelta(minutes=10)
 """A worker gives a sign each minute; without one for so long, the service was down."""
 
-MOST_OUTAGES = 100
+OUTAGES_KEPT = timedelta(days=90)
+"""Longer than the longest wait: a week, a week more, thirty days of pauses and a long closure."""
 
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
@@ -59,15 +53,24 @@ class Change(StrEnum):
     """Its hub is closed, and nobody had planned it."""
     OUTAGE = "OUTAGE"
     """The service did not work."""
+    HOURS = "HOURS"
+    """Its hub opens at other times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Because:
-    """Why, and by whose wish if it was a person's."""
+    """Why, as far as the caller knows, and by whose wish if it was a person's."""
 
-    change: Change
+    change: Change | None = None
     party: Party = Party.SRV
     actor_id: uuid.UUID | None = None
+
+
+_CAUSES = {
+    Change.OUTAGE: frozenset({PauseCause.OUTAGE}),
+    Change.CLOSED: frozenset({PauseCause.HUB_CLOSED}),
+    Change.RESUMED: frozenset(PauseCause) - {PauseCause.OUTAGE, PauseCause.HUB_CLOSED},
+}
 
 
 async def set_anew(
@@ -75,35 +78,54 @@ async def set_anew(
 ) -> bool:
     """Works out when the locked parcel's time ends; whether it ends later than was thought.
 
-    One that had expired for want of this time, and is still here, waits again (P23).
+    One that had expired for want of this time, and is still here, waits again (P23). What moved
+    it is found out where the caller does not know, or was wrong.
     """
-    through = await _find_end(session, parcel)
+    wait = await find_wait(session, parcel)
     before = parcel.available_through
-    if through is None or before is None or through <= before:
+    through = None if wait is None else wait.end()
+    if wait is None or through is None or before is None or through <= before:
         return False
     if parcel.state is ParcelState.EXPIRED and not _comes_back(parcel, through, now):
         return False
-    parcel.available_through = through
-    parcel.deadline_version += 1
-    session.add(parcel)
     trigger = Trigger.CHANGE_DEADLINE if parcel.state in _WAITING else Trigger.REVIVE
+    change = _find_change(wait, before, because.change)
     happened = Occurrence(
         trigger=trigger,
         party=because.party,
         at=now,
         actor_id=because.actor_id,
-        reason=f"{because.change}: until {through:%Y-%m-%dT%H:%MZ}, not {before:%Y-%m-%dT%H:%MZ}",
+        reason=f"{change}: until {through:%Y-%m-%dT%H:%MZ}, not {before:%Y-%m-%dT%H:%MZ}",
+        through=through,
     )
-    await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
+    moved = await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
+    if moved is None:
+        return False
     await outbox.append(
         session,
         id=ids.new(),
         kind=DEADLINE_CHANGED,
         subject=parcel.id,
-        facts={"version": parcel.deadline_version, "change": because.change.value},
+        facts={"version": parcel.deadline_version, "change": change.value},
         at=now,
     )
     return True
+
+
+def _find_change(wait: Wait, before: datetime, guess: Change | None) -> Change:
+    """What moved the end beyond `before`: that without which it would not have moved.
+
+    The guess wins where it is one of several; where each alone would have done it, none is.
+    """
+    if guess is not None and guess not in _CAUSES:
+        return guess
+    needed = [one for one, causes in _CAUSES.items() if wait.end(without=causes) <= before]
+    if guess in needed:
+        return guess
+    if needed:
+        return needed[0]
+    is_hours = wait.end(without=frozenset(PauseCause)) > before
+    return Change.HOURS if is_hours else guess or Change.OUTAGE
 
 
 async def resume(session: Session, parcel: Parcel, *, ids: Ids, now: datetime) -> None:
@@ -130,7 +152,8 @@ async def set_all_anew(
 async def beat(session: Session, *, ids: Ids, now: datetime) -> Outage | None:
     """Notes that the service works; the outage that has just ended, if the last sign is old.
 
-    A clock that was set back counts for nothing.
+    Outages with less than ten minutes between them are one, so that a wait sees a bounded number
+    of them. A clock that was set back counts for nothing.
     """
     last = await queries.lock_beat(session, BEAT)
     if last is None:
@@ -140,32 +163,14 @@ async def beat(session: Session, *, ids: Ids, now: datetime) -> Outage | None:
     session.add(last)
     if now - began <= OUTAGE_AFTER:
         return None
-    outage = Outage(id=ids.new(), started_at=began, ended_at=now)
+    outage = await queries.find_last_outage(session, since=began - OUTAGE_AFTER)
+    if outage is None:
+        outage = Outage(id=ids.new(), started_at=began, ended_at=now)
+    outage.ended_at = now
     session.add(outage)
     await session.flush()
+    await queries.forget_outages(session, before=now - OUTAGES_KEPT)
     return outage
-
-
-async def _find_end(session: Session, parcel: Parcel) -> datetime | None:
-    since = parcel.available_from
-    hub = await find_hub(session, parcel.hub_id)
-    if since is None or hub is None or parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED:
-        return None
-    hours = await get_timetable(session, hub, now=since)
-    stored = await queries.list_pauses(session, [parcel.id])
-    outages = await queries.list_outages(session, since=since, limit=MOST_OUTAGES)
-    pauses = [
-        *(Pause(one.started_at, one.ended_at) for one in stored),
-        *(Pause(one.started_at, one.ended_at) for one in outages),
-        *closed_days(hours.closures, hours.zone),
-    ]
-    extensions = [
-        one for one in await queries.list_extensions(session, [parcel.id]) if one.at >= since
-    ]
-    more = timedelta(hours=sum(one.hours for one in extensions))
-    is_counter = parcel.location_kind is LocationKind.HUB_COUNTER
-    hold = COUNTER_HOLD if is_counter else HOLD[parcel.climate_zone]
-    return end_of_wait(since, time=hold + more, pauses=pauses, hours=hours)
 
 
 def _comes_back(parcel: Parcel, through: datetime, now: datetime) -> bool:

@@ -18,7 +18,7 @@ from server.parcels import queries
 from server.parcels.deadlines import GRACE, MOST_PAUSED
 from server.parcels.rules import Situation
 from server.parcels.service.moving import Occurrence, begin_waiting, move, situation_of
-from server.parcels.service.timing import Because, Change, set_anew
+from server.parcels.service.timing import Because, set_anew
 from server.parcels.states import ParcelState, Party, Trigger
 from server.parcels.tables import Parcel, PauseCause
 from server.parcels.visibility import Visibility
@@ -84,8 +84,8 @@ async def on_ready_undeliverable(
     """No channel took the READY notice: the parcel is ready, but its time does not run (P12)."""
     parcel = await queries.lock_parcel(session, parcel_id)
     if parcel is not None and parcel.state is ParcelState.DEPOSITED:
-        parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
         await _make_ready(session, parcel, at, ids=ids, now=now)
+        parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
     return parcel
 
 
@@ -133,8 +133,10 @@ async def object_to_collection(
         hub_id=parcel.hub_id,
         detail=objection,
         locker_id=stay.locker_id,
+        incident_id=ids.new(),
     )
     await lockers.open_incident(session, finding, ids=ids, now=now)
+    await queries.rest_pauses(session, parcel.id, finding.incident_id)
     return parcel
 
 
@@ -191,7 +193,7 @@ async def expire_parcels(session: Session, *, ids: Ids, now: datetime) -> int:
     happened = Occurrence(trigger=Trigger.EXPIRE, party=Party.SRV, at=now)
     for parcel in due:
         # What was our fault may not have been counted yet.
-        if await set_anew(session, parcel, Because(Change.OUTAGE), ids=ids, now=now):
+        if await set_anew(session, parcel, Because(), ids=ids, now=now):
             continue
         await move(session, parcel, happened, situation_of(parcel, now), ids=ids, now=now)
     for parcel in untold:

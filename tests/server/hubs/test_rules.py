@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.hubs.rules import Closure, Opening, Position, Timetable, check_week
+from server.hubs.rules import (
+    Closure,
+    Opening,
+    Position,
+    Timetable,
+    check_week,
+    join_closures,
+)
 
 WARSAW = ZoneInfo("Europe/Warsaw")
 OFFICE = tuple(Opening(weekday, 8 * 60, 18 * 60) for weekday in range(5))
@@ -121,3 +128,34 @@ def test_distance_crosses_the_date_line_the_short_way() -> None:
 def test_place_off_the_globe_is_refused(place: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="degrees"):
         Position(*place)
+
+
+KINDS = st.sampled_from([(True, True), (True, False), (False, True), (False, False)])
+CLOSURES = st.builds(
+    lambda day, length, kind: Closure(
+        date(2026, 3, 1) + timedelta(days=day),
+        date(2026, 3, 1) + timedelta(days=day + length),
+        f"{day}",
+        *kind,
+    ),
+    st.integers(0, 30),
+    st.integers(0, 5),
+    KINDS,
+)
+
+
+def shut_days(closures: list[Closure]) -> set[tuple[date, bool, bool]]:
+    return {
+        (one.first_day + timedelta(days=day), one.is_planned, one.shifts_deadlines)
+        for one in closures
+        for day in range((one.last_day - one.first_day).days + 1)
+    }
+
+
+@given(st.lists(CLOSURES, max_size=12))
+def test_joined_closures_shut_the_same_days_with_gaps_between(closures: list[Closure]) -> None:
+    joined = join_closures(closures)
+    assert shut_days(joined) == shut_days(closures)
+    assert sum((one.last_day - one.first_day).days + 1 for one in joined) == len(shut_days(joined))
+    assert join_closures(joined) == joined
+    assert {one.reason for one in joined} <= {one.reason for one in closures}

@@ -8,12 +8,13 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlmodel import select
 
 from schema.codes import ProblemCode
 from server.hubs import service
 from server.hubs.drafts import Hours, HubDraft
 from server.hubs.rules import Closure, HubKind, Opening, Position
-from server.hubs.tables import Hub, Partner
+from server.hubs.tables import Hub, HubClosure, Partner
 from server.kit.auth import ANONYMOUS
 from server.kit.errors import Refusal
 from server.kit.graph import Page
@@ -196,6 +197,30 @@ async def test_closure_taken_back_while_it_runs_leaves_the_days_that_are_over(
         since = clock.now() - timedelta(days=3)
         kept = (await service.get_timetable(session, hub, now=since)).closures
     assert kept == [replace(flood, last_day=today - timedelta(days=1))]
+
+
+async def test_however_often_hours_are_written_few_past_closures_are_kept(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    start = now = clock.now()
+    for day in range(100):
+        now = start + timedelta(days=day)
+        shut = Closure(now.date() - timedelta(days=day % 7), now.date(), f"leak {day}", False)
+        for closures in ([shut], []):
+            async with database.write() as session:
+                await service.update_hub_hours(
+                    session,
+                    OPERATOR,
+                    hub_id=town.hub_id,
+                    hours=Hours(WEEK.week, closures),
+                    ids=ids,
+                    now=now,
+                )
+    async with database.read() as session:
+        rows = (await session.exec(select(HubClosure))).all()
+    days = service.CLOSURES_KEPT.days
+    assert 0 < len(rows) <= days
+    assert min(row.last_day for row in rows) >= now.date() - timedelta(days=days)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from server.parcels.deadlines import (
     MOST_PAUSED,
     Pause,
     end_of_wait,
+    explain_wait,
     is_past,
     start_deadline,
 )
@@ -115,6 +116,19 @@ def test_a_pause_told_twice_counts_once(time: timedelta, stops: list[Pause], aga
     twice = [*stops, *stops[again:]]
     once = end_of_wait(NOON, time=time, pauses=stops, hours=ALWAYS)
     assert end_of_wait(NOON, time=time, pauses=twice, hours=ALWAYS) == once
+
+
+@given(times, pauses)
+def test_each_pause_is_told_with_what_it_did_to_the_end(
+    time: timedelta, stops: list[Pause]
+) -> None:
+    told = explain_wait(NOON, time=time, pauses=stops, hours=DAYTIME)
+    ends = [end_of_wait(NOON, time=time, pauses=[], hours=DAYTIME)]
+    ends += [one.through_after or one.through_before for one in told]
+    assert [one.through_before for one in told] == ends[: len(told)]
+    assert all(stops[one.index].end is None for one in told if one.through_after is None)
+    if all(one.through_after for one in told):
+        assert ends[-1] == end_of_wait(NOON, time=time, pauses=stops, hours=DAYTIME)
 
 
 def test_unplanned_closures_stop_the_time_and_planned_ones_do_not() -> None:
