@@ -262,6 +262,9 @@ def upgrade() -> None:
         sa.Column("longitude", sa.Float(), nullable=False),
         sa.Column("wheelchair_access", sa.Boolean(), nullable=False),
         sa.Column("low_connectivity", sa.Boolean(), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("further_extensions", sa.Integer(), nullable=False),
+        sa.Column("further_below_percent", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["partner_id"], ["partners.id"], name=op.f("fk_hubs_partner_id_partners")
         ),
@@ -1148,6 +1151,10 @@ def upgrade() -> None:
         sa.Column("hours", sa.Integer(), nullable=False),
         sa.Column("through_before", sa.DateTime(timezone=True), nullable=False),
         sa.Column("through_after", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("limit_percent", sa.Integer(), nullable=True),
+        sa.Column("expected_percent", sa.Integer(), nullable=True),
+        sa.Column("is_forecast", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
             ["parcel_id"], ["parcels.id"], name=op.f("fk_parcel_extensions_parcel_id_parcels")
         ),

@@ -7,6 +7,7 @@ own managers too.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from schema.codes import ProblemCode
 from server.hubs import queries
 from server.hubs.drafts import Hours, HubDraft, check_draft, check_hours, is_line
+from server.hubs.extensions import ExtensionRule, check_rule
 from server.hubs.rules import Closure, Opening, Position, Timetable, join_closures
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
 from server.kit import outbox
@@ -124,6 +126,35 @@ async def update_hub_hours(
         facts={"version": hub.version},
         at=now,
     )
+    return hub
+
+
+async def change_extension_rule(
+    session: Session, actor: Actor, *, hub_id: uuid.UUID, wanted: ExtensionRule
+) -> Hub | Refusal:
+    """The hub's own rule for further extensions, by its owner or the network's operators.
+
+    `wanted.version` is the version they saw. What was given before stays given. The same rule again
+    changes nothing; CHANGED_MEANWHILE when somebody was faster, POLICY_INVALID out of bounds.
+    """
+    if not actor.can(Permission.HUB_POLICY_OVERRIDE, hub=hub_id):
+        return deny(actor)
+    refusal = check_rule(wanted)
+    if refusal is not None:
+        return refusal
+    hub = await queries.lock_hub(session, hub_id)
+    if hub is None:
+        return Refusal(ProblemCode.NOT_FOUND, field="hub")
+    known = hub.extension_rule
+    if known.version > 0 and replace(wanted, version=known.version) == known:
+        return hub
+    if wanted.version != known.version:
+        return Refusal(ProblemCode.CHANGED_MEANWHILE, field="version")
+    hub.rule_version += 1
+    hub.further_extensions = wanted.further
+    hub.further_below_percent = wanted.further_below_percent
+    hub.version += 1
+    session.add(hub)
     return hub
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
+from server.hubs.extensions import ExtensionRule
 from server.hubs.rules import HubKind
 from server.kit.db import enum_text
 
@@ -48,6 +49,19 @@ class Hub(SQLModel, table=True):
     longitude: float
     wheelchair_access: bool = False
     low_connectivity: bool = False
+    rule_version: int = 0
+    """Grows with each change of the rule for more time; 0 while it is the network's."""
+    further_extensions: int = 0
+    """How often a parcel here gets more time again after the first."""
+    further_below_percent: int = 0
+    """While less of the compartments than this is expected to be in use."""
+
+    @property
+    def extension_rule(self) -> ExtensionRule:
+        """Its own rule for more time, or the network's."""
+        if self.rule_version == 0:
+            return ExtensionRule()
+        return ExtensionRule(self.rule_version, self.further_extensions, self.further_below_percent)
 
 
 class HubOpening(SQLModel, table=True):

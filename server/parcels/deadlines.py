@@ -40,14 +40,14 @@ DROPOFF_LIFE = timedelta(days=5)
 RETURN_WINDOW = timedelta(days=30)
 """How long after its collection a parcel can be sent back: as long as its data are kept (5.4)."""
 
-EXTENSION = timedelta(hours=48)
-"""What a recipient gets more when they ask, once (DOMAIN 5.1)."""
+EXTENSION_HOURS = 48
+"""What a recipient gets more at most when they ask (DOMAIN 5.1)."""
+
+MOST_EXTENDED_HOURS = 7 * 24
+"""All that is given in one wait, by whatever rule of the hub (DOMAIN 5.1)."""
 
 MOST_PAUSED = timedelta(days=30)
 """Longer than this nobody waits for a repair: whoever looks after the hub must decide by then."""
-
-FULL = 0.8
-"""Share of a hub's compartments from which on nobody gets more time (DOMAIN 5.1)."""
 
 OBJECTION_S = 60
 """Seconds in which the holder may object to a collection that no sensor saw (P16)."""

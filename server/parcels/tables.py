@@ -333,6 +333,13 @@ class ParcelExtension(SQLModel, table=True):
     hours: int
     through_before: datetime
     through_after: datetime
+    rule_version: int
+    """The version of the hub's rule that allowed it; 0 for the network's."""
+    limit_percent: int | None = None
+    """The expected occupancy from which on it would have been refused; None where none mattered."""
+    expected_percent: int | None = None
+    """What was expected at most, and whether a forecast said so or the present did."""
+    is_forecast: bool = False
 
 
 class Outage(SQLModel, table=True):

@@ -17,7 +17,7 @@ from server.lockers.rules import Allocation
 from server.lockers.tables import Compartment
 from server.parcels.jobs import on_hours_changed
 from server.parcels.rules import Situation
-from server.parcels.service.extending import extend
+from server.parcels.service.extending import Wish, extend
 from server.parcels.service.holds import Trouble, hold
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.service.stops import list_told
@@ -154,13 +154,15 @@ class Wait:
         event = Lease(self.ids.new(), HOURS_CHANGED, self.town.hub_id, {}, 1, now, now)
         await on_hours_changed(self.database, event, ids=self.ids, now=now)
 
-    async def extend(self, actor: Actor, hours: float, version: int = 1) -> Parcel | Refusal:
+    async def extend(
+        self, actor: Actor, hours: float, version: int = 1, more: int = 48
+    ) -> Parcel | Refusal:
         async with self.database.write() as session:
             return await extend(
                 session,
                 actor,
                 parcel_id=key_of("parcel"),
-                version=version,
+                wish=Wish(version, more),
                 ids=self.ids,
                 now=self.at(hours),
             )

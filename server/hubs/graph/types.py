@@ -49,6 +49,18 @@ class Closure:
     )
 
 
+@strawberry.type(description="How often a hub gives more time to collect after the first time.")
+class ExtensionRule:
+    """The first is given everywhere while less than 80 % is expected to be in use."""
+
+    version: int = strawberry.field(description="Grows with each change; 0 for the network's own.")
+    further_extensions: int = strawberry.field(description="How many after the first.")
+    further_below_percent: int = strawberry.field(
+        description="They are given while less of the compartments than this is expected to be in "
+        "use."
+    )
+
+
 @strawberry.type(description="A community location with lockers, a counter, or both.")
 class Hub(Node):
     """Public: who looks for a parcel must find the door."""
@@ -66,6 +78,16 @@ class Hub(Node):
     wheelchair_access: bool = strawberry.field(description="Whether a wheelchair can get there.")
     low_connectivity: bool = strawberry.field(description="Whether phones are often offline there.")
     version: int = strawberry.field(description="Grows with each change.")
+
+    @strawberry.field(description="Its rule for more time to collect.")
+    def extension_rule(self) -> ExtensionRule:
+        """Its own, or the network's."""
+        rule = self.row.extension_rule
+        return ExtensionRule(
+            version=rule.version,
+            further_extensions=rule.further,
+            further_below_percent=rule.further_below_percent,
+        )
 
     @strawberry.field(description="Weekly hours; none means that it never closes.")
     async def opening_hours(self, info: Info[Context, None]) -> list[OpeningHours]:

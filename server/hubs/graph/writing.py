@@ -11,6 +11,7 @@ from strawberry.types import Info
 from schema.codes import ProblemCode
 from server.hubs import service
 from server.hubs.drafts import Hours, HubDraft
+from server.hubs.extensions import ExtensionRule
 from server.hubs.graph.reading import PositionInput, read_position
 from server.hubs.graph.types import Hub, as_hub
 from server.hubs.rules import Closure, HubKind, Opening
@@ -90,6 +91,10 @@ CreateHubResult = Annotated[
 UpdateHubHoursResult = Annotated[
     HubPayload | Problem,
     strawberry.union("UpdateHubHoursResult", description="Outcome of `updateHubHours`."),
+]
+ChangeExtensionRuleResult = Annotated[
+    HubPayload | Problem,
+    strawberry.union("ChangeExtensionRuleResult", description="Outcome of `changeExtensionRule`."),
 ]
 
 
@@ -172,6 +177,34 @@ class HubMutation:
                 hours=hours,
                 ids=context.ids,
                 now=context.clock.now(),
+            )
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return HubPayload(hub=as_hub(outcome))
+
+    @strawberry.mutation(
+        description="How often a hub gives more time to collect after the first time, and while "
+        "how much of it is expected to be in use; for its owner and operators."
+    )
+    async def change_extension_rule(
+        self,
+        info: Info[Context, None],
+        hub: Annotated[strawberry.ID, strawberry.argument(description="Global id of the hub.")],
+        version: Annotated[
+            int, strawberry.argument(description="The rule's version that was read before.")
+        ],
+        further_extensions: Annotated[int, strawberry.argument(description="0 to 6.")],
+        further_below_percent: Annotated[int, strawberry.argument(description="0 to 80.")],
+    ) -> ChangeExtensionRuleResult:
+        """Repeating changes nothing."""
+        context = context_of(info)
+        hub_id = read_id("Hub", hub)
+        if hub_id is None:
+            return as_problem(not_found(context.actor, "hub"))
+        wanted = ExtensionRule(version, further_extensions, further_below_percent)
+        async with context.database.write() as session:
+            outcome = await service.change_extension_rule(
+                session, context.actor, hub_id=hub_id, wanted=wanted
             )
         if isinstance(outcome, Refusal):
             return as_problem(outcome)

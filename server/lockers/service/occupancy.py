@@ -83,16 +83,15 @@ async def find_share(session: Session, hub_id: uuid.UUID) -> float | None:
     return None if look is None else look.share
 
 
-async def expect_occupancy(
-    session: Session, hub_id: uuid.UUID, *, at: datetime, now: datetime
-) -> Expectation | None:
-    """The share of a hub's compartments that will be in use at an instant, with its 80 % interval.
+async def expect_at_most(
+    session: Session, hub_id: uuid.UUID, *, since: datetime, until: datetime, now: datetime
+) -> float | None:
+    """The share that is not exceeded in nine cases of ten in any slot of a span.
 
-    None without half of the slots of the last weeks, for what is past, beyond a week ahead, and for
-    a hub that does not exist.
+    The upper end of the intervals, as far ahead as anything is foreseen. None without a forecast.
     """
-    forecast = await foresee_slots(session, hub_id, since=at, until=at, now=now)
-    return forecast[0].expected if forecast else None
+    slots = await foresee_slots(session, hub_id, since=since, until=until, now=now)
+    return max((slot.expected.high for slot in slots), default=None)
 
 
 async def is_calm(session: Session, hub_id: uuid.UUID, *, until: datetime, now: datetime) -> bool:
@@ -107,7 +106,11 @@ async def is_calm(session: Session, hub_id: uuid.UUID, *, until: datetime, now: 
 async def foresee_slots(
     session: Session, hub_id: uuid.UUID, *, since: datetime, until: datetime, now: datetime
 ) -> list[SlotForecast]:
-    """The slots from one instant to another; none where `expect_occupancy` has nothing to say."""
+    """The slots from one instant to another.
+
+    None without half of the slots of the last weeks, for what is past, beyond a week ahead, and for
+    a hub that does not exist.
+    """
     hub = await hubs.find_hub(session, hub_id)
     if hub is None:
         return []

@@ -68,6 +68,18 @@ class Extension:
     is_by_recipient: bool = strawberry.field(description="Whether its recipient asked for it.")
     through_before: datetime = strawberry.field(description="Until when it waited before.")
     through_after: datetime = strawberry.field(description="Until when it waited then.")
+    rule_version: int = strawberry.field(
+        description="Version of the hub's rule that allowed it; 0 for the network's."
+    )
+    limit_percent: int | None = strawberry.field(
+        description="Occupancy from which on it would have been refused; null where none mattered."
+    )
+    expected_percent: int | None = strawberry.field(
+        description="Occupancy that was expected at most; null where none mattered."
+    )
+    is_forecast: bool = strawberry.field(
+        description="Whether a forecast said so; else it was the occupancy of that moment."
+    )
 
 
 def as_pause(told: Told) -> Pause:
@@ -98,4 +110,8 @@ def as_extension(row: tables.ParcelExtension) -> Extension:
         is_by_recipient=row.is_by_recipient,
         through_before=row.through_before,
         through_after=row.through_after,
+        rule_version=row.rule_version,
+        limit_percent=row.limit_percent,
+        expected_percent=row.expected_percent,
+        is_forecast=row.is_forecast,
     )

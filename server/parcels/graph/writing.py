@@ -13,6 +13,7 @@ from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.lockers.graph.types import Reservation, as_reservation
+from server.parcels.deadlines import EXTENSION_HOURS
 from server.parcels.drafts import ParcelDraft
 from server.parcels.graph.types import Parcel, as_parcel
 from server.parcels.service import announcing, extending, reading, reserving, scanning, waiting
@@ -248,8 +249,9 @@ class ParcelMutation:
         return await answer(context, outcome)
 
     @strawberry.mutation(
-        description="48 hours more to collect a parcel, once: for its recipient, also late while "
-        "it is still there, and for those who look after the hub. Repeating changes nothing."
+        description="More time to collect a parcel, for its recipient, also late while it is still "
+        "there, and for those who look after the hub: once, and again where the hub's "
+        "`extensionRule` says so, a week in all. Repeating changes nothing."
     )
     async def extend_pickup(
         self,
@@ -260,6 +262,9 @@ class ParcelMutation:
         deadline_version: Annotated[
             int, strawberry.argument(description="The parcel's `deadlineVersion` that was seen.")
         ],
+        hours: Annotated[
+            int, strawberry.argument(description="How much more, 1 to 48.")
+        ] = EXTENSION_HOURS,
     ) -> ExtendPickupResult:
         """EXTENSION_REFUSED with the reason, and what can be done instead."""
         context = context_of(info)
@@ -271,7 +276,7 @@ class ParcelMutation:
                 session,
                 context.actor,
                 parcel_id=parcel_id,
-                version=deadline_version,
+                wish=extending.Wish(deadline_version, hours),
                 ids=context.ids,
                 now=context.clock.now(),
             )

@@ -32,6 +32,11 @@ mutation ($hub: ID!, $week: [OpeningInput!]!, $closures: [ClosureInput!]!) {
       version isOpen nextOpeningAt openingHours { weekday opensMinute closesMinute }
       closures { firstDay lastDay reason planned } } }
     ... on Problem { code message field } } }"""
+RULE = """
+mutation ($hub: ID!, $further: Int!) { changeExtensionRule(
+    hub: $hub, version: 0, furtherExtensions: $further, furtherBelowPercent: 60) {
+  ... on HubPayload { hub { extensionRule { version furtherExtensions furtherBelowPercent } } }
+  ... on Problem { code field } } }"""
 HUBS = """
 query ($near: PositionInput, $first: Int, $after: String) {
   hubs(near: $near, first: $first, after: $after) {
@@ -163,3 +168,21 @@ async def test_unknown_ids_are_null(api: httpx.AsyncClient, house: House) -> Non
     for key in ("", "nonsense", global_id("Hub", town.locker_id), global_id("Parcel", town.hub_id)):
         seen = await ask(api, "query ($id: ID!) { hub(id: $id) { name } }", id=key)
         assert seen["data"] == {"hub": None}
+
+
+async def test_everybody_reads_the_rule_that_a_hub_has_for_more_time(
+    operator: Phone, api: httpx.AsyncClient
+) -> None:
+    partner = (await operator.ask(CREATE_PARTNER, name="Mill Ltd"))["createPartner"]["partner"]
+    created = await operator.ask(CREATE_HUB, hub=hub_input(partner))
+    hub = created["createHub"]["hub"]["id"]
+    query = "{ hubs { edges { node { extensionRule { version furtherExtensions } } } } }"
+    before = (await ask(api, query))["data"]["hubs"]["edges"][0]["node"]
+    assert before["extensionRule"] == {"version": 0, "furtherExtensions": 0}
+    refused = (await operator.ask(RULE, hub=hub, further=9))["changeExtensionRule"]
+    assert refused == {"code": "POLICY_INVALID", "field": "furtherExtensions"}
+    unknown = (await operator.ask(RULE, hub="SHVi", further=1))["changeExtensionRule"]
+    assert unknown["code"] == "NOT_FOUND"
+    changed = (await operator.ask(RULE, hub=hub, further=2))["changeExtensionRule"]
+    rule = {"version": 1, "furtherExtensions": 2, "furtherBelowPercent": 60}
+    assert changed["hub"]["extensionRule"] == rule

@@ -13,6 +13,7 @@ from sqlmodel import select
 from schema.codes import ProblemCode
 from server.hubs import service
 from server.hubs.drafts import Hours, HubDraft
+from server.hubs.extensions import ExtensionRule
 from server.hubs.rules import Closure, HubKind, Opening, Position
 from server.hubs.tables import Hub, HubClosure, Partner
 from server.kit.auth import ANONYMOUS
@@ -271,3 +272,63 @@ async def test_hubs_are_listed_from_near_to_far_page_by_page(
         everything = await service.list_hubs(session, page=Page(), near=None)
     assert names == ["B", "A", "C", "D"]
     assert [hub.name for hub in everything] == ["A", "B", "C", "D"]
+
+
+@pytest.mark.parametrize(
+    ("role", "code"),
+    [
+        (Role.HUB_OWNER, None),
+        (Role.OPERATOR, None),
+        (Role.HUB_MANAGER, ProblemCode.NOT_PERMITTED),
+        (Role.HUB_CLERK, ProblemCode.NOT_PERMITTED),
+    ],
+)
+async def test_owners_and_operators_say_how_often_more_time_is_given(
+    database: Database, town: Town, role: Role, code: ProblemCode | None
+) -> None:
+    actor = town.actor("somebody", role)
+    wanted = ExtensionRule(0, 2, 60)
+    outcome: Hub | Refusal | None = None
+    async with database.write() as session:
+        for version in (0, 0, 1):
+            outcome = await service.change_extension_rule(
+                session, actor, hub_id=town.hub_id, wanted=replace(wanted, version=version)
+            )
+    if code is not None:
+        assert isinstance(outcome, Refusal)
+        assert outcome.code is code
+    else:
+        assert isinstance(outcome, Hub)
+        assert outcome.extension_rule == replace(wanted, version=1)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (ExtensionRule(0, 7, 60), "furtherExtensions"),
+        (ExtensionRule(0, -1, 60), "furtherExtensions"),
+        (ExtensionRule(0, 1, 81), "furtherBelowPercent"),
+        (ExtensionRule(0, 1, -1), "furtherBelowPercent"),
+        (ExtensionRule(3, 1, 60), "version"),
+    ],
+)
+async def test_a_rule_out_of_bounds_or_behind_is_refused(
+    database: Database, town: Town, wanted: ExtensionRule, field: str
+) -> None:
+    async with database.write() as session:
+        outcome = await service.change_extension_rule(
+            session, OPERATOR, hub_id=town.hub_id, wanted=wanted
+        )
+        unknown = await service.change_extension_rule(
+            session, OPERATOR, hub_id=uuid.UUID(int=9), wanted=ExtensionRule(0, 1, 60)
+        )
+    assert isinstance(outcome, Refusal)
+    assert outcome.field == field
+    assert isinstance(unknown, Refusal)
+    assert unknown.code is ProblemCode.NOT_FOUND
+
+
+def test_only_the_network_decides_about_the_first_time() -> None:
+    assert [ExtensionRule().limit_percent(given) for given in (0, 1)] == [80, None]
+    own = ExtensionRule(1, 2, 0)
+    assert [own.limit_percent(given) for given in range(4)] == [80, 0, 0, None]

@@ -21,7 +21,7 @@ from server.hubs.tables import Hub
 from server.kit.auth import ANONYMOUS, Actor
 from server.kit.errors import Refusal
 from server.parcels.deadlines import GRACE, HOLD
-from server.parcels.service.extending import extend
+from server.parcels.service.extending import Wish, extend
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel, PauseCause, Stay
 from tests.fakes.journals import stay_of
@@ -264,7 +264,7 @@ async def test_bundle_fetched_after_an_extension_opens_longer_than_the_one_befor
             session,
             town.recipient,
             parcel_id=key_of("parcel"),
-            version=parcel.deadline_version,
+            wish=Wish(parcel.deadline_version),
             ids=tools().ids,
             now=clock.now(),
         )

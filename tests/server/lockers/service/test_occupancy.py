@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import col, select, update
 
 from schema.compartments import SizeMm
-from server.hubs.dayslots import DaySlot, slot_after, slot_of
+from server.hubs.dayslots import slot_after, slot_of
 from server.hubs.tables import Hub
 from server.lockers import jobs, queries
 from server.lockers.choice import Need, ReservationPurpose
 from server.lockers.rules import Allocation, ServiceState
 from server.lockers.service import occupancy, reservations
-from server.lockers.service.occupancy import KEPT_DAYS, LOOK_S, expect_occupancy
+from server.lockers.service.occupancy import KEPT_DAYS, LOOK_S, expect_at_most, foresee_slots
 from server.lockers.service.reservations import Held, Wish
 from server.lockers.tables import Compartment, Locker, OccupancySlot
+from tests.fakes.occupancies import write_past, zone_of
 from tests.fakes.town import COMPARTMENTS, key_of
 
 if TYPE_CHECKING:
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from tests.fakes.town import Town
 
 LOOK = timedelta(seconds=LOOK_S)
-
-
-async def zone_of(database: Database, town: Town) -> ZoneInfo:
-    async with database.read() as session:
-        return ZoneInfo((await session.get_one(Hub, town.hub_id)).time_zone)
 
 
 async def occupy(database: Database, town: Town, *numbers: int) -> None:
@@ -58,34 +53,12 @@ async def slots(database: Database) -> list[OccupancySlot]:
         return list((await session.exec(select(OccupancySlot).order_by(*order))).all())
 
 
-async def write_past(
-    database: Database, town: Town, *, now: datetime, share: float, days: int, skip: int = 0
-) -> None:
-    """Whole days before now, each slot as full; every `skip`-th slot was never looked at."""
-    today, _ = slot_of(now, await zone_of(database, town))
-    async with database.write() as session:
-        for back in range(1, days + 1):
-            for slot in DaySlot:
-                if skip and (back + slot) % skip == 0:
-                    continue
-                session.add(
-                    OccupancySlot(
-                        hub_id=town.hub_id,
-                        day=today - timedelta(days=back),
-                        slot=slot,
-                        last_look=back,
-                        looks=10,
-                        in_use=round(10 * COMPARTMENTS * share),
-                        usable=10 * COMPARTMENTS,
-                    )
-                )
-
-
 async def expected(
     database: Database, town: Town, *, at: datetime, now: datetime
 ) -> Expectation | None:
     async with database.read() as session:
-        return await expect_occupancy(session, town.hub_id, at=at, now=now)
+        found = await foresee_slots(session, town.hub_id, since=at, until=at, now=now)
+    return found[0].expected if found else None
 
 
 async def test_a_slot_is_the_mean_of_its_looks(
@@ -187,6 +160,31 @@ async def test_days_that_were_alike_are_expected_again(
         assert 0 <= found.low <= found.mean <= found.high <= 1
 
 
+async def test_the_fullest_slot_of_a_span_says_what_is_not_exceeded(
+    database: Database, town: Town, clock: MovableClock
+) -> None:
+    now = clock.now()
+    await write_past(database, town, now=now, share=0.25, days=30)
+    zone = await zone_of(database, town)
+    day, slot = slot_of(now + timedelta(days=2), zone)
+    async with database.write() as session:
+        busy = update(OccupancySlot).values(in_use=10 * COMPARTMENTS)
+        weekday = [day - timedelta(days=7 * back) for back in range(1, 5)]
+        await session.exec(
+            busy.where(col(OccupancySlot.slot) == slot, col(OccupancySlot.day).in_(weekday))
+        )
+    async with database.read() as session:
+        high = [
+            await expect_at_most(session, town.hub_id, since=now, until=until, now=now)
+            for until in (now + timedelta(days=1), now + timedelta(days=3))
+        ]
+        slots = await foresee_slots(
+            session, town.hub_id, since=now, until=now + timedelta(days=3), now=now
+        )
+    assert high[0] is not None
+    assert high[1] == max(one.expected.high for one in slots) > high[0]
+
+
 async def test_a_few_looks_missed_change_nothing(
     database: Database, town: Town, clock: MovableClock
 ) -> None:
@@ -222,7 +220,9 @@ async def test_what_is_past_or_far_ahead_is_not_foreseen(
     assert await expected(database, town, at=now - timedelta(days=2), now=now) is None
     assert await expected(database, town, at=now + timedelta(days=9), now=now) is None
     async with database.read() as session:
-        assert await expect_occupancy(session, key_of("nowhere"), at=now, now=now) is None
+        nowhere = key_of("nowhere")
+        assert await foresee_slots(session, nowhere, since=now, until=now, now=now) == []
+        assert await expect_at_most(session, nowhere, since=now, until=now, now=now) is None
 
 
 async def test_a_hub_that_grew_is_foreseen_by_its_share(
