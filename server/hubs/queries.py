@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date
 
-    from server.hubs.rules import Position
+    from server.hubs.rules import HubKind, Position
     from server.kit.db import Session
     from server.kit.graph import Page
 
@@ -47,6 +47,14 @@ async def lock_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
 async def list_hubs_by_ids(session: Session, hub_ids: Collection[uuid.UUID]) -> Sequence[Hub]:
     """Hubs of these ids, in no order."""
     return (await session.exec(select(Hub).where(col(Hub.id).in_(hub_ids)))).all()
+
+
+async def list_nearest(
+    session: Session, near: Position, *, kinds: Collection[HubKind], limit: int
+) -> Sequence[Hub]:
+    """At most so many hubs of these kinds, the nearest to a place first."""
+    nearest = select(Hub).where(col(Hub.kind).in_(kinds)).order_by(_farness(near), col(Hub.id))
+    return (await session.exec(nearest.limit(limit))).all()
 
 
 async def list_hubs(session: Session, page: Page, near: Position | None) -> Sequence[Hub]:

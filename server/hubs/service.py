@@ -7,7 +7,7 @@ own managers too.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from schema.codes import ProblemCode
 from server.hubs import queries
 from server.hubs.drafts import Hours, HubDraft, check_draft, check_hours, is_line
 from server.hubs.extensions import ExtensionRule, check_rule
-from server.hubs.rules import Closure, Opening, Position, Timetable, join_closures
+from server.hubs.rules import Closure, HubKind, Opening, Position, Timetable, join_closures
 from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Partner
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
@@ -39,11 +39,23 @@ if TYPE_CHECKING:
     from server.people.rules import Contact
 
 
+OFFERED_KINDS = frozenset(HubKind) - {HubKind.DEPOT}
+"""Where recipients come to."""
+
 CLOSURES_KEPT = timedelta(days=90)
 """Days over for longer move no deadline: none pauses for more than thirty days (`parcels`)."""
 
 HOURS_CHANGED = "hub.hours_changed"
 """Outbox event: a hub opens at other times, or is closed on other days."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubChoice:
+    """A hub that is offered to somebody."""
+
+    hub: Hub
+    distance_m: float
+    is_favourite: bool
 
 
 async def create_partner(
@@ -192,6 +204,28 @@ async def find_hub(session: Session, hub_id: uuid.UUID) -> Hub | None:
 async def list_hubs(session: Session, *, page: Page, near: Position | None) -> Sequence[Hub]:
     """One more hub than the page, nearest first where a place is given."""
     return await queries.list_hubs(session, page, near)
+
+
+async def list_nearby(
+    session: Session, actor: Actor, *, near: Position, limit: int
+) -> list[HubChoice]:
+    """Hubs that people can come to: the actor's favourites in their order, then the nearest.
+
+    At most `limit`, of which a favourite is one however far away it is.
+    """
+    own = await preferences.get_preferences(session, actor.person_id)
+    known = await list_hubs_by_ids(session, own.favourite_hubs)
+    favourites = [known[hub_id] for hub_id in own.favourite_hubs if hub_id in known]
+    # As many as are asked for are left when the favourites among them are not told twice.
+    most = limit + len(favourites)
+    others = await queries.list_nearest(session, near, kinds=OFFERED_KINDS, limit=most)
+    offered = [one for one in favourites if one.kind in OFFERED_KINDS]
+    liked = {one.id for one in offered}
+    offered += [one for one in others if one.id not in liked]
+    return [
+        HubChoice(hub, near.distance_m(Position(hub.latitude, hub.longitude)), hub.id in liked)
+        for hub in offered[:limit]
+    ]
 
 
 async def list_hubs_by_ids(

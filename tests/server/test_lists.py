@@ -98,6 +98,8 @@ OF_ONE_THING = {
     "GuestParcel.history",
     "HubOccupancy.forecast",
     "Query.pickupWindows",
+    "Query.hubsNearby",
+    "Query.redirectChoices",
     "Query.expectedPickups",
     "Preferences.channels",
     "Preferences.allowedHubs",

@@ -9,7 +9,7 @@ from strawberry.types import Info
 
 from schema.codes import ProblemCode
 from server.hubs import service
-from server.hubs.graph.types import Hub, as_hub
+from server.hubs.graph.types import Hub, HubChoice, as_choice, as_hub
 from server.hubs.loaders import hub_by_id
 from server.hubs.rules import Position
 from server.kit.errors import Refusal
@@ -24,6 +24,8 @@ from server.kit.graph import (
     get_page,
     read_id,
 )
+
+MOST_NEARBY = 50
 
 
 @strawberry.input(description="A place on the Earth.")
@@ -56,6 +58,28 @@ class Query:
         hub_id = read_id("Hub", key)
         row = None if hub_id is None else await hub_by_id(context_of(info)).load(hub_id)
         return None if row is None else as_hub(row)
+
+    @strawberry.field(
+        description="Hubs to come to: the favourites of the signed-in person first, then the "
+        "nearest."
+    )
+    async def hubs_nearby(
+        self,
+        info: Info[Context, None],
+        near: Annotated[PositionInput, strawberry.argument(description="Where to count from.")],
+        first: Annotated[int, strawberry.argument(description="How many, 1 to 50.")] = 10,
+    ) -> list[HubChoice]:
+        """Depots are not offered."""
+        place = read_position(near)
+        if not 1 <= first <= MOST_NEARBY:
+            rule = f"first: must be 1 to {MOST_NEARBY}."
+            place = Refusal(ProblemCode.INPUT_INVALID, rule, "first")
+        if isinstance(place, Refusal):
+            raise RequestRefused(place)
+        context = context_of(info)
+        async with context.database.read() as session:
+            found = await service.list_nearby(session, context.actor, near=place, limit=first)
+        return [as_choice(one) for one in found]
 
     @strawberry.field(description="All hubs, the nearest first where a place is given.")
     async def hubs(

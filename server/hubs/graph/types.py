@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 from strawberry.types import Info
 
-from server.hubs import rules, tables
+from server.hubs import rules, service, tables
 from server.hubs.loaders import hub_by_id, timetable_by_hub
 from server.hubs.rules import HubKind, Timetable
 from server.kit.graph import Context, Node, NodeLoader, context_of, described, global_id
@@ -123,6 +123,24 @@ class Hub(Node):
 
     async def _hours(self, info: Info[Context, None]) -> Timetable:
         return await timetable_by_hub(context_of(info)).load_hours(self.row)
+
+
+@strawberry.type(description="A hub that is offered to somebody.")
+class HubChoice:
+    """Their favourites come first."""
+
+    hub: Hub = strawberry.field(description="The hub.")
+    distance_m: int = strawberry.field(description="How far it is, in metres along the Earth.")
+    is_favourite: bool = strawberry.field(description="Whether it is among their favourites.")
+
+
+def as_choice(choice: service.HubChoice) -> HubChoice:
+    """The choice as GraphQL tells it."""
+    return HubChoice(
+        hub=as_hub(choice.hub),
+        distance_m=round(choice.distance_m),
+        is_favourite=choice.is_favourite,
+    )
 
 
 def as_hub(row: tables.Hub) -> Hub:

@@ -84,7 +84,7 @@ class Me:
 
 
 @strawberry.type
-class Query:
+class ParcelQuery:
     """Joined into the root query."""
 
     @strawberry.field(description="A parcel by its global id; null if you may not see it.")

@@ -7,15 +7,42 @@ from typing import Annotated
 import strawberry
 from strawberry.types import Info
 
+from server.hubs.graph.types import HubChoice, as_choice
 from server.kit.auth import not_found
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
 from server.parcels.graph.writing import ParcelPayload, answer
-from server.parcels.service.redirecting import redirect
+from server.parcels.service.redirecting import list_choices, redirect
 
 RedirectParcelResult = Annotated[
     ParcelPayload | Problem,
     strawberry.union("RedirectParcelResult", description="Outcome of `redirectParcel`."),
 ]
+
+
+@strawberry.type
+class RedirectQuery:
+    """Joined into the root query."""
+
+    @strawberry.field(
+        description="Hubs to which the recipient can send a parcel on its way, at most ten, their "
+        "favourites first; none once it is too late."
+    )
+    async def redirect_choices(
+        self,
+        info: Info[Context, None],
+        parcel: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the parcel.")
+        ],
+    ) -> list[HubChoice]:
+        """None for anybody else."""
+        context, parcel_id = context_of(info), read_id("Parcel", parcel)
+        if parcel_id is None:
+            return []
+        async with context.database.read() as session:
+            found = await list_choices(
+                session, context.actor, parcel_id=parcel_id, now=context.clock.now()
+            )
+        return [as_choice(one) for one in found]
 
 
 @strawberry.type

@@ -19,13 +19,13 @@ from server.people.service.preferences import list_preferences
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from schema.compartments import ReachBand
     from server.hubs.tables import Hub
     from server.kit.db import Session
-    from server.lockers.tables import Locker
+    from server.lockers.tables import Compartment, Locker
     from server.parcels.tables import Parcel
 
 NOBODY = Preferences()
@@ -57,13 +57,11 @@ async def find_limits(
     hubs = await list_hubs_by_ids(session, set(places.values()))
     limits = {}
     for parcel in parcels:
-        place, who = places[parcel.id], recipients[parcel.id]
+        place = places[parcel.id]
         if place not in hubs:
             message = f"parcel {parcel.id} is to go to hub {place}, which does not exist"
             raise BrokenPromise(message)
-        today = now.astimezone(ZoneInfo(hubs[place].time_zone)).date()
-        uncooled = parcel.is_perishable and parcel.climate_zone is ClimateZone.AMBIENT
-        limits[parcel.id] = Limits(known[who] if who else NOBODY, place, today, uncooled)
+        limits[parcel.id] = _limits_for(parcel, hubs[place], known, now=now)
     return limits
 
 
@@ -99,20 +97,62 @@ async def find_objection(
     CONSENT_MISSING or NO_CLIMATE. A counter takes what no compartment may; what is free is not
     asked, nor is a hub refused that has no lockers yet.
     """
-    limits = (await find_limits(session, [parcel], hub_id=hub.id, now=now))[parcel.id]
+    return (await find_objections(session, parcel, [hub], now=now))[hub.id]
+
+
+async def find_objections(
+    session: Session, parcel: Parcel, hubs: Sequence[Hub], *, now: datetime
+) -> dict[uuid.UUID, Refusal | None]:
+    """The same for many hubs, in as many statements."""
+    hub_ids = [hub.id for hub in hubs]
+    machines = await list_lockers_of_hubs(session, hub_ids, limit=MAX_LOCKERS)
+    doors = await list_compartments(session, [one.id for one in machines])
+    limits = await _limits_at(session, parcel, hubs, now=now)
+    objections = {}
+    for hub in hubs:
+        here = [one for one in machines if one.hub_id == hub.id]
+        keys = {one.id for one in here}
+        inside = [one for one in doors if one.locker_id in keys]
+        objections[hub.id] = _object(parcel, hub, limits[hub.id], machines=here, doors=inside)
+    return objections
+
+
+async def _limits_at(
+    session: Session, parcel: Parcel, hubs: Sequence[Hub], *, now: datetime
+) -> dict[uuid.UUID, Limits]:
+    """The parcel's limits at each of these hubs, by hub."""
+    own = await list_preferences(session, {parcel.recipient_id} if parcel.recipient_id else set())
+    return {hub.id: _limits_for(parcel, hub, own, now=now) for hub in hubs}
+
+
+def _limits_for(
+    parcel: Parcel, hub: Hub, known: Mapping[uuid.UUID, Preferences], *, now: datetime
+) -> Limits:
+    who = _collector(parcel, hub.id)
+    today = now.astimezone(ZoneInfo(hub.time_zone)).date()
+    uncooled = parcel.is_perishable and parcel.climate_zone is ClimateZone.AMBIENT
+    return Limits(known[who] if who else NOBODY, hub.id, today, uncooled)
+
+
+def _object(
+    parcel: Parcel,
+    hub: Hub,
+    limits: Limits,
+    *,
+    machines: Sequence[Locker],
+    doors: Sequence[Compartment],
+) -> Refusal | None:
     if limits.allows_hub and hub.kind is HubKind.SERVICE_POINT:
         return None
-    machines = await list_lockers_of_hubs(session, [hub.id], limit=MAX_LOCKERS)
-    refusals = [limits.object_to_locker(has_keypad=one.has_keypad) for one in machines]
+    refusals = {one.id: limits.object_to_locker(has_keypad=one.has_keypad) for one in machines}
     refused = limits.object_to_lockers_ever()
-    if refused is None and machines and None not in refusals:
-        refused = refusals[0]
+    if refused is None and machines and None not in refusals.values():
+        refused = refusals[machines[0].id]
     if refused is not None:
         return refused
-    usable = [one.id for one, why in zip(machines, refusals, strict=True) if why is None]
-    doors = await list_compartments(session, usable)
-    right = [one for one in doors if one.climate_zone is parcel.climate_zone]
-    if doors and not right:
+    usable = [one for one in doors if refusals[one.locker_id] is None]
+    right = [one for one in usable if one.climate_zone is parcel.climate_zone]
+    if usable and not right:
         return Refusal(ProblemCode.NO_CLIMATE, field="hub")
     is_reached = any(limits.allows_sill(one.sill_height_mm) for one in right)
     return OUT_OF_REACH if right and not is_reached else None

@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from server.hubs.rules import HubKind
-from server.hubs.service import find_hub
+from server.hubs.rules import HubKind, Position
+from server.hubs.service import find_hub, list_nearby
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny, not_found
 from server.kit.errors import Refusal
 from server.lockers.service import reservations
 from server.parcels import queries
-from server.parcels.service.consenting import find_objection
+from server.parcels.rules import find_move
+from server.parcels.service.consenting import find_objection, find_objections
 from server.parcels.service.moving import Occurrence, move, situation_of
 from server.parcels.states import Party, Trigger
 from server.parcels.visibility import Visibility
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
     import uuid
     from datetime import datetime
 
+    from server.hubs.service import HubChoice
     from server.kit.db import Session
     from server.kit.ids import Ids
     from server.parcels.tables import Parcel
 
 REDIRECTED = "parcel.redirected"
 """Outbox event: a parcel goes to another hub than was planned."""
+
+CHOICES = 10
+"""Hubs offered at once."""
+
+LOOKED_AT = 40
+"""Hubs among which they are chosen: all favourites, and at least as many that are near."""
 
 TOO_LATE = "Share it with somebody who can fetch it, or ask for more time."
 
@@ -90,6 +98,34 @@ async def redirect(
         at=now,
     )
     return parcel
+
+
+async def list_choices(
+    session: Session, actor: Actor, *, parcel_id: uuid.UUID, now: datetime
+) -> list[HubChoice]:
+    """Hubs to which the recipient can redirect the parcel now, at most ten.
+
+    Their favourites first, then the nearest to the planned one; none that their limits rule out,
+    and none at all once it is too late, or for anybody else.
+    """
+    if actor.person_id is None or not actor.can(Permission.PARCEL_REDIRECT):
+        return []
+    own = Visibility(recipient=actor.person_id)
+    seen = await queries.find_visible(session, parcel_id, own)
+    planned = None if seen is None else await find_hub(session, seen.parcel.planned_hub_id)
+    if seen is None or planned is None or not _can_redirect(seen.parcel, now):
+        return []
+    place = Position(planned.latitude, planned.longitude)
+    looked_at = await list_nearby(session, actor, near=place, limit=LOOKED_AT)
+    others = [one for one in looked_at if one.hub.id != planned.id]
+    hubs = [one.hub for one in others]
+    objections = await find_objections(session, seen.parcel, hubs, now=now)
+    return [one for one in others if objections[one.hub.id] is None][:CHOICES]
+
+
+def _can_redirect(parcel: Parcel, at: datetime) -> bool:
+    situation = situation_of(parcel, at)
+    return find_move(parcel.state, Trigger.REDIRECT, Party.REC, situation) is not None
 
 
 def _ruled_out(objection: Refusal) -> Refusal:

@@ -186,3 +186,35 @@ async def test_everybody_reads_the_rule_that_a_hub_has_for_more_time(
     changed = (await operator.ask(RULE, hub=hub, further=2))["changeExtensionRule"]
     rule = {"version": 1, "furtherExtensions": 2, "furtherBelowPercent": 60}
     assert changed["hub"]["extensionRule"] == rule
+
+
+NEARBY = """
+query ($near: PositionInput!, $first: Int!) {
+  hubsNearby(near: $near, first: $first) { isFavourite distanceM hub { id name } } }"""
+PREFER = """
+mutation ($hubs: [ID!]!) { changePreferences(version: 0, preferences: { favouriteHubs: $hubs }) {
+  __typename } }"""
+
+
+async def test_favourites_come_before_what_is_nearer(
+    operator: Phone, api: httpx.AsyncClient
+) -> None:
+    partner = (await operator.ask(CREATE_PARTNER, name="Mill Ltd"))["createPartner"]["partner"]
+    ids = {}
+    for number, name in enumerate(("first", "second", "third")):
+        place = {"latitude": 59 + number, "longitude": 24.0}
+        made = await operator.ask(CREATE_HUB, hub=hub_input(partner, name=name, position=place))
+        ids[name] = made["createHub"]["hub"]["id"]
+    await operator.ask(CREATE_HUB, hub=hub_input(partner, name="depot", kind="DEPOT"))
+    near = {"latitude": 59, "longitude": 24}
+    anybody = (await ask(api, NEARBY, near=near, first=9))["data"]["hubsNearby"]
+    assert [one["hub"]["name"] for one in anybody] == ["first", "second", "third"]
+    assert anybody[0]["distanceM"] == 0
+    await operator.ask(PREFER, hubs=[ids["third"]])
+    own = (await operator.ask(NEARBY, near=near, first=2))["hubsNearby"]
+    assert [(one["hub"]["name"], one["isFavourite"]) for one in own] == [
+        ("third", True),
+        ("first", False),
+    ]
+    for wrong in ({"near": near, "first": 51}, {"near": {"latitude": 99, "longitude": 0}}):
+        assert "errors" in await ask(api, NEARBY, **{"first": 1, **wrong})

@@ -12,10 +12,11 @@ from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, ReachBand
 from server.hubs.rules import HubKind
 from server.hubs.tables import Hub
+from server.kit.auth import ANONYMOUS
 from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
 from server.lockers.tables import Locker, Reservation
-from server.parcels.service.redirecting import REDIRECTED, redirect
+from server.parcels.service.redirecting import CHOICES, REDIRECTED, list_choices, redirect
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel, ParcelEvent
 from server.people.preferences import Preferences
@@ -24,6 +25,7 @@ from tests.fakes.sources import START
 from tests.fakes.town import key_of
 
 if TYPE_CHECKING:
+    from server.hubs.service import HubChoice
     from server.kit.auth import Actor
     from server.kit.db import Database
     from tests.fakes.sources import CountedIds
@@ -68,6 +70,19 @@ class Post:
             return await redirect(
                 session, actor, parcel_id=key_of("parcel"), hub_id=OTHER, ids=self.ids, now=START
             )
+
+    async def add_hubs(self, *names: str, kind: HubKind = HubKind.LOCKER) -> None:
+        """Hubs ever farther to the north."""
+        async with self.database.write() as session:
+            hub = (await session.get_one(Hub, self.town.hub_id)).model_dump()
+            for number, name in enumerate(names, start=1):
+                about = {"id": key_of(name), "name": name, "kind": kind}
+                latitude = hub["latitude"] + number / 100
+                session.add(Hub(**{**hub, **about, "latitude": latitude}))
+
+    async def choices(self, actor: Actor) -> list[HubChoice]:
+        async with self.database.read() as session:
+            return await list_choices(session, actor, parcel_id=key_of("parcel"), now=START)
 
     async def parcel(self) -> Parcel:
         async with self.database.read() as session:
@@ -174,3 +189,46 @@ async def test_chilled_food_is_not_sent_to_a_hub_that_cools_nothing(post: Post) 
 async def test_nothing_is_fetched_at_a_depot(post: Post) -> None:
     await post.send(kind=HubKind.DEPOT)
     assert code_of(await post.redirect(post.town.recipient)) is ProblemCode.NOT_FOUND
+
+
+async def test_favourites_are_offered_first_then_the_nearest_but_not_where_it_goes_anyway(
+    post: Post,
+) -> None:
+    await post.send()
+    await post.add_hubs("near", "far", "farther")
+    await post.prefer(favourite_hubs=(key_of("farther"), post.town.hub_id))
+    offered = await post.choices(post.town.recipient)
+    assert [one.hub.name for one in offered] == ["farther", "Mill", "near", "far"]
+    assert [one.is_favourite for one in offered] == [True, False, False, False]
+    distances = [one.distance_m for one in offered]
+    assert distances[1] == 0
+    assert distances[1:] == sorted(distances[1:])
+    assert distances[0] == max(distances)
+
+
+async def test_what_is_offered_can_be_chosen_and_what_is_ruled_out_is_not_offered(
+    post: Post,
+) -> None:
+    await post.send()
+    await post.add_hubs("near", "far")
+    await post.add_hubs("depot", kind=HubKind.DEPOT)
+    await post.prefer(allowed_hubs=(OTHER, key_of("far")), favourite_hubs=(key_of("near"),))
+    offered = await post.choices(post.town.recipient)
+    assert [one.hub.id for one in offered] == [OTHER, key_of("far")]
+    assert isinstance(await post.redirect(post.town.recipient), Parcel)
+
+
+async def test_nobody_is_offered_a_choice_that_is_not_theirs_or_too_late(post: Post) -> None:
+    await post.send(ParcelState.OUT_FOR_DELIVERY)
+    assert await post.choices(post.town.recipient) == []
+    async with post.database.write() as session:
+        (await session.get_one(Parcel, key_of("parcel"))).state = ParcelState.ANNOUNCED
+    assert await post.choices(post.town.stranger) == []
+    assert await post.choices(ANONYMOUS) == []
+    assert [one.hub.id for one in await post.choices(post.town.recipient)] == [OTHER]
+
+
+async def test_ten_are_offered_at_most(post: Post) -> None:
+    await post.send()
+    await post.add_hubs(*(f"hub {number}" for number in range(15)))
+    assert len(await post.choices(post.town.recipient)) == CHOICES
