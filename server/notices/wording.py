@@ -179,6 +179,8 @@ LINK = (
 )
 KEEP_LINK = "Keep it to yourself: whoever has the link can do the same."
 
+WHERE = "Open the app to see where it is, and until when."
+
 CODE_TITLE = "Your code to sign in"
 CODE_SENTENCES = (
     "Somebody, hopefully you, wants to sign in with this address.",
@@ -195,6 +197,13 @@ def write_notice(kind: NoticeKind, language: Language, facts: Facts) -> Wording:
         say(source.title, language, hub=facts.hub, until=until),
         say(source.body, language, hub=facts.hub, until=until),
     )
+
+
+def hide_hub(wording: Wording, kind: NoticeKind, language: Language) -> Wording:
+    """The same for the screen of a person who does not want their hub to be read there."""
+    if "{hub}" not in NOTICES[kind].body:
+        return wording
+    return Wording(wording.title, say(WHERE, language))
 
 
 def add_link(wording: Wording, address: str, language: Language) -> Wording:

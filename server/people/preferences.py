@@ -134,6 +134,8 @@ class Preferences:
     usual_windows: tuple[UsualWindow, ...] = ()
     learns: bool = True
     """Whether their collections may teach us when they usually come."""
+    names_hub_on_screen: bool = True
+    """Whether a message on the screen of a phone may name the hub."""
 
     def zone(self, hub_zone: str) -> zoneinfo.ZoneInfo:
         """The zone the person lives by, for times at this hub."""

@@ -41,7 +41,7 @@ from server.notices.rules import (
     pause_s,
 )
 from server.notices.tables import RECEIPT_CHARACTERS
-from server.notices.wording import Facts, Wording, add_link, write_notice
+from server.notices.wording import Facts, Wording, add_link, hide_hub, write_notice
 from server.parcels import queries as parcels
 from server.people import queries as people
 from server.people.preferences import Channel
@@ -295,6 +295,8 @@ class Teller:
         """The words; a letter to a recipient whom nothing else reaches bears a link."""
         topic, language = errand.topic, scene.preferences.language
         wording = write_notice(topic.kind, language, scene.facts)
+        if step.channel is Channel.PUSH and not scene.preferences.names_hub_on_screen:
+            return hide_hub(wording, topic.kind, language)
         if step.channel is Channel.PUSH or topic.kind not in WITH_LINK or scene.parcel is None:
             return wording
         async with self._database.write() as session:

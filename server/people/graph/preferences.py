@@ -106,6 +106,7 @@ _WORDS = {
     "favourite": "Global ids of the hubs that are offered first, at most 20.",
     "usual": "When they usually come, at most 21; windows are offered there alone.",
     "learns": "Whether their collections may teach us when they usually come.",
+    "on_screen": "Whether what a phone shows while it is locked may name the hub.",
 }
 
 
@@ -128,6 +129,7 @@ class Preferences:
     favourite_hubs: list[strawberry.ID] = strawberry.field(description=_WORDS["favourite"])
     usual_windows: list[UsualWindow] = strawberry.field(description=_WORDS["usual"])
     learns: bool = strawberry.field(description=_WORDS["learns"])
+    names_hub_on_screen: bool = strawberry.field(description=_WORDS["on_screen"])
 
 
 @strawberry.input(description="All that a person prefers; what is left out is as if never chosen.")
@@ -161,6 +163,7 @@ class PreferencesInput:
         description=_WORDS["usual"], default_factory=list
     )
     learns: bool = strawberry.field(description=_WORDS["learns"], default=True)
+    names_hub_on_screen: bool = strawberry.field(description=_WORDS["on_screen"], default=True)
 
 
 class _Unreadable(Exception):
@@ -191,6 +194,7 @@ def read_preferences(version: int, given: PreferencesInput) -> preferences.Prefe
             favourite_hubs=_read_hubs(given.favourite_hubs, "favouriteHubs"),
             usual_windows=_read_windows(given.usual_windows),
             learns=given.learns,
+            names_hub_on_screen=given.names_hub_on_screen,
         )
     except _Unreadable as unreadable:
         return unreadable.refusal
@@ -217,6 +221,7 @@ def as_preferences(row: preferences.Preferences) -> Preferences:
             for one in row.usual_windows
         ],
         learns=row.learns,
+        names_hub_on_screen=row.names_hub_on_screen,
     )
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FIELDS = """version language timeZone channels quiet { startsMinute endsMinute } mayCooledBreakQuiet
   holdUntil reach { lowestMm highestMm } counterOnly neverAppOnly neverAmbientIfPerishable
-  allowedHubs favouriteHubs usualWindows { weekdays span { startsMinute endsMinute } } learns"""
+  allowedHubs favouriteHubs usualWindows { weekdays span { startsMinute endsMinute } } learns
+  namesHubOnScreen"""
 READ = f"{{ me {{ preferences {{ {FIELDS} }} }} }}"
 CHANGE = f"""mutation ($version: Int!, $wanted: PreferencesInput!) {{
   outcome: changePreferences(version: $version, preferences: $wanted) {{
@@ -46,6 +47,7 @@ EVERYTHING = {
     "favouriteHubs": [HUB],
     "usualWindows": [{"weekdays": [0, 4], "span": DAY}],
     "learns": False,
+    "namesHubOnScreen": False,
 }
 
 

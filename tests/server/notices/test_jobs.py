@@ -11,6 +11,7 @@ import pytest
 from sqlmodel import col, select
 
 from schema.compartments import ClimateZone, DoorState
+from server.hubs.tables import Hub
 from server.kit import outbox
 from server.kit.errors import Refusal
 from server.kit.outbox import Again, Dead, Done, Facts, Lease, Outbox
@@ -889,3 +890,25 @@ async def test_what_was_held_before_it_could_be_told_of_is_told_of_afterwards(
     assert await office.jobs.on_grant_ready(held) == Done()
     assert [one.data["kind"] for one in office.push.sent] == ["READY"]
     assert (await office.read_parcel()).pause_cause is None
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+async def test_who_wants_no_hub_on_a_locked_screen_reads_of_none_there(
+    office: Office, *, is_named: bool
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel(ParcelState.READY_FOR_PICKUP)
+    wanted = Preferences(names_hub_on_screen=is_named)
+    async with office.database.write() as session:
+        hub = await session.get_one(Hub, office.town.hub_id)
+        changed = await change_preferences(
+            session, office.town.recipient, wanted=wanted, now=office.clock.now()
+        )
+        assert isinstance(changed, Preferences)
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.available_through = office.clock.now() + timedelta(hours=90)
+    facts: Facts = {"change": "OUTAGE", "version": parcel.deadline_version}
+    changed_end = replace(held, kind="parcel.deadline_changed", facts=facts)
+    assert await office.jobs.on_deadline_changed(changed_end) == Done()
+    (sent,) = office.push.sent
+    assert (hub.name in sent.body) is is_named

@@ -17,8 +17,10 @@ from server.notices.wording import (
     KEEP_LINK,
     LINK,
     NOTICES,
+    WHERE,
     Facts,
     add_link,
+    hide_hub,
     write_code_letter,
     write_notice,
 )
@@ -36,6 +38,7 @@ SENTENCES = {
     *(part for one in NOTICES.values() for part in (one.title, one.body)),
     LINK,
     KEEP_LINK,
+    WHERE,
     CODE_TITLE,
     *CODE_SENTENCES,
 }
@@ -105,3 +108,11 @@ def test_a_link_is_not_in_the_title_nor_in_the_first_line(language: Language) ->
     letter = add_link(write_notice(NoticeKind.READY, language, FACTS), "https://l/x", language)
     assert "https://l/x" not in letter.body.splitlines()[0]
     assert "https://l/x" in letter.body.splitlines()
+
+
+@pytest.mark.parametrize(("kind", "language"), [*product(NoticeKind, Language)])
+def test_a_discreet_screen_does_not_name_the_hub(kind: NoticeKind, language: Language) -> None:
+    whole = write_notice(kind, language, FACTS)
+    hidden = hide_hub(whole, kind, language)
+    assert FACTS.hub not in hidden.title + hidden.body
+    assert (hidden == whole) is (FACTS.hub not in whole.body)
