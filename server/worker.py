@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -127,6 +128,9 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
             Timer("tidy", relay.tidy, SWEEP_S),
             *make_timers(shop),
         ]
+        # What was loaded stays to the end: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         await queue.work(
             {NUDGE: relay.look, DELIVER: relay.deliver},
             timers=[

@@ -250,11 +250,13 @@ async def insert_or_count(
     """
     dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     columns = metadata.tables[str(table.__tablename__)].c
-    statement = dialect.insert(table).values([*rows])
-    counted = statement.on_conflict_do_update(
+    counted = dialect.insert(columns.id.table).on_conflict_do_update(
         index_elements=list(key), set_={counter: columns[counter] + 1}
     )
-    result = await session.exec(counted.returning(columns.id, columns[counter], *key))
+    connection = await session.connection()
+    result = await connection.execute(
+        counted.returning(columns.id, columns[counter], *key), list(rows)
+    )
     return [tuple(row) for row in result.all()]
 
 

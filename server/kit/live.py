@@ -74,9 +74,13 @@ class Live:
                 self._ring(topic)
             return
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with (
+                asyncio.timeout(PATIENCE_S),
+                self._valkey.pipeline(transaction=False) as together,
+            ):
                 for topic in topics:
-                    await self._valkey.publish(PREFIX + topic, b"")
+                    together.publish(PREFIX + topic, b"")
+                await together.execute()
         except (RedisError, OSError, TimeoutError):
             logger.warning("Valkey took no nudge; listeners will look within a minute")
 

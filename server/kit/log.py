@@ -53,6 +53,8 @@ def start_logging(level: int = logging.INFO) -> None:
     handler.setFormatter(JsonLines())
     handler.addFilter(NoVisitors())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # A line for each request of ours says nothing that our own lines and metrics do not.
+    logging.getLogger("httpx").setLevel(max(level, logging.WARNING))
 
 
 def _is_secret(name: str) -> bool:

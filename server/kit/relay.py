@@ -30,8 +30,13 @@ logger = logging.getLogger(__name__)
 DELIVER = "deliver"
 """Name of the job that handles one event."""
 
-PORTION = 50
+PORTION = 100
 """Events of one job, which are leased and settled together."""
+
+PORTIONS_IN_HAND = 2
+"""Jobs of one worker that hold leases at the same time. A handler's time begins with its lease: a
+worker that took more than it can finish in that time would lose all of it, and begin again.
+"""
 
 MOST_AT_ONCE = 500
 """Events that one look hands over; the next look, a second later, takes the rest."""
@@ -69,6 +74,7 @@ class Relay:
         self._clock = clock
         self._handler_s = handler_s
         self._lease_s = 2 * handler_s
+        self._room = asyncio.Semaphore(PORTIONS_IN_HAND)
         self._settle = Gather(self._settle_all)
 
     async def look(self) -> None:
@@ -89,16 +95,19 @@ class Relay:
             await self._queue.offer(DELIVER, *words, key=key, lasts_s=OFFER_LASTS_S)
 
     async def deliver(self, *events: str) -> None:
-        """Handle those of the events that are due and in no other hands, side by side.
+        """Handle those of the events that are due and in no other hands, side by side; begins when
+        this worker has its hands free.
 
         If we crash after the lease, or while the handler runs, the event is taken again when the
         lease is over; if we crash after its effect but before it is settled, the handler is called
         once more.
         """
-        ids, now = [uuid.UUID(event) for event in events], self._clock.now()
-        async with self._database.write() as session:
-            leases = await outbox.lease_all(session, ids, now=now, for_s=self._lease_s)
-        await asyncio.gather(*(self._carry(held) for held in leases))
+        ids = [uuid.UUID(event) for event in events]
+        async with self._room:
+            now = self._clock.now()
+            async with self._database.write() as session:
+                leases = await outbox.lease_all(session, ids, now=now, for_s=self._lease_s)
+            await asyncio.gather(*(self._carry(held) for held in leases))
 
     async def tidy(self) -> None:
         """Give up what was attempted too often, delete a portion of what was done long ago, and

@@ -23,13 +23,10 @@ SECTIONS = {
     "carriers": "carriers",
     "live": "live",
     "reminders": "reminders",
+    "push": "push",
     "demo": "story",
 }
 """Each in a module of this folder, loaded in its turn: a server in memory would slow a locker."""
-
-
-ALONE = {"push": "push"}
-"""Measured only when it is asked for by name."""
 
 
 def main(argv: list[str]) -> int:
@@ -41,18 +38,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "section",
         nargs="*",
-        help=f"{', '.join(SECTIONS)} (default: all); push; windows --data FILE",
+        help=f"{', '.join(SECTIONS)} (default: all); windows --data FILE",
         metavar="SECTION",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to FILE as well")
     options = parser.parse_args(argv)
-    modules = SECTIONS | ALONE
-    if unknown := set(options.section) - modules.keys():
+    if unknown := set(options.section) - SECTIONS.keys():
         parser.error(f"no section {', '.join(sorted(unknown))}")
     rows: list[Row] = []
     for name in options.section or SECTIONS:
         print(f"measuring: {name}", flush=True)
-        section = importlib.import_module(f"tests.bench.{modules[name]}")
+        section = importlib.import_module(f"tests.bench.{SECTIONS[name]}")
         rows += asyncio.run(section.measure())
     print(as_table(rows))
     if options.json is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from server.notices.delivery import Accepted
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
 
 
 class ListedPush:
-    """Takes every message, but for addresses that have an answer of their own."""
+    """Takes every message, but for addresses that have an answer of their own; answers when it may,
+    which is at once unless a test says otherwise.
+    """
 
     def __init__(self) -> None:
         self.sent: list[PushMessage] = []
         self.answers: dict[str, Delivery] = {}
+        self.was_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def send(self, messages: Sequence[PushMessage]) -> list[Delivery]:
         self.sent += messages
+        self.was_asked.set()
+        await self.may_answer.wait()
         taken = Accepted("push-receipt")
         return [self.answers.get(message.address.value, taken) for message in messages]
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from server.demo.push_endpoint import FAULTS, Fault, read_message, refuse
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from starlette.requests import Request
-    from starlette.responses import Response
 
 PATIENCE_S = 90
 """Until a storm gives up waiting for the next message, which comes within seconds."""
@@ -33,8 +33,9 @@ BUSY = (
 
 @dataclass(eq=False, slots=True)
 class Copy:
-    """A message as it was taken. `is_lost` if the sender could not write down that it was."""
+    """A message as it was taken. `is_lost` if its sender could not write down that it was."""
 
+    sender: str
     notice: str
     subject: str
     address: str
@@ -42,10 +43,15 @@ class Copy:
 
 
 class Provider:
-    """Takes messages over HTTP; addresses of `push_endpoint.FAULTS` meet their fault every time."""
+    """Takes messages over HTTP; addresses of `push_endpoint.FAULTS` meet their fault every time.
+
+    The first part of the path names the sender, so that what a dead one had sent is known as such
+    however late it is read.
+    """
 
     def __init__(self) -> None:
         self.copies: list[Copy] = []
+        self._dead: set[str] = set()
         self._held = 0
         self._busy = 0
         self._answers = asyncio.Event()
@@ -54,11 +60,15 @@ class Provider:
 
     def app(self) -> Starlette:
         """The provider as an ASGI application."""
-        path = "/v1/projects/{project}/messages:send"
+        path = "/{sender}/v1/projects/{project}/messages:send"
         numbers = itertools.count(1)
 
         async def send(request: Request) -> Response:
-            fault = await self._take(request)
+            try:
+                fault = await self._take(request)
+            except ClientDisconnect:
+                # Killed while it wrote: nobody is there to answer.
+                return Response()
             project = request.path_params["project"]
             name = f"projects/{project}/messages/{next(numbers)}"
             return JSONResponse({"name": name}) if fault is None else refuse(fault)
@@ -76,7 +86,9 @@ class Provider:
             fault = BUSY[self._busy % len(BUSY)]
         if fault is not None:
             return fault
-        copy = Copy(message["data"]["notice"], message["data"]["subject"], address)
+        sender, data = request.path_params["sender"], message["data"]
+        is_lost = sender in self._dead
+        copy = Copy(sender, data["notice"], data["subject"], address, is_lost=is_lost)
         self.copies.append(copy)
         await self._keep_back(request, copy)
         return None
@@ -116,12 +128,9 @@ class Provider:
         """Be too busy for so many messages, and ask to come back in a second."""
         self._busy = count
 
-    def write_off(self, noted: Collection[str]) -> int:
-        """The sender died: of copies whose notice is not among the noted it knew nothing.
-
-        Returns how many they are, those of former deaths left out.
-        """
-        fresh = [one for one in self.copies if one.notice not in noted and not one.is_lost]
-        for copy in fresh:
-            copy.is_lost = True
-        return len(fresh)
+    def write_off(self, sender: str, noted: Collection[str]) -> None:
+        """The sender died: of its copies whose notice is not among the noted it knew nothing."""
+        self._dead.add(sender)
+        for copy in self.copies:
+            if copy.sender == sender and copy.notice not in noted:
+                copy.is_lost = True

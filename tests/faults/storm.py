@@ -62,9 +62,12 @@ from server.kit.log import start_logging
 from server.kit.settings import Settings
 from server.worker import run
 start_logging(logging.WARNING)
-asyncio.run(run(Settings.from_environ(os.environ), handler_s=4))
+os.environ["RESTANTE_FCM_BASE_URL"] += f"/{os.getpid()}"
+asyncio.run(run(Settings.from_environ(os.environ), handler_s=6))
 """
-"""The worker with a shorter lease, so that what a killed one held is free again after 8 s."""
+"""The worker with a shorter lease, so that what a killed one held is free again after 12 s. It
+tells the provider who it is.
+"""
 
 ARRIVAL = """ outcome%d: recordArrivalAtCounter(parcel: "%s", why: OVERFLOW) {
   ... on ParcelPayload { parcel { state } } ... on Problem { code message } }"""
@@ -99,7 +102,6 @@ class Storm:
     ) -> None:
         self.provider = provider
         self.machines = machines
-        self.in_air: list[int] = []
         self._told = 0
         self._most = 0
         self._expected = 0
@@ -204,12 +206,10 @@ class Storm:
 
     async def _hit_worker_in_send(self) -> None:
         await self._hold_some()
-        self.machines.worker.kill()
-        await self._look_at_ruins()
+        await self._kill(self.machines.worker)
 
     async def _hit_worker(self) -> None:
-        self.machines.worker.kill()
-        await self._look_at_ruins()
+        await self._kill(self.machines.worker)
 
     async def _hit_server(self) -> None:
         self._is_up.clear()
@@ -227,9 +227,7 @@ class Storm:
     async def _hit_all_in_send(self) -> None:
         await self._hold_some()
         self._is_up.clear()
-        for machine in (self.machines.valkey, self.machines.server, self.machines.worker):
-            machine.kill()
-        await self._look_at_ruins()
+        await self._kill(self.machines.valkey, self.machines.server, self.machines.worker)
 
     async def _busy_provider(self) -> None:
         self.provider.refuse_next(self._chance.randint(5, 25))
@@ -239,13 +237,16 @@ class Storm:
         self.provider.hold()
         await self.provider.holds(self._chance.randint(1, 6))
 
-    async def _look_at_ruins(self) -> None:
-        """What the dead worker had sent and could not write down may be sent again."""
+    async def _kill(self, *machines: Child | Valkey) -> None:
+        """Kill them all; what the worker had sent and not written down may be sent again."""
+        sender = f"{self.machines.worker.pid}"
+        for machine in machines:
+            machine.kill()
         async with self._house.database.read() as session:
             noted = (
                 await session.exec(select(Notice.id).where(Notice.state == NoticeState.ACCEPTED))
             ).all()
-        self.in_air.append(self.provider.write_off({str(one) for one in noted}))
+        self.provider.write_off(sender, {str(one) for one in noted})
         self.provider.release()
 
     async def _let_arrive(self, count: int) -> None:

@@ -84,16 +84,17 @@ async def check_everybody_was_told(storm: Storm, notices: int) -> None:
     assert len(shown) == notices, "a repeat that bears another id is shown twice"
     known = Counter((copy.address, copy.notice) for copy in provider.copies if not copy.is_lost)
     assert max(known.values()) == 1, "sent again although its answer was known"
-    assert sum(storm.in_air) >= len(provider.copies) - notices
+    assert sum(copy.is_lost for copy in provider.copies) >= len(provider.copies) - notices
 
 
 def describe(storm: Storm, blows: list[Blow], *, seed: int) -> str:
     """The figures of a storm."""
     copies = len(storm.provider.copies)
+    in_air = Counter(copy.sender for copy in storm.provider.copies if copy.is_lost)
     unique = len({copy.notice for copy in storm.provider.copies})
     hits = ", ".join(f"{count} x {blow}" for blow, count in Counter(blows).items())
     return (
         f"storm of seed {seed}: {unique} notices, none lost; {copies} copies at the provider, "
-        f"{copies - unique} of them repeats; in the air when a worker died: {storm.in_air}; "
+        f"{copies - unique} of them repeats; in the air when a worker died: {[*in_air.values()]}; "
         f"{hits}\n"
     )

@@ -6,6 +6,7 @@ before a crash; whoever calls again with the same topic goes on where the notice
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import uuid
 from dataclasses import dataclass
@@ -181,6 +182,7 @@ class Teller:
         self._ids = ids
         self._clock = clock
         self._public_url = public_url
+        self._sendings: set[asyncio.Task[Delivery]] = set()
 
         self._find_scenes = Gather(self._read_scenes)
         self._begin = Gather(self._begin_tries)
@@ -194,11 +196,25 @@ class Teller:
             plan = await self._plan(held, errand, tried)
             if not isinstance(plan, Plan):
                 return plan
-            delivery = await self._send(errand, plan)
-            await self._note((errand, plan, delivery))
+            delivery = await self._carry_out(errand, plan)
             tried[plan.step.channel] = delivery
             if isinstance(delivery, Accepted) and errand.topic.kind not in TO_EVERY_ADDRESS:
                 return Over(reached=True)
+
+    async def _carry_out(self, errand: Errand, plan: Plan) -> Delivery:
+        """Sends and takes note, both to the end even if the time of our caller is over meanwhile:
+        what a provider has taken and nobody wrote down would be sent again.
+        """
+
+        async def send_and_note() -> Delivery:
+            delivery = await self._send(errand, plan)
+            await self._note((errand, plan, delivery))
+            return delivery
+
+        sending = asyncio.create_task(send_and_note())
+        self._sendings.add(sending)
+        sending.add_done_callback(self._sendings.discard)
+        return await asyncio.shield(sending)
 
     async def suppress(self, topic: Topic) -> Done:
         """What waits to be told of this is no longer so: it is never sent."""

@@ -14,7 +14,7 @@ from server.demo.stores import Valkey, get_valkey
 from server.kit import outbox
 from server.kit.outbox import Again, Dead, Done, Lease, Outbox, OutboxState, Outcome
 from server.kit.queue import Queue
-from server.kit.relay import DEAD_KEPT, DELIVER, KEPT, Relay
+from server.kit.relay import DEAD_KEPT, DELIVER, KEPT, PORTIONS_IN_HAND, Relay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -163,6 +163,35 @@ async def test_handler_that_hangs_is_cut_and_tried_again(house: House) -> None:
     row = await house.read(event)
     assert row is not None
     assert (row.state, row.reason) == (OutboxState.PENDING, "TimeoutError")
+
+
+async def test_worker_takes_no_more_into_its_hands_than_it_can_hold(house: House) -> None:
+    events = [await house.append() for _ in range(PORTIONS_IN_HAND + 2)]
+    may_end = asyncio.Event()
+    in_hand: list[int] = []
+    full = asyncio.Event()
+
+    class Busy(Handler):
+        async def __call__(self, held: Lease) -> Outcome:
+            self.leases.append(held)
+            if len(self.leases) == PORTIONS_IN_HAND:
+                full.set()
+            await may_end.wait()
+            return Done()
+
+    handler = Busy()
+    relay = house.make_relay(handler)
+    async with asyncio.TaskGroup() as jobs:
+        for event in events:
+            jobs.create_task(relay.deliver(str(event)))
+        await full.wait()
+        for event in events:
+            row = await house.read(event)
+            assert row is not None
+            in_hand.append(row.attempts)
+        may_end.set()
+    assert sorted(in_hand) == [0, 0] + [1] * PORTIONS_IN_HAND
+    assert len(handler.leases) == len(events)
 
 
 @pytest.mark.parametrize("outcome", [Again("quota", after_s=17), Dead("no such person")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,25 @@ async def test_accepted_push_makes_the_parcel_ready(office: Office) -> None:
         "push-receipt",
     )
     assert not office.letters.sent
+
+
+async def test_what_was_taken_after_the_time_of_a_job_is_noted_all_the_same(
+    office: Office,
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await office.add_parcel()
+    office.push.may_answer.clear()
+    telling = asyncio.create_task(office.jobs.on_grant_ready(held))
+    await office.push.was_asked.wait()
+    telling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await telling
+    office.push.may_answer.set()
+    while (await office.read_notices())[Channel.PUSH].state is NoticeState.QUEUED:
+        pass
+    assert await office.jobs.on_grant_ready(held) == Done()
+    assert len(office.push.sent) == 1
+    assert (await office.read_parcel()).state is ParcelState.READY_FOR_PICKUP
 
 
 async def test_every_phone_of_the_recipient_is_told(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import uuid
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import trustme
 
 from server.demo.push_endpoint import PushEndpoint, make_app
 from server.notices.delivery import Accepted, Delivery, Gone, Later, Refused
-from server.notices.push import MOST_AT_ONCE, FirebasePush, PushAddress, PushMessage
+from server.notices.push import MESSAGES_PER_CALL, FirebasePush, PushAddress, PushMessage
 from server.people.rules import PushKind
 from tests.fakes.serving import serving, serving_h2
 
@@ -117,9 +118,27 @@ async def test_each_message_has_its_own_answer_in_order() -> None:
 
 async def test_more_messages_than_one_batch_are_all_sent() -> None:
     endpoint = PushEndpoint()
-    messages = [make_message(f"phone-{number}") for number in range(MOST_AT_ONCE + 1)]
+    messages = [make_message(f"phone-{number}") for number in range(MESSAGES_PER_CALL + 1)]
     answers = await send(endpoint, *messages)
-    assert len(answers) == len(endpoint.messages) == MOST_AT_ONCE + 1
+    assert len(answers) == len(endpoint.messages) == MESSAGES_PER_CALL + 1
+
+
+async def test_slow_answer_holds_back_no_other_call() -> None:
+    endpoint, messages = PushEndpoint(), 3 * MESSAGES_PER_CALL
+    async with (
+        serving(make_app(endpoint)) as base_url,
+        pushing(base_url) as push,
+        httpx.AsyncClient(base_url=base_url) as client,
+    ):
+        await client.post("/hold")
+        sending = asyncio.create_task(
+            push.send([make_message(f"phone-{number}") for number in range(messages)])
+        )
+        # Answers once all of them are there, and nobody has an answer yet.
+        await client.get("/count", params={"from": messages})
+        await client.post("/release")
+        answers = await sending
+    assert [type(answer) for answer in answers] == [Accepted] * messages
 
 
 async def test_silence_of_the_provider_is_tried_again() -> None:
