@@ -165,7 +165,7 @@ def house(
 
 @pytest.fixture(scope="session")
 def schema() -> GuardedSchema:
-    """The whole API, built once: it holds no state."""
+    """The whole API, built once: it remembers documents, and nothing of who sent them."""
     return api_schema()
 
 

@@ -16,6 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 
 from schema.codes import ProblemCode
 from server.kit.graph import Context
+from server.kit.known import KnownDocument, KnownDocuments
 from server.kit.limits import DocumentLimits
 from server.kit.sentences import INTERNAL, OUR_FAULT
 
@@ -61,6 +62,9 @@ class GuardedSchema(strawberry.Schema):
     the library lose their suggestions and the texts of inner exceptions.
     """
 
+    known: KnownDocuments
+    """What need not be validated again: all that it remembers from one operation to the next."""
+
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
@@ -77,15 +81,25 @@ def make_schema(
     types: tuple[type, ...] = (),
     within_s: float = OPERATION_SECONDS,
 ) -> GuardedSchema:
-    """The schema of these root types, limits in place; `types` are reached by interfaces alone."""
-    return GuardedSchema(
+    """The schema of these root types, limits in place; `types` are reached by interfaces alone.
+
+    A document that was valid once is not validated again while it is remembered.
+    """
+    known = KnownDocuments()
+    schema = GuardedSchema(
         query,
         mutation,
         subscription,
         types=types,
         config=StrawberryConfig(disable_field_suggestions=True, batching_config=None),
-        extensions=[DocumentLimits, lambda: Deadline(within_s)],
+        extensions=[
+            DocumentLimits,
+            lambda: KnownDocument(known),
+            lambda: Deadline(within_s),
+        ],
     )
+    schema.known = known
+    return schema
 
 
 def _tidy(error: GraphQLError, context: object) -> GraphQLError:
