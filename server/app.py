@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -14,21 +13,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from server.graph import api_schema
-from server.kit.clock import Clock, SystemClock
-from server.kit.db import Database
 from server.kit.errors import DatabaseError
 from server.kit.graph import Context
+from server.kit.house import House, build_house
 from server.kit.http import fault_response
 from server.kit.identify import GRAPHQL_PATH, Identifier, Identity
-from server.kit.ids import Ids, Randomness, SystemRandomness, TimedIds
-from server.kit.keyring import FileKeyring, Keyring
 from server.kit.listener import make_listener
-from server.kit.live import Live
 from server.kit.log import start_logging
 from server.kit.metrics import Metrics, read_stores
 from server.kit.metrics_door import telling_metrics
-from server.kit.queue import Queue
-from server.kit.rates import MemoryRates, Rates, SharedRates
 from server.kit.settings import Settings
 from server.kit.view import GraphqlView
 from server.people.service import accounts
@@ -41,52 +34,9 @@ if TYPE_CHECKING:
 
     from server.kit.guard import GuardedSchema
 
+__all__ = ["House", "build_house", "make_app", "serve"]
+
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class House:
-    """Everything that requests share. A test puts in its own clock, ids, randomness and keys."""
-
-    settings: Settings
-    database: Database
-    clock: Clock
-    ids: Ids
-    randomness: Randomness
-    keyring: Keyring
-    rates: Rates
-    live: Live
-    queue: Queue | None = None
-
-
-def build_house(settings: Settings) -> House:
-    """The real thing: system clock and randomness, keys in files. Opens no connection yet."""
-    clock, randomness = SystemClock(), SystemRandomness()
-    queue = None if settings.valkey_url is None else Queue(settings.valkey_url)
-    live = Live(settings.valkey_url)
-    return House(
-        settings=settings,
-        database=Database(
-            settings.database_url,
-            statement_cache=not settings.database_pooler,
-            on_news=None if queue is None else queue.nudge,
-            on_change=live.nudge,
-        ),
-        clock=clock,
-        ids=TimedIds(clock, randomness),
-        randomness=randomness,
-        keyring=FileKeyring(settings.state_dir / "keys", clock=clock, randomness=randomness),
-        rates=_make_rates(settings, clock),
-        live=live,
-        queue=queue,
-    )
-
-
-def _make_rates(settings: Settings, clock: Clock) -> Rates:
-    alone = MemoryRates(clock)
-    if settings.valkey_url is None:
-        return alone
-    return SharedRates(settings.valkey_url, clock=clock, alone=alone)
 
 
 def make_app(house: House, schema: GuardedSchema) -> Starlette:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from server.app import House
+    from server.kit.house import House
 
 ROOT = Path(__file__).resolve().parent.parent
 SDL = ROOT / "schema" / "api.graphql"
@@ -115,9 +115,13 @@ def _serve(argv: list[str]) -> int:
         "--migrate", action="store_true", help="bring the database to this version first"
     )
     with_migration = parser.parse_args(argv).migrate
-    from server.app import serve
+    from server.kit.settings import Settings
 
     def work() -> None:
+        # A wrong setting is told at once: the imports of the web process take a second.
+        Settings.from_environ(os.environ)
+        from server.app import serve
+
         if with_migration:
             _migrate()
         serve(os.environ)
@@ -185,8 +189,8 @@ async def _add_operator(email: str) -> None:
 @asynccontextmanager
 async def _house() -> AsyncIterator[House]:
     """What the web process has, for a moment; DatabaseError without a database of this version."""
-    from server.app import build_house
     from server.kit.errors import DatabaseError
+    from server.kit.house import build_house
     from server.kit.settings import Settings
     from server.tables import TABLES
 

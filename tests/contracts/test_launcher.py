@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -68,9 +69,11 @@ class Checkout:
         stamp = {"digest": digest, "sets": sets, "whole": whole}
         (self.root / ".venv" / "restante.json").write_text(json.dumps(stamp))
 
-    def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(self.root / "restante"), *argv]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, **environ}
+        )
 
     def installed(self) -> list[str]:
         """The arguments of each installation so far, its constant beginning left out."""
@@ -130,6 +133,11 @@ def test_a_torn_installation_is_repeated_whole(checkout: Checkout) -> None:
     checkout.run("test")
     checkout.run("test")
     assert checkout.installed() == ["--extra agent --extra server --group test --reinstall"]
+
+
+def test_processes_of_a_verb_compile_once_whatever_the_machine_says(checkout: Checkout) -> None:
+    checkout.run("agent", PYTHONDONTWRITEBYTECODE="1", PYTHONPYCACHEPREFIX="")
+    assert [*(checkout.root / "server" / "__pycache__").glob("__init__.*.pyc")]
 
 
 def test_help_needs_nothing_installed(checkout: Checkout) -> None:
