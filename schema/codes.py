@@ -103,6 +103,8 @@ class ProblemCode(StrEnum):
     """Nothing free fits at this locker."""
     NO_CLIMATE = "NO_CLIMATE"
     """No compartment of the needed climate zone is ready."""
+    CLIMATE_HOLD = "CLIMATE_HOLD"
+    """The cooling failed; what is inside may not be safe."""
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     """The hold on the compartment ran out."""
     EXTENSION_REFUSED = "EXTENSION_REFUSED"

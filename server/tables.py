@@ -14,6 +14,7 @@ from server.access.tables import (
     StaffOpening,
     StatementCounter,
 )
+from server.climate.tables import ClimateFact
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
@@ -105,6 +106,7 @@ TABLES = (
     HabitPool,
     TaughtParcel,
     PickupWindow,
+    ClimateFact,
     Grant,
     EmergencyOpening,
     StaffOpening,

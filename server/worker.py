@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from server.access.jobs import GRANT_READY, AccessJobs
 from server.access.service.delegations import GRANT_DELEGATED
 from server.access.service.links import LINK_RENEWED
+from server.climate import jobs as climate
+from server.climate.service import EXCURSION_BEGAN, SAFETY_CHANGED
 from server.hubs.service import HOURS_CHANGED
 from server.kit.clock import Clock, SystemClock
 from server.kit.db import Database
@@ -233,6 +235,8 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         HOURS_CHANGED: move_deadlines,
         DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),
         DOOR_LEFT_OPEN: notices.on_door_left_open,
+        EXCURSION_BEGAN: notices.on_excursion_began,
+        SAFETY_CHANGED: notices.on_wait_changed,
         DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
         NOTICE_MORNING: notices.on_morning,
@@ -312,10 +316,13 @@ def _parcel_timers(shop: Shop) -> list[Timer]:
     async def expire_parcels() -> None:
         await parcels.expire_parcels(shop.database, ids=shop.ids, now=shop.clock.now())
 
+    async def hold_spoiled() -> None:
+        await climate.hold_spoiled(shop.database, ids=shop.ids, now=shop.clock.now())
+
     async def lapse_dropoffs() -> None:
         await parcels.lapse_dropoffs(shop.database, ids=shop.ids, now=shop.clock.now())
 
-    jobs = (watch_service, expire_parcels, lapse_dropoffs)
+    jobs = (watch_service, hold_spoiled, expire_parcels, lapse_dropoffs)
     return [Timer(job.__name__, job, SWEEP_S) for job in jobs]
 
 

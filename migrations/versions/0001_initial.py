@@ -427,6 +427,40 @@ def upgrade() -> None:
         sa.UniqueConstraint("locker_id", "label", name=op.f("uq_compartments_locker_id_label")),
         sa.UniqueConstraint("locker_id", "number", name=op.f("uq_compartments_locker_id_number")),
     )
+    with op.batch_alter_table("compartments", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_compartments_uncooled",
+            ["climate"],
+            unique=False,
+            postgresql_where=sa.text("climate = 'FAULT'"),
+            sqlite_where=sa.text("climate = 'FAULT'"),
+        )
+
+    op.create_table(
+        "climate_facts",
+        sa.Column("locker_id", sa.Uuid(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("compartment_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("clock_quality", sa.Integer(), nullable=False),
+        sa.Column("phase", sa.Integer(), nullable=False),
+        sa.Column("decidegrees", sa.Integer(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["compartment_id"],
+            ["compartments.id"],
+            name=op.f("fk_climate_facts_compartment_id_compartments"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["locker_id"], ["lockers.id"], name=op.f("fk_climate_facts_locker_id_lockers")
+        ),
+        sa.PrimaryKeyConstraint("locker_id", "seq", name=op.f("pk_climate_facts")),
+    )
+    with op.batch_alter_table("climate_facts", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_climate_facts_compartment_id", ["compartment_id", "at"], unique=False
+        )
+
     op.create_table(
         "enrolments",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -613,6 +647,9 @@ def upgrade() -> None:
         sa.Column("available_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("available_through", sa.DateTime(timezone=True), nullable=True),
         sa.Column("deadline_version", sa.Integer(), nullable=False),
+        sa.Column("safe_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("safe_locker_id", sa.Uuid(), nullable=True),
+        sa.Column("safe_seq", sa.BigInteger(), nullable=True),
         sa.Column("pause_cause", sa.String(length=32), nullable=True),
         sa.Column("hold_ended", sa.String(length=32), nullable=True),
         sa.Column("settles_at", sa.DateTime(timezone=True), nullable=True),
@@ -636,6 +673,9 @@ def upgrade() -> None:
             ["returns_id"], ["parcels.id"], name=op.f("fk_parcels_returns_id_parcels")
         ),
         sa.ForeignKeyConstraint(
+            ["safe_locker_id"], ["lockers.id"], name=op.f("fk_parcels_safe_locker_id_lockers")
+        ),
+        sa.ForeignKeyConstraint(
             ["sender_id"], ["people.id"], name=op.f("fk_parcels_sender_id_people")
         ),
         sa.ForeignKeyConstraint(["stay_id"], ["stays.id"], name=op.f("fk_parcels_stay_id_stays")),
@@ -655,6 +695,19 @@ def upgrade() -> None:
         )
         batch_op.create_index(batch_op.f("ix_parcels_sender_id"), ["sender_id", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_parcels_stay_id"), ["stay_id"], unique=False)
+        batch_op.create_index(
+            "ix_parcels_spoiling",
+            ["safe_until"],
+            unique=False,
+            postgresql_where=sa.text(
+                "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
+                " AND safe_until IS NOT NULL"
+            ),
+            sqlite_where=sa.text(
+                "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
+                " AND safe_until IS NOT NULL"
+            ),
+        )
         batch_op.create_index(
             "ix_parcels_to_come",
             ["dropoff_through"],
@@ -1279,6 +1332,17 @@ def downgrade() -> None:
             sqlite_where=sa.text("state IN ('READY_FOR_PICKUP', 'AT_HUB')"),
         )
         batch_op.drop_index(
+            "ix_parcels_spoiling",
+            postgresql_where=sa.text(
+                "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
+                " AND safe_until IS NOT NULL"
+            ),
+            sqlite_where=sa.text(
+                "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
+                " AND safe_until IS NOT NULL"
+            ),
+        )
+        batch_op.drop_index(
             "ix_parcels_to_come",
             postgresql_where=sa.text("state = 'AWAITING_DROPOFF'"),
             sqlite_where=sa.text("state = 'AWAITING_DROPOFF'"),
@@ -1333,6 +1397,17 @@ def downgrade() -> None:
 
     op.drop_table("incidents")
     op.drop_table("enrolments")
+    with op.batch_alter_table("climate_facts", schema=None) as batch_op:
+        batch_op.drop_index("ix_climate_facts_compartment_id")
+
+    op.drop_table("climate_facts")
+    with op.batch_alter_table("compartments", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_compartments_uncooled",
+            postgresql_where=sa.text("climate = 'FAULT'"),
+            sqlite_where=sa.text("climate = 'FAULT'"),
+        )
+
     op.drop_table("compartments")
     with op.batch_alter_table("lockers", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_lockers_hub_id"))

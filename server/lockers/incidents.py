@@ -57,6 +57,8 @@ class IncidentKind(StrEnum):
     """A service key opened the door of a parcel, and no two persons had said so."""
     CONSENT_BROKEN = "CONSENT_BROKEN"
     """A parcel lies in a place that its recipient has ruled out."""
+    EXCURSION = "EXCURSION"
+    """A cooled compartment does not keep its temperature."""
 
 
 SEVERITIES = {
@@ -76,6 +78,7 @@ SEVERITIES = {
     IncidentKind.EMERGENCY_OPENING: Severity.HIGH,
     IncidentKind.OPENED_BY_STAFF: Severity.CRITICAL,
     IncidentKind.CONSENT_BROKEN: Severity.NORMAL,
+    IncidentKind.EXCURSION: Severity.HIGH,
 }
 
 ATTENTION = {
@@ -95,6 +98,7 @@ ATTENTION = {
     IncidentKind.EMERGENCY_OPENING: timedelta(hours=1),
     IncidentKind.OPENED_BY_STAFF: timedelta(0),
     IncidentKind.CONSENT_BROKEN: timedelta(hours=4),
+    IncidentKind.EXCURSION: timedelta(hours=1),
 }
 """Time until somebody must have looked (DOMAIN 5.1, incident SLA)."""
 
@@ -124,6 +128,8 @@ class NextStep(StrEnum):
     """Put in a new board with keys of its own."""
     REPLACE_KEYS = "REPLACE_KEYS"
     """Have a root sign a key set without the key that is in other hands."""
+    FETCH_SOON = "FETCH_SOON"
+    """Fetch what is cooled while it is good."""
     READ_JOURNAL = "READ_JOURNAL"
     """Compare what the locker wrote with what people say."""
 
@@ -149,6 +155,7 @@ STEPS = {
     IncidentKind.EMERGENCY_OPENING: (NextStep.INSPECT, NextStep.READ_JOURNAL),
     IncidentKind.OPENED_BY_STAFF: (NextStep.READ_JOURNAL, NextStep.REPLACE_KEYS),
     IncidentKind.CONSENT_BROKEN: (NextStep.HELP_AT_DOOR,),
+    IncidentKind.EXCURSION: (NextStep.SHUT_DOOR, NextStep.CALL_TECHNICIAN),
 }
 """What those can do who look after it, the nearest first."""
 
@@ -160,13 +167,17 @@ TELLING = frozenset(
         IncidentKind.FOUND_EMPTY,
         IncidentKind.OBJECTION,
         IncidentKind.COMPARTMENT_BROKEN,
+        IncidentKind.EXCURSION,
     }
 )
 """What the holder of the parcel is told too; the others are about records."""
 
 
-def steps_for_holder(kind: IncidentKind, *, is_broken: bool) -> tuple[NextStep, ...]:
-    """What whoever waits for the parcel can do; `is_broken`: its door is out of service.
+def steps_for_holder(
+    kind: IncidentKind, *, is_broken: bool, is_held: bool = False
+) -> tuple[NextStep, ...]:
+    """What whoever waits for the parcel can do; `is_broken`: its door is out of service, `is_held`:
+    nobody may have it until somebody has decided.
 
     Another compartment is none of it: what lies behind a door is had through that door only.
     """
@@ -175,6 +186,8 @@ def steps_for_holder(kind: IncidentKind, *, is_broken: bool) -> tuple[NextStep, 
             return NextStep.ASK_AT_HUB, NextStep.WAIT_FOR_REPAIR
         case IncidentKind.OPEN_NOT_DETECTED:
             return NextStep.TRY_AGAIN, NextStep.ASK_AT_HUB
+        case IncidentKind.EXCURSION if not is_held:
+            return NextStep.FETCH_SOON, NextStep.ASK_AT_HUB
         case IncidentKind.CLOSE_OVERDUE:
             return NextStep.SHUT_DOOR, NextStep.WAIT_FOR_DECISION
         case _:

@@ -80,6 +80,12 @@ class Compartment(SQLModel, table=True):
         UniqueConstraint("locker_id", "number"),
         UniqueConstraint("locker_id", "label"),
         CheckConstraint("number BETWEEN 1 AND 255", name="number"),
+        Index(
+            "ix_compartments_uncooled",
+            "climate",
+            postgresql_where=text("climate = 'FAULT'"),
+            sqlite_where=text("climate = 'FAULT'"),
+        ),
     )
 
     id: uuid.UUID = Field(primary_key=True)

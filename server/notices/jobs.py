@@ -10,9 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.access.service.links import is_living_series
+from server.climate.rules import SPOILINGS
 from server.kit.gather import Gather
 from server.kit.outbox import Again, Dead, Done
 from server.kit.portions import do_portions
+from server.lockers.rules import ClimateState
 from server.lockers.service import doors
 from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
@@ -48,6 +50,9 @@ _ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, Pa
 """Before and after a move that contradicts what the recipient was told."""
 
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
+
+_IN_PLACE = frozenset({ParcelState.DEPOSITED, ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
+"""States in which what is cooled lies behind its door for its recipient."""
 
 
 class NoticeJobs:
@@ -193,13 +198,32 @@ class NoticeJobs:
         outcome = await self._tell(held, parcel, NoticeKind.MOVED, is_news=is_news, version=version)
         return _settled(outcome)
 
+    async def on_excursion_began(self, held: Lease) -> Outcome:
+        """Tells the recipient of cooled goods that their place does not keep its temperature; not
+        once it does again, or the parcel is not there any more.
+        """
+        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
+        async with self._database.read() as session:
+            door = await parcels.find_compartment_of(session, parcel)
+        is_outside = door is not None and door.climate is ClimateState.EXCURSION
+        is_news = is_outside and parcel.state in _IN_PLACE
+        outcome = await self._tell(
+            held, parcel, NoticeKind.EXCURSION, is_news=is_news, version=version
+        )
+        return _settled(outcome)
+
     async def on_parcel_held(self, held: Lease) -> Outcome:
-        """Tells the recipient that the parcel is held (5.2), or that their objection arrived."""
+        """Tells the recipient that the parcel is held (5.2), that it may not be eaten, or that
+        their objection arrived.
+        """
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
         async with self._database.read() as session:
             line = await parcels.find_event(session, parcel.id, number=version)
-        is_own = line is not None and line.trigger is Trigger.OBJECT
-        kind = NoticeKind.DISPUTED if is_own else NoticeKind.INCIDENT
+        kind = NoticeKind.INCIDENT
+        if line is not None and line.trigger is Trigger.OBJECT:
+            kind = NoticeKind.DISPUTED
+        elif line is not None and line.reason in SPOILINGS:
+            kind = NoticeKind.CLIMATE_HOLD
         is_news = line is not None and parcel.state is ParcelState.ON_HOLD
         return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
 

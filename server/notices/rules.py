@@ -71,6 +71,10 @@ class NoticeKind(StrEnum):
     """A door stands open that the person had opened, or behind which their parcel lies."""
     MOVED = "MOVED"
     """A parcel of which they were told is not where it was."""
+    EXCURSION = "EXCURSION"
+    """The place of a cooled parcel does not keep its temperature."""
+    CLIMATE_HOLD = "CLIMATE_HOLD"
+    """A cooled parcel may not be safe any more, and is held."""
     INCIDENT = "INCIDENT"
     """Something is wrong with a parcel, and it is held until somebody has decided."""
     DISPUTED = "DISPUTED"
@@ -122,7 +126,13 @@ ABOUT_PARCELS = frozenset(NoticeKind) - {
 }
 """Kinds whose subject is a parcel; of the others it is a door or a phone."""
 
-URGENT = SECURITY | {NoticeKind.INCIDENT, NoticeKind.DOOR_LEFT_OPEN, NoticeKind.GUEST_LINK}
+URGENT = SECURITY | {
+    NoticeKind.EXCURSION,
+    NoticeKind.CLIMATE_HOLD,
+    NoticeKind.INCIDENT,
+    NoticeKind.DOOR_LEFT_OPEN,
+    NoticeKind.GUEST_LINK,
+}
 """Kinds that break the quiet: something is wrong, or the person asked for it just now."""
 
 GENTLE = frozenset({NoticeKind.READY, NoticeKind.AT_COUNTER})

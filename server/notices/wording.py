@@ -113,6 +113,17 @@ NOTICES = {
         "Your parcel went back",
         "It was not fetched in time and is with its sender again. Ask them if you still want it.",
     ),
+    NoticeKind.EXCURSION: Wording(
+        "Please fetch your cooled parcel soon",
+        "Its compartment does not keep its temperature just now, and the hub has been told. Come "
+        "as soon as you can, or share the parcel with somebody who can: the app shows how long it "
+        "is good.",
+    ),
+    NoticeKind.CLIMATE_HOLD: Wording(
+        "Your cooled parcel may not be safe any more",
+        "Its cooling failed. Do not eat what is in it: the parcel is held and you need not come. "
+        "Ask its sender for your money back or for another one.",
+    ),
     NoticeKind.INCIDENT: Wording(
         "Something is wrong with your parcel",
         "It is held until somebody has looked into it. Open the app to see what you can do.",

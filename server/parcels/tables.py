@@ -114,6 +114,12 @@ class Stay(SQLModel, table=True):
     ended_at: datetime | None = None
 
 
+_HOLDABLE = (
+    "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
+    " AND safe_until IS NOT NULL"
+)
+
+
 class Parcel(SQLModel, table=True):
     """One parcel. `version` grows with each line of its history."""
 
@@ -136,6 +142,12 @@ class Parcel(SQLModel, table=True):
             "dropoff_through",
             postgresql_where=text("state = 'AWAITING_DROPOFF'"),
             sqlite_where=text("state = 'AWAITING_DROPOFF'"),
+        ),
+        Index(
+            "ix_parcels_spoiling",
+            "safe_until",
+            postgresql_where=text(_HOLDABLE),
+            sqlite_where=text(_HOLDABLE),
         ),
     )
 
@@ -182,6 +194,13 @@ class Parcel(SQLModel, table=True):
     available_from: datetime | None = None
     available_through: datetime | None = None
     deadline_version: int = 0
+    safe_until: datetime | None = None
+    """Until when what is cooled is good, by what lockers told; None while nothing speaks against
+    it. It never pauses, and is another clock than the right to collect.
+    """
+    safe_locker_id: uuid.UUID | None = Field(default=None, foreign_key="lockers.id")
+    safe_seq: int | None = Field(default=None, sa_type=BigInteger)
+    """With the locker: the journal entry that says so."""
     pause_cause: PauseCause | None = Field(default=None, sa_type=enum_text(PauseCause))
     hold_ended: HoldEnded | None = Field(default=None, sa_type=enum_text(HoldEnded))
     settles_at: datetime | None = None
@@ -189,6 +208,13 @@ class Parcel(SQLModel, table=True):
     settling_assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
     collected_at: datetime | None = None
     assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
+
+    @property
+    def collect_by(self) -> datetime | None:
+        """The last moment to fetch it: of its two clocks the earlier; None while no time runs."""
+        if self.available_through is None or self.safe_until is None:
+            return self.available_through
+        return min(self.available_through, self.safe_until)
 
     def live_topics(self) -> tuple[str, ...]:
         """Those who watch the parcel, or the hub where it is."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from schema.codec.fields import as_bytes, as_compartment, as_flag, as_id, as_uint
+from schema.codec.fields import as_bytes, as_compartment, as_flag, as_id, as_int, as_uint
 from schema.ids import StayId
-from schema.journal import Accepted, Entry, Kind, parse_accepted
+from schema.journal import Accepted, Entry, ExcursionPhase, Kind, parse_accepted
 from schema.keys import Operation
 from schema.statements import StatementType
 from server.access import queries as rights
 from server.access.rules import Action
 from server.access.service import delegations, grants
 from server.access.service import facts as access
+from server.climate import service as climate
 from server.ledger import service as ledger
 from server.lockers.service import facts as lockers
 from server.parcels import queries as stays
@@ -94,6 +95,7 @@ async def _on_deposited(desk: Desk, line: Line) -> None:
     )
     if admission is not None and is_for_it:
         await grants.on_deposited(desk.session, admission.grant, now=desk.now)
+    await climate.on_put_in(desk.session, desk.fact(line, comp), ids=desk.ids, now=desk.now)
 
 
 async def _on_collected(desk: Desk, line: Line) -> None:
@@ -167,6 +169,7 @@ async def _on_added(desk: Desk, fact: Fact, admission: Admission) -> None:
     )
     if was_added:
         await grants.on_deposited(desk.session, admission.grant, now=desk.now)
+        await climate.on_put_in(desk.session, fact, ids=desk.ids, now=desk.now)
 
 
 async def _putting(desk: Desk, admission: Admission | None) -> Putting:
@@ -211,6 +214,18 @@ async def _on_unexpected_open(desk: Desk, line: Line) -> None:
     await parcels.on_unexpected_open(desk.session, fact, ids=desk.ids, now=desk.now)
 
 
+async def _on_excursion(desk: Desk, line: Line) -> None:
+    _, phase, decidegrees = line.entry.body
+    await climate.on_excursion(
+        desk.session,
+        desk.fact(line, _comp(line)),
+        phase=ExcursionPhase(as_uint(phase)),
+        decidegrees=as_int(decidegrees),
+        ids=desk.ids,
+        now=desk.now,
+    )
+
+
 async def _on_statement(desk: Desk, line: Line) -> None:
     aad, seq = line.entry.body
     kind = _STATEMENTS.get(as_bytes(aad))
@@ -228,6 +243,7 @@ _ROUTES: Final[dict[int, Callable[[Desk, Line], Awaitable[None]]]] = {
     Kind.CLOSE_OVERDUE: _on_close_overdue,
     Kind.UNEXPECTED_OPEN: _on_unexpected_open,
     Kind.STATEMENT: _on_statement,
+    Kind.EXCURSION: _on_excursion,
     Kind.DEPOSITED: _on_deposited,
     Kind.COLLECTED: _on_collected,
     Kind.WITHDRAWN: _on_withdrawn,

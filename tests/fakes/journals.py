@@ -40,6 +40,7 @@ class JournalingLocker:
         self.noise_public = x25519_public(seed(name, "noise"))
         self.entries: list[bytes] = []
         self.now = int(START.timestamp())
+        self.clockq = 2
 
     def copy(self) -> JournalingLocker:
         """The same locker with the same past, free to go on differently."""
@@ -69,7 +70,7 @@ class JournalingLocker:
             seq=seq,
             prev_head=self.head,
             t=self.now,
-            clockq=2,
+            clockq=self.clockq,
             mono_ms=seq * 1000,
             salt=seed(seq, salt)[:16],
             kind=kind,

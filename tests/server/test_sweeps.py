@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import event
 
+from schema.compartments import ClimateZone
 from server.access.queries import list_lapsed_grants
+from server.climate.queries import lock_spoiled, lock_uncooled
 from server.kit.db import Database
 from server.lockers.queries import list_expired_reservations
 from server.notices.queries import list_unplanned, lock_due_reminders
@@ -32,6 +34,14 @@ SWEEPS: dict[str, tuple[str, Callable[[Session], Awaitable[object]]]] = {
     "parcels without a next reminder": (
         "ix_parcels_waiting",
         lambda session: list_unplanned(session, after=(START, uuid.UUID(int=0)), limit=9),
+    ),
+    "parcels that are good no longer": (
+        "ix_parcels_spoiling",
+        lambda session: lock_spoiled(session, now=START, limit=9),
+    ),
+    "parcels whose cooling has failed": (
+        "ix_compartments_uncooled",
+        lambda session: lock_uncooled(session, [ClimateZone.CHILLED], limit=9),
     ),
     "parcels that nobody brought": (
         "ix_parcels_to_come",

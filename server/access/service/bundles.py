@@ -14,6 +14,7 @@ from server.access import queries
 from server.access.rules import Action, GrantState, recipient_end
 from server.access.service.grants import GrantTerms, Holder, issue_grant, issue_token
 from server.access.service.statements import find_signer, list_statements
+from server.climate.service import is_held_for_climate
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import BrokenPromise, Refusal
@@ -44,6 +45,14 @@ if TYPE_CHECKING:
 
 WAITING = frozenset({ParcelState.DEPOSITED, ParcelState.READY_FOR_PICKUP, ParcelState.COLLECTING})
 """States in which the recipient may open the door."""
+
+
+CLIMATE_HOLD = Refusal(
+    ProblemCode.CLIMATE_HOLD,
+    "The cooling failed, so this food may not be safe. Don't eat it.",
+    "parcelId",
+    next="Ask its sender for your money back or for another one.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ async def find_to_open(
     """The calling device, the parcel that it may open, with its row held, and the running stay.
 
     NOT_FOUND for a parcel that is not the caller's, DEVICE_TOO_NEW for a device that has to wait
-    for it, WRONG_STATE when there is nothing to open.
+    for it, CLIMATE_HOLD for what may not be eaten, WRONG_STATE when there is nothing to open.
     """
     device = await _find_device(session, actor)
     if device is None:
@@ -138,6 +147,8 @@ async def find_to_open(
     if too_new is not None:
         return too_new
     stay = await find_open_stay(session, parcel, now=tools.now)
+    if stay is None and await is_held_for_climate(session, parcel):
+        return CLIMATE_HOLD
     return _not_waiting(parcel) if stay is None else (device, parcel, stay)
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
+from schema.compartments import ClimateZone
 from schema.ids import LockerId
 from server.access import queries, signing
 from server.access.rules import Action, Turn
@@ -15,7 +16,7 @@ from server.kit.auth import Actor, Permission, Scope, not_found
 from server.kit.errors import BrokenPromise, Refusal
 from server.lockers.closing import DoorVisit, is_since, read_reason
 from server.lockers.queries import find_last_check, lock_compartment_by_id
-from server.lockers.rules import Change, ServiceState
+from server.lockers.rules import Change, ClimateState, ServiceState
 from server.lockers.service import checks
 from server.lockers.service.closing import NO_REASON
 from server.lockers.service.history import Cause
@@ -60,8 +61,9 @@ async def resolve_hold(
     """Ends the hold of a parcel, for those who may decide it at its hub; its time runs on from
     where it stood.
 
-    Back to its door only while it lies behind one that works. To the counter only if it lies in no
-    compartment, or staff has had its door open since: then no token for it opens anything any more.
+    Back to its door only while it lies behind one that works, and is good. To the counter only if
+    it lies in no compartment, or staff has had its door open since: then no token for it opens
+    anything any more.
     """
     why = read_reason(reason)
     if why is None:
@@ -78,7 +80,7 @@ async def resolve_hold(
         return Refusal(ProblemCode.WRONG_STATE, "This parcel is not held.", "parcel")
     held = await parcels.find_last_into(session, parcel.id, ParcelState.ON_HOLD)
     held_at = tools.now if held is None else held.at
-    refusal = await _judge(session, parcel, stay, outcome, held_at=held_at)
+    refusal = await _judge(session, parcel, stay, outcome, held_at=held_at, now=tools.now)
     if refusal is not None:
         return refusal
     cause = Cause(at=tools.now, actor_id=actor.person_id, reason=why)
@@ -99,6 +101,7 @@ async def _judge(
     outcome: HoldOutcome,
     *,
     held_at: datetime,
+    now: datetime,
 ) -> Refusal | None:
     door = None
     if stay is not None and stay.compartment_id is not None:
@@ -114,6 +117,11 @@ async def _judge(
         return _wrong_state("It lies in no compartment.")
     if door.service is ServiceState.OUT_OF_SERVICE:
         return _wrong_state("The door that it lies behind is out of service.")
+    is_cooled = parcel.climate_zone is not ClimateZone.AMBIENT
+    if is_cooled and door.climate is ClimateState.FAULT:
+        return _wrong_state("The cooling of the door that it lies behind has failed.")
+    if parcel.safe_until is not None and parcel.safe_until <= now:
+        return _wrong_state("It was out of its temperature for too long.")
     if parcel.settles_at is not None:
         return _wrong_state("Its collection is not settled yet.")
     return None

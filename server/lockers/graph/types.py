@@ -114,6 +114,7 @@ described(
         IncidentKind.EMERGENCY_OPENING: "Two persons had doors opened that only holders open.",
         IncidentKind.OPENED_BY_STAFF: "A service key opened a parcel's door without two persons.",
         IncidentKind.CONSENT_BROKEN: "A parcel lies in a place that its recipient has ruled out.",
+        IncidentKind.EXCURSION: "A cooled compartment does not keep its temperature.",
     },
 )
 
@@ -133,6 +134,7 @@ described(
         NextStep.INSPECT_LOCKER: "Look at the machine, its board and its seals.",
         NextStep.REPLACE_CONTROLLER: "Put in a new board with keys of its own.",
         NextStep.REPLACE_KEYS: "Have a root sign a key set without the key in other hands.",
+        NextStep.FETCH_SOON: "Fetch the parcel while it is good, or share it with somebody.",
         NextStep.READ_JOURNAL: "Compare what the locker wrote with what people say.",
     },
 )

@@ -52,7 +52,7 @@ class Scene:
         parcel = self.found.get(parcel_id)
         if parcel is None or not is_waiting(parcel) or parcel.recipient_id is None:
             return None
-        since, through = parcel.available_from, parcel.available_through
+        since, through = parcel.available_from, parcel.collect_by
         assert since is not None
         assert through is not None
         own = self.preferences[parcel.recipient_id]

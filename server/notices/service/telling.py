@@ -85,6 +85,8 @@ WITH_LINK = frozenset(
         NoticeKind.EXTENDED,
         NoticeKind.HUB_CLOSED,
         NoticeKind.MOVED,
+        NoticeKind.EXCURSION,
+        NoticeKind.CLIMATE_HOLD,
         NoticeKind.INCIDENT,
         NoticeKind.AT_COUNTER,
         NoticeKind.GUEST_LINK,
@@ -300,7 +302,7 @@ class Teller:
         hub: Hub | None,
     ) -> Scene:
         zone = preferences.zone(NOWHERE if hub is None else hub.time_zone)
-        until = None if parcel is None else parcel.available_through
+        until = None if parcel is None else _until(errand.topic.kind, parcel)
         facts = Facts(hub.name if hub else "", until.astimezone(zone) if until else None)
         is_loud = errand.breaks_quiet or _may_break(errand.topic.kind, parcel, preferences)
         quiet = None if is_loud else preferences.quiet
@@ -412,6 +414,11 @@ def wait_for(kind: NoticeKind, tried: Iterable[Delivery]) -> Again:
 def _is_fallback(kind: NoticeKind, channel: Channel, past: Iterable[Notice]) -> bool:
     """Whether another channel should have done, and this one follows because it did not."""
     return kind not in TO_EVERY_ADDRESS and any(one.channel is not channel for one in past)
+
+
+def _until(kind: NoticeKind, parcel: Parcel) -> datetime | None:
+    """The last moment to come; of what is over only the right to collect."""
+    return parcel.available_through if kind is NoticeKind.EXPIRED else parcel.collect_by
 
 
 def _may_break(kind: NoticeKind, parcel: Parcel | None, preferences: Preferences) -> bool:

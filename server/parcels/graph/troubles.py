@@ -9,6 +9,7 @@ import strawberry
 
 from server.lockers.incidents import IncidentKind, NextStep, steps_for_holder
 from server.lockers.rules import ServiceState
+from server.parcels.states import ParcelState
 
 if TYPE_CHECKING:
     from server.lockers.tables import Incident
@@ -30,5 +31,6 @@ def as_trouble(incident: Incident, placed: PlacedParcel) -> Trouble:
     """The incident as GraphQL tells it to whoever sees the parcel."""
     door = placed.compartment
     is_broken = door is not None and door.service is ServiceState.OUT_OF_SERVICE
-    steps = steps_for_holder(incident.kind, is_broken=is_broken)
+    is_held = placed.parcel.state is ParcelState.ON_HOLD
+    steps = steps_for_holder(incident.kind, is_broken=is_broken, is_held=is_held)
     return Trouble(kind=incident.kind, since=incident.opened_at, next_steps=[*steps])

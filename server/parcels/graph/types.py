@@ -170,6 +170,10 @@ class Parcel(Node):
     available_from: datetime | None = strawberry.field(description="From when to collect it.")
     available_through: datetime | None = strawberry.field(description="Until when.")
     deadline_version: int = strawberry.field(description="Grows when that time changes.")
+    safe_until: datetime | None = strawberry.field(
+        description="Until when what is cooled is good, by what its locker told: another clock "
+        "than the right to collect, and never paused. Null while nothing speaks against it."
+    )
     pause_cause: PauseCause | None = strawberry.field(
         description="Why the time to collect does not run; null while it does."
     )
@@ -256,6 +260,7 @@ def as_parcel(context: Context, placed: PlacedParcel) -> Parcel:
         available_from=row.available_from,
         available_through=row.available_through,
         deadline_version=row.deadline_version,
+        safe_until=row.safe_until,
         pause_cause=row.pause_cause,
         hold_ended=row.hold_ended,
         collected_at=row.collected_at,

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
-from schema.compartments import ClimateZone
 from server.hubs.extensions import ExtensionRule
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny, not_found
@@ -15,6 +14,7 @@ from server.kit.errors import Refusal
 from server.lockers.service.occupancy import expect_at_most, find_share
 from server.parcels import queries
 from server.parcels.deadlines import EXTENSION_HOURS, MOST_EXTENDED_HOURS
+from server.parcels.service.cooled import NOT_MEASURED, SPOILS, fit_hours, is_measured
 from server.parcels.service.timing import Because, Change, set_anew
 from server.parcels.states import ParcelState, Party
 from server.parcels.tables import Parcel, ParcelExtension
@@ -61,8 +61,9 @@ async def extend(
     """Up to 48 hours more for the recipient, the hub's managers, operators and support.
 
     Once, and as often again as the hub's rule says, a week in all; also late, while the parcel is
-    still here. The same wish again changes nothing. EXTENSION_REFUSED with the reason for cooled
-    goods, once too often, and where too much of the hub will be in use.
+    still here. Cooled goods get no more than they keep for. The same wish again changes nothing.
+    EXTENSION_REFUSED with the reason where nothing measures that, once too often, and where too
+    much of the hub will be in use.
     """
     if not 0 < wish.hours <= EXTENSION_HOURS:
         rule = f"hours: must be 1 to {EXTENSION_HOURS}."
@@ -84,9 +85,12 @@ async def extend(
     grounds = await _judge(session, parcel, given, hours=wish.hours, now=now)
     if isinstance(grounds, Refusal):
         return grounds
+    hours = await fit_hours(session, parcel, wish.hours)
+    if not hours:
+        return _refuse(SPOILS)
     party = Party.REC if own else Party.SRV
     because = Because(Change.EXTENDED, party, actor.person_id)
-    return await _give(session, parcel, because, grounds, hours=wish.hours, ids=ids, now=now)
+    return await _give(session, parcel, because, grounds, hours=hours, ids=ids, now=now)
 
 
 async def _give(
@@ -136,8 +140,8 @@ async def _judge(
     session: Session, parcel: Parcel, given: list[ParcelExtension], *, hours: int, now: datetime
 ) -> _Grounds | Refusal:
     """The grounds on which so many hours are given, or why they are not."""
-    if parcel.climate_zone is not ClimateZone.AMBIENT:
-        return _refuse("cooled goods do not keep for longer")
+    if not await is_measured(session, parcel):
+        return _refuse(NOT_MEASURED)
     hub = await find_hub(session, parcel.hub_id)
     rule = ExtensionRule() if hub is None else hub.extension_rule
     limit = rule.limit_percent(len(given))

@@ -123,6 +123,7 @@ def situation_of(parcel: Parcel, at: datetime, vouched: Situation | None = None)
         is_at_destination=is_at_destination(parcel),
         is_paused=parcel.pause_cause is not None,
         is_past_deadline=through is not None and is_past(through, at),
+        is_past_safe_until=parcel.safe_until is not None and parcel.safe_until <= at,
         is_in_dispute_window=collected_at is not None and at <= collected_at + DISPUTE_WINDOW,
     )
 

@@ -196,7 +196,7 @@ async def forget_windows(session: Session, *, now: datetime) -> int:
 
 def holds(row: PickupWindow, parcel: Parcel, *, now: datetime) -> bool:
     """Whether what was chosen can still be done: the parcel waits there until its end."""
-    through = parcel.available_through
+    through = parcel.collect_by
     is_there = parcel.state in WAITING and parcel.hub_id == row.hub_id
     return is_there and through is not None and now < row.ends_at <= through
 
@@ -228,7 +228,7 @@ async def _find_wait(
     if placed is None:
         return None
     parcel = placed.parcel
-    since, through = parcel.available_from, parcel.available_through
+    since, through = parcel.available_from, parcel.collect_by
     if parcel.state not in WAITING or since is None or through is None:
         return _NOT_WAITING
     hub = await find_hub(session, parcel.hub_id)
@@ -256,6 +256,8 @@ def _check_span(wait: _Wait, span: Span, *, now: datetime) -> Refusal | None:
         return Refusal(ProblemCode.INPUT_INVALID, rule, field="end")
     if end > wait.through or start < wait.since:
         why = "The time to collect is over before the window ends, or begins after it."
+        if wait.since <= start and wait.through == wait.parcel.safe_until:
+            why = "Your cooled goods are not sure to be good until the window ends."
         return Refusal(ProblemCode.WINDOW_IMPOSSIBLE, why, field="end")
     zone = ZoneInfo(wait.hub.time_zone)
     open_s = sum(

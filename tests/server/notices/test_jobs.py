@@ -12,10 +12,13 @@ import pytest
 from sqlmodel import col, select
 
 from schema.compartments import ClimateZone, DoorState
+from server.climate.rules import Spoiling
+from server.climate.service import EXCURSION_BEGAN
 from server.hubs.tables import Hub
 from server.kit import outbox
 from server.kit.errors import Refusal
 from server.kit.outbox import Again, Dead, Done, Facts, Lease, Outbox
+from server.lockers.rules import ClimateState
 from server.lockers.service.doors import DOOR_LEFT_OPEN
 from server.lockers.tables import Compartment
 from server.notices.delivery import Accepted, Gone, Later, Refused
@@ -25,7 +28,7 @@ from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, Notic
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.notices.tables import Notice
 from server.parcels.states import Authority, ParcelState, Party, Trigger
-from server.parcels.tables import Assurance, HoldEnded, Parcel, ParcelEvent, PauseCause
+from server.parcels.tables import Assurance, HoldEnded, Parcel, ParcelEvent, PauseCause, Stay
 from server.people.preferences import Channel, Language, Preferences
 from server.people.rules import ContactKind, PushKind
 from server.people.service.codes import CODE_REQUESTED, OneTimeCodes
@@ -356,7 +359,7 @@ async def test_a_parcel_that_left_the_counter_again_is_no_news(office: Office) -
     assert office.letters.sent == []
 
 
-async def hold_parcel(office: Office, trigger: Trigger) -> Lease:
+async def hold_parcel(office: Office, trigger: Trigger, reason: str | None = None) -> Lease:
     """A parcel that is held, and the event that says so."""
     async with office.database.write() as session:
         parcel = await office.town.add_parcel(session, state=ParcelState.ON_HOLD)
@@ -374,6 +377,7 @@ async def hold_parcel(office: Office, trigger: Trigger) -> Lease:
                 target=ParcelState.ON_HOLD,
                 authority=Authority.FACT,
                 party=Party.AGT,
+                reason=reason,
             )
         )
     return replace(office.lease("parcel.held", parcel.id), facts={"row": "P18", "version": 4})
@@ -399,6 +403,72 @@ async def test_who_objected_hears_once_and_without_a_sound_that_it_arrived(offic
     assert (message.title, message.is_silent) == ("Your objection has arrived", True)
     notices = await office.read_notices()
     assert [(one.kind, one.version) for one in notices.values()] == [(NoticeKind.DISPUTED, 4)]
+
+
+@pytest.mark.parametrize("why", Spoiling)
+async def test_who_must_not_eat_it_is_told_so_at_night_too(office: Office, why: Spoiling) -> None:
+    await office.add_push("recipient", PHONE)
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await hold_parcel(office, Trigger.HOLD, reason=why)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_held(held) == Done()
+    [message] = office.push.sent
+    assert message.title == "Your cooled parcel may not be safe any more"
+    assert "Do not eat" in message.body
+    assert not message.is_silent
+
+
+async def warm_up(office: Office, *, climate: ClimateState, state: ParcelState) -> Lease:
+    """A parcel behind a door that is not as cold as it should be, and the event that says so."""
+    async with office.database.write() as session:
+        parcel = await office.town.add_parcel(session, state=state)
+        stay = Stay(
+            id=key_of("stay"),
+            name=bytes(8),
+            created_at=office.clock.now(),
+            locker_id=office.town.locker_id,
+            compartment_id=key_of("door 1"),
+        )
+        session.add(stay)
+        await session.flush()
+        parcel.stay_id, parcel.climate_zone = stay.id, ClimateZone.CHILLED
+        parcel.available_through = office.clock.now() + timedelta(hours=24)
+        door = await session.get_one(Compartment, key_of("door 1"))
+        door.climate = climate
+    return replace(office.lease(EXCURSION_BEGAN, parcel.id), facts={"version": 17})
+
+
+async def test_an_excursion_is_told_at_night_too_and_once(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    office.clock.move(hours=NIGHT_HOURS)
+    held = await warm_up(office, climate=ClimateState.EXCURSION, state=ParcelState.READY_FOR_PICKUP)
+    for _ in range(2):
+        assert await office.jobs.on_excursion_began(held) == Done()
+    [message] = office.push.sent
+    assert (message.title, message.is_silent) == ("Please fetch your cooled parcel soon", False)
+    notice = (await office.read_notices())[Channel.PUSH]
+    assert (notice.kind, notice.version) == (NoticeKind.EXCURSION, 17)
+
+
+@pytest.mark.parametrize(
+    ("climate", "state"),
+    [
+        (ClimateState.READY, ParcelState.READY_FOR_PICKUP),
+        (ClimateState.EXCURSION, ParcelState.COLLECTED),
+        (ClimateState.EXCURSION, ParcelState.COLLECTING),
+        (ClimateState.FAULT, ParcelState.ON_HOLD),
+    ],
+)
+async def test_an_excursion_that_is_over_or_of_no_matter_is_no_news(
+    office: Office, climate: ClimateState, state: ParcelState
+) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await warm_up(office, climate=climate, state=ParcelState.READY_FOR_PICKUP)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.state, parcel.collected_at = state, office.clock.now()
+    assert await office.jobs.on_excursion_began(held) == Done()
+    assert office.push.sent == []
 
 
 async def test_objection_that_was_decided_meanwhile_is_no_news(office: Office) -> None:

@@ -184,5 +184,13 @@ def test_stuck_door_is_tried_again_until_it_is_out_of_service() -> None:
     assert NextStep.WAIT_FOR_REPAIR in steps_for_holder(kind, is_broken=True)
 
 
+def test_cooled_goods_are_to_be_fetched_until_they_are_held() -> None:
+    kind = IncidentKind.EXCURSION
+    assert steps_for_holder(kind, is_broken=False)[0] is NextStep.FETCH_SOON
+    held = steps_for_holder(kind, is_broken=False, is_held=True)
+    assert NextStep.FETCH_SOON not in held
+    assert held[0] is NextStep.WAIT_FOR_DECISION
+
+
 def test_holders_are_told_of_doors_and_parcels_not_of_records() -> None:
     assert not TELLING & {IncidentKind.UNKNOWN_TOKEN, IncidentKind.JOURNAL_FORK}

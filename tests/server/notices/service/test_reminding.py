@@ -130,6 +130,22 @@ async def test_cooled_goods_are_told_of_sooner(ward: Ward) -> None:
     assert await ward.live_through(24) == ["COOL_1", "COOL_2", "COOL_3"]
 
 
+async def test_the_last_reminder_of_cooled_goods_counts_from_the_earlier_of_two_clocks(
+    ward: Ward,
+) -> None:
+    begun = ward.clock.now()
+    await ward.wait(hours=24, climate_zone=ClimateZone.CHILLED)
+    await ward.change(safe_until=begun + 16 * HOUR)
+    assert await ward.live_through(24) == ["COOL_1", "COOL_2", "COOL_3"]
+    assert ward.heard[-1] == begun + 12 * HOUR
+
+
+async def test_goods_that_are_good_no_longer_are_not_told_of(ward: Ward) -> None:
+    await ward.wait(hours=24, climate_zone=ClimateZone.CHILLED)
+    await ward.change(safe_until=ward.clock.now() + HOUR)
+    assert await ward.live_through(24) == []
+
+
 async def test_a_provider_that_is_silent_is_asked_again(ward: Ward) -> None:
     await ward.wait()
     ward.push.answers["fcm"] = Later("quota", 17)

@@ -12,6 +12,8 @@ from schema.codes import ProblemCode
 from schema.compartments import ClimateZone
 from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
+from server.lockers.rules import ClimateState
+from server.lockers.tables import Compartment
 from server.parcels.deadlines import HOLD
 from server.parcels.jobs import expire_parcels, watch_service
 from server.parcels.service.moving import EVENTS, Occurrence, move, situation_of
@@ -144,11 +146,55 @@ async def test_a_full_hub_gives_no_more_time_and_says_what_else_can_be_done(wait
     assert await wait.through() == 72
 
 
-async def test_cooled_goods_get_no_more_time(wait: Wait) -> None:
+async def test_cooled_goods_that_nothing_measures_get_no_more_time(wait: Wait) -> None:
     await wait.begin(climate_zone=ClimateZone.CHILLED)
     refused = await wait.extend(wait.town.recipient, 1)
     assert isinstance(refused, Refusal)
     assert refused.code is ProblemCode.EXTENSION_REFUSED
+    assert "nothing measures" in refused.message
+
+
+async def cool(wait: Wait, climate: ClimateState, *, safe_hours: float | None = None) -> None:
+    """Its compartment is cooled and says so; until when the goods are good by that."""
+    async with wait.database.write() as session:
+        door = await session.get_one(Compartment, key_of("door 1"))
+        door.climate_zone, door.climate = ClimateZone.CHILLED, climate
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.safe_until = None if safe_hours is None else wait.at(safe_hours)
+
+
+async def test_cooled_goods_get_more_time_while_they_keep(wait: Wait) -> None:
+    await wait.begin(climate_zone=ClimateZone.CHILLED)
+    await cool(wait, ClimateState.READY)
+    assert isinstance(await wait.extend(wait.town.recipient, 1), Parcel)
+    assert await wait.through() == 72
+
+
+async def test_more_time_for_cooled_goods_ends_while_they_are_good(wait: Wait) -> None:
+    await wait.begin(climate_zone=ClimateZone.CHILLED)
+    await cool(wait, ClimateState.EXCURSION, safe_hours=30.5)
+    extended = await wait.extend(wait.town.recipient, 1)
+    assert isinstance(extended, Parcel)
+    assert await wait.through() == 30
+
+
+@pytest.mark.parametrize("safe_hours", [3.0, 24.5])
+async def test_goods_that_spoil_before_get_no_more_time(wait: Wait, safe_hours: float) -> None:
+    await wait.begin(climate_zone=ClimateZone.CHILLED)
+    await cool(wait, ClimateState.EXCURSION, safe_hours=safe_hours)
+    refused = await wait.extend(wait.town.recipient, 1)
+    assert isinstance(refused, Refusal)
+    assert refused.code is ProblemCode.EXTENSION_REFUSED
+    assert await wait.through() == 24
+
+
+@pytest.mark.parametrize("climate", [ClimateState.FAULT, ClimateState.PREPARING])
+async def test_goods_behind_a_door_that_does_not_cool_get_no_more_time(
+    wait: Wait, climate: ClimateState
+) -> None:
+    await wait.begin(climate_zone=ClimateZone.CHILLED)
+    await cool(wait, climate)
+    assert isinstance(await wait.extend(wait.town.recipient, 1), Refusal)
 
 
 async def test_more_time_can_be_had_late_while_the_parcel_is_there(

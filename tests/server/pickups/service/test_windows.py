@@ -356,3 +356,26 @@ async def test_windows_that_are_over_are_deleted(
     await choose(database, town, (now + HOUR, now + 2 * HOUR), ids=ids, now=now)
     assert await jobs.tidy_pickups(database, now=now + timedelta(days=1)) == 0
     assert await jobs.tidy_pickups(database, now=now + timedelta(days=2)) == 1
+
+
+async def test_windows_of_cooled_goods_end_while_they_are_good(
+    database: Database, town: Town, ids: CountedIds, clock: MovableClock
+) -> None:
+    now = clock.now()
+    await put_ready(database, town, since=now, through=now + timedelta(days=1))
+    await prefer(database, town, ALWAYS, now)
+    good = now + 3 * HOUR
+    async with database.write() as session:
+        (await session.get_one(Parcel, PARCEL)).safe_until = good
+    offers = await offer(database, town, now)
+    assert offers.windows
+    assert all(one.end <= good for one in offers.windows)
+    late = await choose(database, town, (now + HOUR, now + 4 * HOUR), ids=ids, now=now)
+    assert isinstance(late, Refusal)
+    assert late.code is ProblemCode.WINDOW_IMPOSSIBLE
+    assert "good" in late.message
+    chosen = await choose(database, town, (now + HOUR, good), ids=ids, now=now)
+    assert isinstance(chosen, Window)
+    async with database.write() as session:
+        (await session.get_one(Parcel, PARCEL)).safe_until = now + 2 * HOUR
+    assert Origin.CHOSEN not in {one.origin for one in (await offer(database, town, now)).windows}
