@@ -109,6 +109,8 @@ class ProblemCode(StrEnum):
     """The hold on the compartment ran out."""
     EXTENSION_REFUSED = "EXTENSION_REFUSED"
     """No more time to collect; the message says why."""
+    ERASURE_PARTIAL = "ERASURE_PARTIAL"
+    """Erased but for what the message names, which follows as soon as it is settled."""
     DELEGATION_TOO_WIDE = "DELEGATION_TOO_WIDE"
     """More, or for longer, was to be shared than the caller holds."""
     SLOW_DOWN = "SLOW_DOWN"

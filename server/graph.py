@@ -92,6 +92,7 @@ class Mutation(
     parcels.Mutation,
     pickups.Mutation,
     access.Mutation,
+    notices.Mutation,
     uplink.Mutation,
 ):
     """Joined from the verticals."""

@@ -264,6 +264,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def remind() -> None:
         await notices.remind()
 
+    async def finish_erasures() -> None:
+        await notices.finish_erasures()
+
     async def plan_missing() -> None:
         await notices.plan_missing()
 
@@ -286,7 +289,7 @@ def make_timers(shop: Shop) -> list[Timer]:
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(
             Timer(job.__name__, job, WATCH_S)
-            for job in (watch_keys, reseal_pin_secrets, plan_missing)
+            for job in (watch_keys, reseal_pin_secrets, plan_missing, finish_erasures)
         ),
         *_planning_timers(shop),
     ]

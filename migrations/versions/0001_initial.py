@@ -136,8 +136,18 @@ def upgrade() -> None:
         "people",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erasure_asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_people")),
     )
+    with op.batch_alter_table("people", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_people_erasing",
+            ["id"],
+            unique=False,
+            postgresql_where=sa.text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+            sqlite_where=sa.text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+        )
     op.create_table(
         "sign_in_requests",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1456,6 +1466,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_sign_in_requests_expires_at"))
 
     op.drop_table("sign_in_requests")
+    with op.batch_alter_table("people", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_people_erasing",
+            postgresql_where=sa.text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+            sqlite_where=sa.text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+        )
+
     op.drop_table("people")
     op.drop_table("partners")
     with op.batch_alter_table("outbox", schema=None) as batch_op:

@@ -443,6 +443,14 @@ async def find_guest_link(
     return (await session.exec(held(query) if is_held else query)).one_or_none()
 
 
+async def revoke_guest_links(
+    session: AsyncSession, parcel_ids: Collection[uuid.UUID], *, now: datetime
+) -> None:
+    """Withdraws what is not withdrawn of the links to these parcels."""
+    live = (col(GuestLink.parcel_id).in_(parcel_ids), col(GuestLink.revoked_at).is_(None))
+    await session.exec(update(GuestLink).where(*live).values(revoked_at=now))
+
+
 async def find_last_pass_day(session: AsyncSession, grant_id: uuid.UUID) -> int | None:
     """The last day for which a PIN was given out for the grant; None without one."""
     query = select(func.max(col(IssuedPass.day))).where(IssuedPass.grant_id == grant_id)

@@ -336,6 +336,12 @@ async def prune(
     return len(gone.all())
 
 
+async def forget_reasons(session: AsyncSession, subjects: Collection[uuid.UUID]) -> None:
+    """Removes what went wrong with events about these subjects: a provider may have named them."""
+    told = (col(Outbox.subject).in_(subjects), col(Outbox.reason).is_not(None))
+    await session.exec(update(Outbox).where(*told).values(reason=None))
+
+
 def pause_after(attempt: int) -> int:
     """Seconds to wait after the failed attempt of this number: 2, 4, 8, ... up to the cap."""
     return int(min(LONGEST_PAUSE_S, 2 ** min(attempt, 16)))

@@ -37,6 +37,7 @@ SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
         ProblemCode.CLIMATE_HOLD: "The cooling failed, so this food may not be safe.",
         ProblemCode.RESERVATION_EXPIRED: "The hold ran out. Reserve again.",
         ProblemCode.EXTENSION_REFUSED: "There is no more time here.",
+        ProblemCode.ERASURE_PARTIAL: "Erased, except what is not settled yet.",
         ProblemCode.DELEGATION_TOO_WIDE: (
             "You can share only what you hold, and for no longer than you hold it."
         ),

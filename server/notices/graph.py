@@ -10,6 +10,7 @@ import strawberry
 from strawberry.types import Info
 
 from schema.codes import ProblemCode
+from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import (
     After,
@@ -17,7 +18,9 @@ from server.kit.graph import (
     Context,
     First,
     Page,
+    Problem,
     RequestRefused,
+    as_problem,
     changes,
     connect,
     context_of,
@@ -29,6 +32,7 @@ from server.kit.graph import (
 from server.notices import tables
 from server.notices.queries import notices_topic
 from server.notices.rules import ABOUT_PARCELS, NoticeKind, NoticeState
+from server.notices.service.erasing import erase_account
 from server.notices.service.reading import list_own_notices, list_parcel_notices
 from server.notices.wording import NOTICES
 from server.people.preferences import Channel
@@ -122,6 +126,49 @@ class Query:
         if isinstance(rows, Refusal):
             raise RequestRefused(rows)
         return connect(page, rows, key=lambda row: row.id, node=as_notice)
+
+
+@strawberry.type(description="Nothing says any more who the person was.")
+class EraseAccountPayload:
+    """Their phones are signed out with it."""
+
+    person: strawberry.ID = strawberry.field(description="Global id of the account that was.")
+
+
+EraseAccountResult = Annotated[
+    EraseAccountPayload | Problem,
+    strawberry.union("EraseAccountResult", description="Outcome of `eraseAccount`."),
+]
+
+
+@strawberry.type
+class Mutation:
+    """Joined into the root mutation."""
+
+    @strawberry.mutation(
+        description="Erases the account of the signed-in person, and all that says who they were; "
+        "what is not settled yet keeps its names until it is."
+    )
+    async def erase_account(
+        self,
+        info: Info[Context, None],
+        person: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(description="Somebody who asked for it, for operators."),
+        ] = None,
+    ) -> EraseAccountResult:
+        """ERASURE_PARTIAL names what is left until it is settled. Repeating changes nothing."""
+        context = context_of(info)
+        person_id = None if person is None else read_id("Person", person)
+        if person is not None and person_id is None:
+            return as_problem(not_found(context.actor, "person"))
+        async with context.database.write() as session:
+            outcome = await erase_account(
+                session, context.actor, person_id=person_id, now=context.clock.now()
+            )
+        if isinstance(outcome, Refusal):
+            return as_problem(outcome)
+        return EraseAccountPayload(person=global_id("Person", outcome))
 
 
 @strawberry.type

@@ -20,7 +20,7 @@ from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic, list_unplanned
 from server.notices.rules import NoticeKind, Over
-from server.notices.service import reminding
+from server.notices.service import erasing, reminding
 from server.notices.service.security import find_news
 from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
@@ -145,6 +145,15 @@ class NoticeJobs:
         if isinstance(outcome, Over) and outcome.reached and not wait.has_reached:
             await self.on_wait_changed(held)
         return _settled(outcome)
+
+    async def finish_erasures(self) -> None:
+        """Erases the rest of people whose last parcel is settled meanwhile; may run twice."""
+        after: uuid.UUID | None = None
+        while True:
+            async with self._database.write() as session:
+                after = await erasing.finish_erasures(session, after=after, now=self._clock.now())
+            if after is None:
+                return
 
     async def remind(self) -> int:
         """Hands out reminders that are due, the longest waiting first; how many were looked at.

@@ -150,6 +150,11 @@ async def list_of_subject(session: Session, subject: uuid.UUID, page: Page) -> S
     return await _list_page(session, Notice.subject == subject, page)
 
 
+async def delete_of_person(session: Session, person_id: uuid.UUID) -> None:
+    """Removes what the person was told, and what became of it."""
+    await session.exec(delete(Notice).where(col(Notice.person_id) == person_id))
+
+
 def notices_topic(person_id: uuid.UUID) -> str:
     """The live topic of all that a person is told."""
     return f"notices:{person_id}"

@@ -12,7 +12,7 @@ from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new, is_one_of
 from server.lockers.tables import Compartment
-from server.parcels.states import ParcelState, Trigger
+from server.parcels.states import TERMINAL, ParcelState, Trigger
 from server.parcels.tables import (
     Assistance,
     Beat,
@@ -651,6 +651,34 @@ async def list_extensions(
     query = select(ParcelExtension).where(col(ParcelExtension.parcel_id).in_(parcel_ids))
     order = (col(ParcelExtension.at), col(ParcelExtension.id))
     return (await session.exec(query.order_by(*order))).all()
+
+
+async def list_unsettled(session: Session, person_id: uuid.UUID, *, limit: int) -> Sequence[Parcel]:
+    """Parcels for the person or sent by them that are not over, the oldest first."""
+    theirs = or_(col(Parcel.recipient_id) == person_id, col(Parcel.sender_id) == person_id)
+    query = select(Parcel).where(theirs, col(Parcel.state).not_in(TERMINAL))
+    return (await session.exec(query.order_by(col(Parcel.id)).limit(limit))).all()
+
+
+async def list_settled_ids(session: Session, person_id: uuid.UUID) -> Sequence[uuid.UUID]:
+    """Parcels for the person that are over."""
+    return (await session.exec(_settled_of(person_id))).all()
+
+
+async def forget_names(session: Session, person_id: uuid.UUID) -> None:
+    """Removes what names the person from parcels that are over, and from their histories."""
+    settled = _settled_of(person_id)
+    words = col(ParcelEvent.parcel_id).in_(settled)
+    await session.exec(update(ParcelEvent).where(words).values(source_text=None))
+    own = col(Parcel.id).in_(settled)
+    blank = {"recipient_name": None, "recipient_contact": None, "content_hash": b""}
+    await session.exec(update(Parcel).where(own).values(**blank))
+
+
+def _settled_of(person_id: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
+    return select(Parcel.id).where(
+        Parcel.recipient_id == person_id, col(Parcel.state).in_(TERMINAL)
+    )
 
 
 async def list_outages(session: Session, *, since: datetime, until: datetime) -> Sequence[Outage]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy import tuple_
 from sqlmodel import col, delete, func, select, update
 
 from server.kit.db import held
@@ -110,6 +111,38 @@ async def count_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> int
 async def lock_person(session: AsyncSession, person_id: uuid.UUID) -> None:
     """Makes other changes to this account's devices wait until the end of the transaction."""
     await session.exec(held(select(Person.id).where(Person.id == person_id)))
+
+
+async def get_locked_person(session: AsyncSession, person_id: uuid.UUID) -> Person | None:
+    """The account, kept from changing until the end of the transaction."""
+    return (await session.exec(held(select(Person).where(Person.id == person_id)))).one_or_none()
+
+
+async def list_erasing(
+    session: AsyncSession, *, after: uuid.UUID | None, limit: int
+) -> Sequence[uuid.UUID]:
+    """People whose erasure was asked for and is not done, by id."""
+    waiting = (col(Person.erasure_asked_at).is_not(None), col(Person.erased_at).is_(None))
+    query = select(Person.id).where(*waiting)
+    if after is not None:
+        query = query.where(col(Person.id) > after)
+    return (await session.exec(query.order_by(col(Person.id)).limit(limit))).all()
+
+
+async def list_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Device]:
+    """All devices that the account ever had."""
+    return (await session.exec(select(Device).where(Device.person_id == person_id))).all()
+
+
+async def delete_account_rows(session: AsyncSession, person_id: uuid.UUID) -> None:
+    """Removes addresses, requests for codes to them, and preferences of a person."""
+    own = col(ContactAddress.person_id) == person_id
+    pairs = select(col(ContactAddress.kind), col(ContactAddress.address)).where(own)
+    asked = tuple_(col(SignInRequest.kind), col(SignInRequest.address))
+    await session.exec(delete(SignInRequest).where(asked.in_(pairs)))
+    await session.exec(delete(ContactAddress).where(own))
+    theirs = col(StoredPreferences.person_id) == person_id
+    await session.exec(delete(StoredPreferences).where(theirs))
 
 
 async def find_sign_in_request(

@@ -157,6 +157,11 @@ def may_remove(acting: DeviceTrust, other: DeviceTrust, *, now: datetime) -> Ref
     return _too_new(acting, now) if other.registered_at < acting.registered_at else None
 
 
+def may_erase(acting: DeviceTrust, *, now: datetime) -> Refusal | None:
+    """Whether a device may have its whole account erased: not while it waits."""
+    return _too_new(acting, now)
+
+
 def _too_new(device: DeviceTrust, now: datetime) -> Refusal | None:
     return may_receive(device, exists_since=device.registered_at, now=now)
 

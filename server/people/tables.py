@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, UniqueConstraint
+from sqlalchemy import JSON, Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
@@ -19,9 +19,21 @@ class Person(SQLModel, table=True):
     """An account. It exists from the first parcel or sign-in on; it has no name: none is needed."""
 
     __tablename__ = "people"
+    __table_args__ = (
+        Index(
+            "ix_people_erasing",
+            "id",
+            postgresql_where=text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+            sqlite_where=text("erasure_asked_at IS NOT NULL AND erased_at IS NULL"),
+        ),
+    )
 
     id: uuid.UUID = Field(primary_key=True)
     created_at: datetime
+    erasure_asked_at: datetime | None = None
+    """When all about them was to be erased; what is not settled keeps it waiting."""
+    erased_at: datetime | None = None
+    """When it was: since then the row names nobody, and others may still point to it."""
 
 
 class ContactAddress(SQLModel, table=True):

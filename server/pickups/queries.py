@@ -134,6 +134,12 @@ async def delete_window(session: Session, parcel_id: uuid.UUID) -> bool:
     return bool((await session.exec(chosen)).rowcount)
 
 
+async def delete_windows_of(session: Session, person_id: uuid.UUID) -> None:
+    """Removes what was chosen for the person's parcels."""
+    theirs = select(col(Parcel.id)).where(Parcel.recipient_id == person_id)
+    await session.exec(delete(PickupWindow).where(col(PickupWindow.parcel_id).in_(theirs)))
+
+
 async def list_window_starts(
     session: Session, hub_id: uuid.UUID, *, now: datetime, until: datetime
 ) -> Sequence[tuple[datetime, int]]:

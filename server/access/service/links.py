@@ -22,6 +22,7 @@ from server.parcels import queries as parcels
 
 if TYPE_CHECKING:
     import uuid
+    from collections.abc import Collection
     from datetime import datetime
 
     from server.kit.db import Session
@@ -109,6 +110,11 @@ async def revoke_link(
         link.revoked_at, link.revoked_by = now, actor.person_id
         session.add(link)
     return LinkWithdrawn(parcel_id, await pin_end_of(session, parcel_id, now=now))
+
+
+async def end_links(session: Session, parcel_ids: Collection[uuid.UUID], *, now: datetime) -> None:
+    """Ends the links to parcels whose recipient is to be forgotten. Repeating changes nothing."""
+    await queries.revoke_guest_links(session, parcel_ids, now=now)
 
 
 async def pin_end_of(session: Session, parcel_id: uuid.UUID, *, now: datetime) -> datetime | None:

@@ -189,6 +189,11 @@ async def forget_window(session: Session, parcel_id: uuid.UUID) -> None:
     await queries.delete_window(session, parcel_id)
 
 
+async def forget_windows_of(session: Session, person_id: uuid.UUID) -> None:
+    """Drops every window that was chosen for a parcel of the person."""
+    await queries.delete_windows_of(session, person_id)
+
+
 async def forget_windows(session: Session, *, now: datetime) -> int:
     """Deletes at most a thousand windows that are over since a day; how many."""
     return await queries.prune_windows(session, before=now - _KEPT, limit=SWEEP)

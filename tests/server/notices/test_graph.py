@@ -12,6 +12,8 @@ from server.kit.graph import global_id, read_id
 from server.notices import queries
 from server.notices.queries import Beginning, Ending, Topic
 from server.notices.rules import NoticeKind, NoticeState
+from server.parcels.states import ParcelState
+from server.parcels.tables import Parcel
 from server.people.preferences import Channel
 from server.people.roles import Role
 from tests.fakes.callers import sign_in_staff
@@ -150,3 +152,25 @@ async def test_nobody_watches_without_an_account(house: House, schema: GuardedSc
             message = await socket.receive()
     assert message["type"] == "error"
     assert message["payload"][0]["extensions"]["code"] == "SIGNED_OUT"
+
+
+ERASE = """
+mutation ($person: ID) { eraseAccount(person: $person) {
+  ... on EraseAccountPayload { person } ... on Problem { code message field next } } }"""
+
+
+async def test_a_person_is_erased_by_themselves_once_all_is_settled(desk: Desk) -> None:
+    wrong = (await desk.phone.ask(ERASE, person="nobody"))["eraseAccount"]
+    assert (wrong["code"], wrong["field"]) == ("NOT_FOUND", "person")
+    left = (await desk.phone.ask(ERASE))["eraseAccount"]
+    async with desk.house.database.write() as session:
+        parcel = await session.get_one(Parcel, desk.parcel_id)
+        assert left["code"] == "ERASURE_PARTIAL"
+        assert parcel.code in left["message"]
+        parcel.state = ParcelState.RETURNED
+    erased = (await desk.phone.ask(ERASE))["eraseAccount"]
+    assert erased == {"person": global_id("Person", desk.person_id)}
+    again = await desk.phone.client.post(
+        "/graphql", json={"query": "{ me { id } }"}, headers=desk.phone.headers()
+    )
+    assert again.status_code == 401

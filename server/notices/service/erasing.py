@@ -1,0 +1,90 @@
+"""Erasing a person: all that says who they were, in one commit (DOMAIN 5.4).
+
+Kept is what happened, under an id that leads to nobody. What is not settled keeps its names, and
+the account with them, until it is; then the rest follows by itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from schema.codes import ProblemCode
+from server.access.service.links import end_links
+from server.kit import outbox
+from server.kit.errors import Refusal
+from server.notices import queries
+from server.parcels.service.erasing import MOST_NAMED, forget_recipient, list_unsettled
+from server.people import queries as people
+from server.people.service.erasing import ask_erasure
+from server.people.service.erasing import erase_account as forget_account
+from server.pickups.service import learning, windows
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from server.kit.auth import Actor
+    from server.kit.db import Session
+    from server.parcels.tables import Parcel
+    from server.people.tables import Person
+
+SWEEP = 20
+"""People looked at in one transaction: whether their erasure can be finished now."""
+
+
+async def erase_account(
+    session: Session, actor: Actor, *, person_id: uuid.UUID | None, now: datetime
+) -> uuid.UUID | Refusal:
+    """Erases whoever asks, or for an operator the person named; whose account it was.
+
+    ERASURE_PARTIAL names the parcels that keep it from being whole: what is over has lost its
+    names, habits and chosen windows are gone, and the rest follows once they are settled.
+    Repeating it changes nothing.
+    """
+    person = await ask_erasure(session, actor, person_id=person_id, now=now)
+    if isinstance(person, Refusal):
+        return person
+    unsettled = await _erase(session, person, now=now)
+    return _partial(unsettled) if unsettled else person.id
+
+
+async def finish_erasures(
+    session: Session, *, after: uuid.UUID | None, now: datetime
+) -> uuid.UUID | None:
+    """Goes on with the next twenty erasures that wait; where to go on, None after the last.
+
+    If we crash between two of them, the rest wait for the next look.
+    """
+    waiting = await people.list_erasing(session, after=after, limit=SWEEP)
+    for person_id in waiting:
+        person = await people.get_locked_person(session, person_id)
+        if person is not None:
+            await _erase(session, person, now=now)
+    return waiting[-1] if len(waiting) == SWEEP else None
+
+
+async def _erase(session: Session, person: Person, *, now: datetime) -> Sequence[Parcel]:
+    """Erases what can be; the parcels that keep it from being all."""
+    await learning.erase(session, person.id)
+    await windows.forget_windows_of(session, person.id)
+    settled = await forget_recipient(session, person.id)
+    await end_links(session, settled, now=now)
+    unsettled = await list_unsettled(session, person.id)
+    subjects = list(settled)
+    if not unsettled:
+        phones = await people.list_devices_ever(session, person.id)
+        subjects += [person.id, *(phone.id for phone in phones)]
+        await queries.delete_of_person(session, person.id)
+        await forget_account(session, person, now=now)
+    await outbox.forget_reasons(session, subjects)
+    return unsettled
+
+
+def _partial(unsettled: Sequence[Parcel]) -> Refusal:
+    named = ", ".join(one.code for one in unsettled)
+    more = " and more" if len(unsettled) == MOST_NAMED else ""
+    sentence = f"Erased, except for parcel {named}{more}, which is not settled yet."
+    return Refusal(
+        ProblemCode.ERASURE_PARTIAL, sentence, next="The rest follows by itself when it is."
+    )
