@@ -55,9 +55,12 @@ from server.people.tables import (
     StoredPreferences,
 )
 from server.pickups.tables import (
+    ArrivalForecast,
+    ForecastScore,
     HabitCounts,
     HabitPast,
     HabitPool,
+    Lesson,
     PickupWindow,
     TaughtParcel,
 )
@@ -104,6 +107,9 @@ TABLES = (
     HabitCounts,
     HabitPast,
     HabitPool,
+    Lesson,
+    ArrivalForecast,
+    ForecastScore,
     TaughtParcel,
     PickupWindow,
     ClimateFact,

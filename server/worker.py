@@ -53,6 +53,7 @@ from server.people.service.codes import CODE_REQUESTED
 from server.people.service.devices import DEVICE_REMOVED
 from server.people.service.preferences import PREFERENCES_CHANGED
 from server.pickups import jobs as pickups
+from server.pickups.service.folding import read_windows
 from server.pickups.service.windows import WINDOW_OPEN
 from server.tables import TABLES
 
@@ -120,6 +121,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
         read_stores(metrics, shop.database, queue)
         read_outbox(metrics, shop.database, shop.clock)
         read_notices(metrics, shop.database)
+        read_windows(metrics, shop.database)
         handlers = {
             kind: metrics.watch_handler(kind, handler)
             for kind, handler in make_handlers(shop).items()
@@ -209,7 +211,12 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         return Done()
 
     async def learn_collection(held: Lease) -> Outcome:
-        await pickups.on_parcel_collected(shop.database, held, now=shop.clock.now())
+        now = shop.clock.now()
+        await pickups.on_parcel_collected(shop.database, held, ids=shop.ids, now=now)
+        return Done()
+
+    async def note_forecast(held: Lease) -> Outcome:
+        await pickups.on_parcel_ready(shop.database, held, now=shop.clock.now())
         return Done()
 
     async def forget_habits(held: Lease) -> Outcome:
@@ -241,7 +248,7 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         GRANT_READY: notices.on_grant_ready,
         NOTICE_MORNING: notices.on_morning,
         REMINDER_DUE: notices.on_reminder_due,
-        EVENTS[ParcelState.READY_FOR_PICKUP]: notices.on_wait_changed,
+        EVENTS[ParcelState.READY_FOR_PICKUP]: _one_after(note_forecast, notices.on_wait_changed),
         PREFERENCES_CHANGED: _one_after(forget_habits, notices.on_preferences_changed),
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
@@ -301,11 +308,15 @@ def _planning_timers(shop: Shop) -> list[Timer]:
     async def note_occupancy() -> None:
         await lockers.note_occupancy(shop.database, now=shop.clock.now())
 
+    async def fold_lessons() -> None:
+        await pickups.fold_lessons(shop.database)
+
     async def tidy_pickups() -> None:
         await pickups.tidy_pickups(shop.database, now=shop.clock.now())
 
     return [
         Timer("note_occupancy", note_occupancy, OCCUPANCY_S),
+        Timer("fold_lessons", fold_lessons, SWEEP_S),
         Timer("tidy_pickups", tidy_pickups, WATCH_S),
     ]
 

@@ -1229,6 +1229,40 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "lessons",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("hub_id", sa.Uuid(), nullable=False),
+        sa.Column("arrived_day", sa.Integer(), nullable=False),
+        sa.Column("arrived_slot", sa.Integer(), nullable=False),
+        sa.Column("collected_day", sa.Integer(), nullable=False),
+        sa.Column("collected_slot", sa.Integer(), nullable=False),
+        sa.Column("delay", sa.Integer(), nullable=False),
+        sa.Column("pooled", sa.JSON(), nullable=False),
+        sa.Column("votes", sa.JSON(), nullable=False),
+        sa.Column("shown", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(["hub_id"], ["hubs.id"], name=op.f("fk_lessons_hub_id_hubs")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lessons")),
+    )
+    op.create_table(
+        "arrival_forecasts",
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("probabilities", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_arrival_forecasts_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("parcel_id", name=op.f("pk_arrival_forecasts")),
+    )
+    with op.batch_alter_table("arrival_forecasts", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_arrival_forecasts_at"), ["at"], unique=False)
+
+    op.create_table(
+        "forecast_scores",
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("kept", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_forecast_scores")),
+    )
+    op.create_table(
         "outages",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
@@ -1249,6 +1283,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Back to the state before."""
     op.drop_table("beats")
+    op.drop_table("forecast_scores")
+    with op.batch_alter_table("arrival_forecasts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_arrival_forecasts_at"))
+
+    op.drop_table("arrival_forecasts")
+    op.drop_table("lessons")
     with op.batch_alter_table("outages", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outages_ended_at"))
 

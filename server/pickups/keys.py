@@ -46,6 +46,15 @@ def keys_for(person_id: uuid.UUID, hub_id: uuid.UUID, arrival: Arrival) -> tuple
     )
 
 
+def shared_keys(hub_id: uuid.UUID, slot: int) -> tuple[Key, ...]:
+    """Of these rows, for an arrival in this slot, those that are about many people."""
+    return (
+        Key(Level.EVERYONE, EVERYBODY, slot),
+        Key(Level.HUB, hub_id, slot),
+        Key(Level.ALL_HOURS, EVERYBODY, 0),
+    )
+
+
 def evidence_of(keys: tuple[Key, ...], rows: Mapping[Key, Counts]) -> Evidence:
     """What these rows tell; one that nobody wrote yet is empty."""
     found = {key.level: rows.get(key) or Counts(size_of(key.level)) for key in keys}

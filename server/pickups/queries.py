@@ -1,6 +1,6 @@
 """SQL of habits and chosen windows.
 
-Whoever learns locks the pool's row first: it is the queue of all that adds to counts.
+Whoever counts for everybody locks the pool's row first; a collection does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from server.kit.db import held, insert_new
 from server.parcels.tables import Parcel
 from server.pickups.habits import Counts, Level, Pool
 from server.pickups.keys import OF_PERSON, Key, restore_pool, store_pool
-from server.pickups.tables import HabitCounts, HabitPast, HabitPool, PickupWindow, TaughtParcel
+from server.pickups.tables import (
+    ArrivalForecast,
+    ForecastScore,
+    HabitCounts,
+    HabitPast,
+    HabitPool,
+    Lesson,
+    PickupWindow,
+    TaughtParcel,
+)
 
 if TYPE_CHECKING:
     import uuid
@@ -70,6 +79,61 @@ async def insert_taught(session: Session, parcel_id: uuid.UUID, *, at: datetime)
     return await insert_new(session, TaughtParcel, parcel_id=parcel_id, at=at)
 
 
+async def list_lessons(session: Session, *, limit: int) -> Sequence[Lesson]:
+    """What is still to be counted, the oldest first."""
+    return (await session.exec(select(Lesson).order_by(col(Lesson.id)).limit(limit))).all()
+
+
+async def delete_lessons(session: Session, lessons: Collection[Lesson]) -> None:
+    """Remove these lessons."""
+    done = col(Lesson.id).in_([one.id for one in lessons])
+    await session.exec(delete(Lesson).where(done))
+
+
+async def take_forecast(session: Session, parcel_id: uuid.UUID) -> list[float] | None:
+    """What was foreseen when the parcel became ready, which is kept no longer."""
+    row = await session.get(ArrivalForecast, parcel_id)
+    if row is not None:
+        await session.delete(row)
+    return None if row is None else row.probabilities
+
+
+async def insert_forecast(
+    session: Session, parcel_id: uuid.UUID, *, at: datetime, probabilities: list[float]
+) -> None:
+    """Keeps what is foreseen; the first for a parcel stays."""
+    values = {"parcel_id": parcel_id, "at": at, "probabilities": probabilities}
+    await insert_new(session, ArrivalForecast, **values)
+
+
+async def prune_forecasts(session: Session, *, before: datetime, limit: int) -> int:
+    """Delete at most `limit` forecasts that are older; how many."""
+    old = (
+        select(col(ArrivalForecast.parcel_id)).where(col(ArrivalForecast.at) < before).limit(limit)
+    )
+    gone = await session.exec(
+        delete(ArrivalForecast).where(col(ArrivalForecast.parcel_id).in_(old))
+    )
+    return int(gone.rowcount)
+
+
+async def find_score(session: Session, day: int) -> ForecastScore | None:
+    """How well that day was foreseen, as far as it is counted."""
+    return await session.get(ForecastScore, day)
+
+
+async def list_scores(session: Session, *, limit: int) -> Sequence[ForecastScore]:
+    """The newest days that were scored."""
+    newest = select(ForecastScore).order_by(col(ForecastScore.day).desc()).limit(limit)
+    return (await session.exec(newest)).all()
+
+
+async def prune_scores(session: Session, *, before: int) -> int:
+    """Delete the scores of earlier days; how many."""
+    gone = await session.exec(delete(ForecastScore).where(col(ForecastScore.day) < before))
+    return int(gone.rowcount)
+
+
 async def prune_taught(session: Session, *, before: datetime, limit: int) -> int:
     """Delete at most `limit` marks that are older; how many."""
     old = select(col(TaughtParcel.parcel_id)).where(col(TaughtParcel.at) < before).limit(limit)
@@ -85,6 +149,8 @@ async def delete_habits(session: Session, person_id: uuid.UUID) -> None:
         )
     )
     await session.exec(delete(HabitPast).where(col(HabitPast.person_id) == person_id))
+    theirs = select(col(Parcel.id)).where(Parcel.recipient_id == person_id)
+    await session.exec(delete(ArrivalForecast).where(col(ArrivalForecast.parcel_id).in_(theirs)))
 
 
 async def sum_habits(session: Session, person_id: uuid.UUID) -> dict[int, float]:

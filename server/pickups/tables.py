@@ -50,6 +50,46 @@ class HabitPool(SQLModel, table=True):
     kept: dict[str, Any] = Field(sa_type=JSON)
 
 
+class Lesson(SQLModel, table=True):
+    """What one collection tells about everybody, until it is counted; it names no person.
+
+    `shown` is what was foreseen when the parcel became ready, where that is known.
+    """
+
+    __tablename__ = "lessons"
+
+    id: uuid.UUID = Field(primary_key=True)
+    hub_id: uuid.UUID = Field(foreign_key="hubs.id")
+    arrived_day: int
+    arrived_slot: int
+    collected_day: int
+    collected_slot: int
+    delay: int
+    pooled: list[float] = Field(sa_type=JSON)
+    votes: list[list[float]] = Field(sa_type=JSON)
+    shown: list[float] | None = Field(default=None, sa_type=JSON)
+
+
+class ArrivalForecast(SQLModel, table=True):
+    """What was foreseen of a parcel when it became ready; gone when it was collected."""
+
+    __tablename__ = "arrival_forecasts"
+    __table_args__ = (Index(None, "at"),)
+
+    parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id")
+    at: datetime
+    probabilities: list[float] = Field(sa_type=JSON)
+
+
+class ForecastScore(SQLModel, table=True):
+    """How well one day's collections had been foreseen (`pickups.scores.Score`)."""
+
+    __tablename__ = "forecast_scores"
+
+    day: int = Field(primary_key=True)
+    kept: dict[str, Any] = Field(sa_type=JSON)
+
+
 class TaughtParcel(SQLModel, table=True):
     """A parcel whose collection was counted, or was seen not to count: it is looked at once."""
 

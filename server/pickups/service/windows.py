@@ -23,8 +23,6 @@ from server.parcels.service.reading import find_own_parcel
 from server.parcels.states import ParcelState
 from server.people.service.preferences import get_preferences
 from server.pickups import queries
-from server.pickups.habits import Arrival, forecast
-from server.pickups.keys import evidence_of, keys_for
 from server.pickups.rules import (
     LEAST,
     OFFERED,
@@ -35,11 +33,12 @@ from server.pickups.rules import (
     chance_of,
     propose,
 )
+from server.pickups.service.learning import foresee
 from server.pickups.tables import PickupWindow
 
 if TYPE_CHECKING:
     import uuid
-    from datetime import date, datetime
+    from datetime import datetime
 
     from server.hubs.rules import Timetable
     from server.hubs.tables import Hub
@@ -103,7 +102,8 @@ async def offer_windows(
         return Offers([], preferences.language)
     mask = make_mask(wait.hours, preferences, span=(wait.since, wait.through), now=now)
     arrived = slot_of(wait.since, wait.hours.zone)
-    likely = await _foresee(session, wait, arrived)
+    made = await foresee(session, wait.person_id, wait.hub.id, arrived)
+    likely = made.probabilities
     past = await queries.find_past(session, wait.person_id)
     slots = () if past is None else tuple(DaySlot(slot) for slot in past.slots)
     offered = propose(likely, arrived, mask=mask, past=Past(slots))
@@ -240,15 +240,6 @@ async def _find_wait(
     if hub is None:
         raise BrokenPromise(f"parcel {parcel.id} waits at a hub that does not exist")
     return _Wait(parcel, person_id, hub, await get_timetable(session, hub, now=now), since, through)
-
-
-async def _foresee(session: Session, wait: _Wait, arrived: tuple[date, DaySlot]) -> list[float]:
-    arrival = Arrival(arrived[0].toordinal(), int(arrived[1]))
-    keys = keys_for(wait.person_id, wait.hub.id, arrival)
-    rows = await queries.list_counts(session, keys)
-    counts = {key: queries.as_counts(row) for key, row in rows.items()}
-    pool = await queries.find_pool(session)
-    return forecast(evidence_of(keys, counts), pool, arrival).probabilities
 
 
 def _check_span(wait: _Wait, span: Span, *, now: datetime) -> Refusal | None:

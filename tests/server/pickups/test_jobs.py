@@ -75,7 +75,8 @@ async def test_who_comes_in_the_evening_is_offered_the_evening_and_told_why(
         await wait_for(database, town, name, since=since)
         at = since + timedelta(hours=7 if number >= 3 else 1)
         held = await collect(database, town, name, ids=ids, at=at)
-        await jobs.on_parcel_collected(database, held, now=at)
+        await jobs.on_parcel_collected(database, held, ids=ids, now=at)
+        await jobs.fold_lessons(database)
     now = clock.now() + timedelta(days=9)
     await wait_for(database, town, "tenth", since=now)
     offers = await offer(database, town, "tenth", now=now)
@@ -97,6 +98,6 @@ async def test_a_window_is_over_once_its_parcel_was_collected(
         )
     held = await collect(database, town, "parcel", ids=ids, at=span[0])
     for _ in range(2):
-        await jobs.on_parcel_collected(database, held, now=span[0])
+        await jobs.on_parcel_collected(database, held, ids=ids, now=span[0])
     async with database.read() as session:
         assert await session.get(PickupWindow, key_of("parcel")) is None

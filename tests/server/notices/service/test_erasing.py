@@ -170,7 +170,7 @@ class Life:
                 parcel.collected_at = now
             await session.flush()
             await links.ensure_link(session, parcel.id, keyring=self.keyring, now=now)
-            await learn_collection(session, parcel.id, version=1, now=now)
+            await learn_collection(session, parcel.id, version=1, ids=self.ids, now=now)
             await outbox.append(
                 session, id=key_of(f"{name} x"), kind="x", subject=parcel.id, facts={}, at=now
             )

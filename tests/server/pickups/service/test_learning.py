@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -18,22 +21,30 @@ from server.hubs.tables import Hub
 from server.kit.auth import ANONYMOUS
 from server.kit.db import metadata
 from server.kit.errors import Refusal
+from server.kit.metrics import Metrics
 from server.kit.outbox import Lease, Outbox
 from server.parcels.states import Authority, ParcelState, Party, Trigger
-from server.parcels.tables import Assurance, ParcelEvent
+from server.parcels.tables import Assurance, Parcel, ParcelEvent
 from server.people.preferences import Preferences
 from server.people.service.preferences import PREFERENCES_CHANGED, change_preferences
 from server.pickups import habits, jobs, queries
 from server.pickups.habits import HALF_LIFE_DAYS, SLOTS, Arrival, Counts, Level, Pool, size_of
 from server.pickups.keys import EVERYBODY, OF_PERSON, Key, evidence_of, keys_for
 from server.pickups.rules import REMEMBERED, delay_between
-from server.pickups.service import learning
-from server.pickups.tables import HabitCounts, HabitPast, HabitPool, TaughtParcel
+from server.pickups.scores import Score, restore_score, store_score
+from server.pickups.service import folding, learning
+from server.pickups.service.folding import read_windows
+from server.pickups.tables import (
+    ArrivalForecast,
+    ForecastScore,
+    HabitCounts,
+    HabitPast,
+    HabitPool,
+    TaughtParcel,
+)
 from tests.fakes.town import key_of
 
 if TYPE_CHECKING:
-    import uuid
-
     from server.kit.auth import Actor
     from server.kit.db import Database
     from tests.fakes.sources import CountedIds, MovableClock
@@ -84,6 +95,22 @@ async def collect(
         )
 
 
+class LessonIds:
+    """The id of the lesson of an event: the same for the same event."""
+
+    def __init__(self, event: uuid.UUID) -> None:
+        self._event = event
+
+    def new(self) -> uuid.UUID:
+        return uuid.uuid5(self._event, "lesson")
+
+
+async def count(database: Database, held: Lease, *, now: datetime) -> int:
+    """The collection is noted, and then counted for everybody."""
+    await jobs.on_parcel_collected(database, held, ids=LessonIds(held.id), now=now)
+    return await jobs.fold_lessons(database)
+
+
 async def rows_of(database: Database) -> dict[Key, Counts]:
     async with database.read() as session:
         rows = (await session.exec(select(HabitCounts))).all()
@@ -102,7 +129,7 @@ async def teach(
             arrived=arrived,
             collected=arrived + timedelta(hours=5),
         )
-        await jobs.on_parcel_collected(database, held, now=clock.now())
+        await count(database, held, now=clock.now())
 
 
 async def set_learns(
@@ -127,7 +154,7 @@ async def test_rows_are_what_counting_in_memory_gives(
         held = await collect(
             database, town, f"number {number}", arrived=arrived, collected=collected
         )
-        await jobs.on_parcel_collected(database, held, now=collected)
+        await count(database, held, now=collected)
         start, end = slot_of(arrived, zone), slot_of(collected, zone)
         arrival, day = Arrival(start[0].toordinal(), int(start[1])), end[0].toordinal()
         keys, delay = keys_for(RECIPIENT, town.hub_id, arrival), delay_between(start, end)
@@ -156,7 +183,7 @@ async def test_an_event_that_comes_again_counts_once(
         database, town, "parcel", arrived=clock.now(), collected=clock.now() + timedelta(hours=2)
     )
     for _ in range(3):
-        await jobs.on_parcel_collected(database, held, now=clock.now())
+        await count(database, held, now=clock.now())
     kept = await rows_of(database)
     assert {counts.total for counts in kept.values()} == {1.0}
 
@@ -168,7 +195,7 @@ async def test_what_somebody_else_took_is_nobodys_habit(
     held = await collect(
         database, town, "parcel", arrived=clock.now(), collected=clock.now(), by=by
     )
-    await jobs.on_parcel_collected(database, held, now=clock.now())
+    await count(database, held, now=clock.now())
     assert await rows_of(database) == {}
 
 
@@ -222,6 +249,7 @@ async def traces(database: Database, person_id: uuid.UUID, *, but: set[str]) -> 
     texts = {str(person_id), person_id.hex}
     found = []
     names = {"habit_counts", "habit_pasts", "habit_pools", "taught_parcels", "pickup_windows"}
+    names |= {"lessons", "arrival_forecasts", "forecast_scores"}
     async with database.read() as session:
         for table in metadata.sorted_tables:
             if table.name not in names - but:
@@ -285,3 +313,90 @@ async def test_marks_of_parcels_are_deleted_in_the_end(
     assert await jobs.tidy_pickups(database, now=clock.now() + timedelta(days=61)) == 1
     async with database.read() as session:
         assert (await session.exec(select(TaughtParcel))).first() is None
+
+
+async def test_collections_wait_for_nobody_and_are_counted_in_their_order(
+    database: Database, town: Town, clock: MovableClock, ids: CountedIds
+) -> None:
+    """Thirty, while somebody else is counting, weigh afterwards what they weigh one by one."""
+    async with database.read() as session:
+        zone = ZoneInfo((await session.get_one(Hub, town.hub_id)).time_zone)
+    slots = []
+    for number in range(30):
+        arrived = clock.now() + timedelta(hours=9 * number)
+        collected = arrived + timedelta(hours=5)
+        held = await collect(database, town, f"n {number}", arrived=arrived, collected=collected)
+        slots.append(slot_of(collected, zone))
+        async with contextlib.AsyncExitStack() as counting:
+            if not database.is_sqlite:  # SQLite has one writer whatever it writes
+                await queries.lock_pool(await counting.enter_async_context(database.write()))
+            await jobs.on_parcel_collected(database, held, ids=ids, now=clock.now())
+    assert not [key for key in await rows_of(database) if key.level not in OF_PERSON]
+    assert await jobs.fold_lessons(database) == 30
+    assert await jobs.fold_lessons(database) == 0
+    one_by_one = Counts(SLOTS)
+    for day, slot in slots:
+        half_life_days = HALF_LIFE_DAYS[Level.ALL_HOURS]
+        one_by_one.add(int(slot), day=day.toordinal(), half_life_days=half_life_days)
+    kept = (await rows_of(database))[Key(Level.ALL_HOURS, EVERYBODY, 0)]
+    assert kept.values == one_by_one.values
+
+
+async def test_what_was_foreseen_at_arrival_is_scored_when_it_came_true(
+    database: Database, town: Town, clock: MovableClock, ids: CountedIds
+) -> None:
+    await teach(database, town, clock, times=5)
+    arrived = clock.now()
+    held = await collect(
+        database, town, "new", arrived=arrived, collected=arrived + timedelta(hours=5)
+    )
+    ready = Lease(ids.new(), "parcel.ready", held.subject, {}, 1, arrived, arrived)
+    for state in (ParcelState.READY_FOR_PICKUP, ParcelState.COLLECTED):
+        async with database.write() as session:
+            (await session.get_one(Parcel, held.subject)).state = state
+        await jobs.on_parcel_ready(database, ready, now=arrived)
+    async with database.read() as session:
+        shown = (await session.exec(select(ArrivalForecast))).one().probabilities
+    for _ in range(2):
+        await count(database, held, now=arrived + timedelta(hours=5))
+    async with database.read() as session:
+        assert (await session.exec(select(ArrivalForecast))).first() is None
+        (row,) = (await session.exec(select(ForecastScore))).all()
+    score = restore_score(row.kept)
+    outcome = max(range(len(shown)), key=lambda delay: shown[delay])
+    assert (score.cases, score.first, score.among_top) == (1, 1, 1)
+    assert score.surprise == pytest.approx(-math.log(shown[outcome]))
+    assert score.figures()["ece"] == pytest.approx(1 - shown[outcome])
+
+
+async def test_nothing_is_foreseen_for_keeps_of_who_wants_nothing_learned(
+    database: Database, town: Town, clock: MovableClock
+) -> None:
+    await set_learns(database, town.recipient, clock, version=0, learns=False)
+    async with database.write() as session:
+        parcel = await town.add_parcel(session, "new", state=ParcelState.READY_FOR_PICKUP)
+        parcel.available_from = clock.now()
+        assert not await learning.note_forecast(session, parcel.id, now=clock.now())
+        assert not await learning.note_forecast(session, key_of("none"), now=clock.now())
+
+
+async def test_scores_and_forecasts_are_told_as_metrics_and_deleted_in_the_end(
+    database: Database, town: Town, clock: MovableClock
+) -> None:
+    today = clock.now().date().toordinal()
+    score = Score()
+    for outcome in (0, 0, 1):
+        score.add([0.6, 0.3, 0.1], outcome)
+    async with database.write() as session:
+        await town.add_parcel(session, "new")
+        for day in (today, today - 1):
+            session.add(ForecastScore(day=day, kept=store_score(score)))
+        await queries.insert_forecast(session, key_of("new"), at=clock.now(), probabilities=[1.0])
+    metrics = Metrics()
+    read_windows(metrics, database)
+    told = (await metrics.tell()).decode()
+    assert "restante_windows_cases 6.0" in told
+    assert 'restante_windows{figure="top1"} 0.66' in told
+    assert 'restante_windows{figure="top3"} 1.0' in told
+    late = clock.now() + timedelta(days=folding.KEPT_DAYS + 1)
+    assert await jobs.tidy_pickups(database, now=late) == 3
