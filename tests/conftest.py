@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from server.kit.db import Database
 from server.tables import TABLES
 from tests.fakes.phone import Phone
 from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock, SeededRandomness
-from tests.fakes.stores import PostgresTemplate, SqliteTemplate, empty, start_postgres
+from tests.fakes.stores import PostgresTemplate, SqliteTemplate, start_postgres
 from tests.makers import make_house
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplate:
 
 @pytest.fixture(scope="session")
 def postgres_template() -> Iterator[PostgresTemplate]:
-    with start_postgres() as cluster:
-        yield PostgresTemplate(cluster)
+    with start_postgres() as cluster, contextlib.closing(PostgresTemplate(cluster)) as template:
+        yield template
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
         sqlite: SqliteTemplate = request.getfixturevalue("sqlite_template")
         return sqlite.renew()
     postgres: PostgresTemplate = request.getfixturevalue("postgres_template")
-    return postgres.url
+    return postgres.renew()
 
 
 @pytest.fixture
@@ -75,8 +76,6 @@ async def database(database_url: str, databases: dict[str, Database]) -> AsyncIt
         # PostgreSQL of the tests writes nothing through either (`fsync=off`).
         databases[database_url] = Database(database_url, durable=False)
     database = databases[database_url]
-    if not database.is_sqlite:
-        await empty(database)
     yield database
     await database.close()
 
