@@ -29,6 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from server.kit.sqlite import connector
+
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncIterator,
@@ -41,10 +43,8 @@ if TYPE_CHECKING:
     )
     from enum import StrEnum
 
-    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.orm import Mapped
     from sqlalchemy.orm import Session as SyncSession
-    from sqlalchemy.pool import ConnectionPoolEntry
 
 SQLITE_WAIT_MS = 10_000
 """How long a SQLite connection waits for another's write transaction before it gives up."""
@@ -322,17 +322,8 @@ def _make_sqlite_engine(url: str, *, durable: bool) -> AsyncEngine:
         f"busy_timeout={SQLITE_WAIT_MS}",
     )
 
-    def prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-        # The driver's own BEGIN would come first and be a deferred one.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for setting in settings:
-            cursor.execute(f"PRAGMA {setting}")
-        cursor.close()
-
-    patience = {"timeout": SQLITE_WAIT_MS / 1000}
-    engine = create_async_engine(url, connect_args=patience, hide_parameters=True)
-    event.listen(engine.sync_engine, "connect", prepare)
+    arguments = {"timeout": SQLITE_WAIT_MS / 1000, "async_creator_fn": connector(settings)}
+    engine = create_async_engine(url, connect_args=arguments, hide_parameters=True)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
