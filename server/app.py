@@ -24,6 +24,7 @@ from server.kit.metrics import Metrics, read_stores
 from server.kit.metrics_door import telling_metrics
 from server.kit.settings import Settings
 from server.kit.view import GraphqlView
+from server.pages import log_routes
 from server.people.service import accounts
 from server.tables import TABLES
 
@@ -48,6 +49,7 @@ def make_app(house: House, schema: GuardedSchema) -> Starlette:
     routes: list[Route | WebSocketRoute] = [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
+        *log_routes(house.database),
     ]
     # Both spellings are answered: a redirect would turn a POST into a GET.
     for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/"):

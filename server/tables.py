@@ -64,10 +64,16 @@ from server.pickups.tables import (
     PickupWindow,
     TaughtParcel,
 )
+from server.tlog.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 TABLES = (
     UsedProof,
     Outbox,
+    WaitingLeaf,
+    LogLeaf,
+    LogTile,
+    LogCheckpoint,
+    LogHead,
     JournalEntry,
     ChainHead,
     ContradictingEntry,

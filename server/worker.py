@@ -56,6 +56,8 @@ from server.pickups import jobs as pickups
 from server.pickups.service.folding import read_windows
 from server.pickups.service.windows import WINDOW_OPEN
 from server.tables import TABLES
+from server.tlog import jobs as tlog
+from server.tlog.rules import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -69,6 +71,9 @@ SWEEP_S = 60
 """How often what time does is done: reservations and parcels run out, lockers fall silent, what
 sign-ins left behind is forgotten.
 """
+
+SEAL_S = 10
+"""How often it is asked whether the public log is to grow."""
 
 WATCH_S = 3_600
 """How often keys are looked at: the log warns of those that end soon, which somebody has two weeks
@@ -293,6 +298,7 @@ def make_timers(shop: Shop) -> list[Timer]:
     )
     return [
         *_parcel_timers(shop),
+        _log_timer(shop),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(
             Timer(job.__name__, job, WATCH_S)
@@ -300,6 +306,16 @@ def make_timers(shop: Shop) -> list[Timer]:
         ),
         *_planning_timers(shop),
     ]
+
+
+def _log_timer(shop: Shop) -> Timer:
+    """The public log, which nobody else lets grow."""
+
+    async def seal_log() -> None:
+        origin = origin_of(shop.public_url)
+        await tlog.seal_log(shop.database, origin=origin, keyring=shop.keyring, clock=shop.clock)
+
+    return Timer("seal_log", seal_log, SEAL_S)
 
 
 def _planning_timers(shop: Shop) -> list[Timer]:

@@ -97,6 +97,47 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lid", "t", "channel", "kind", name=op.f("pk_locker_readings")),
     )
     op.create_table(
+        "log_waiting",
+        sa.Column("lid", sa.LargeBinary(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("lid", "seq", name=op.f("pk_log_waiting")),
+    )
+    with op.batch_alter_table("log_waiting", schema=None) as batch_op:
+        batch_op.create_index("ix_log_waiting_queued_at", ["queued_at"], unique=False)
+
+    op.create_table(
+        "log_leaves",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("lid", sa.LargeBinary(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_log_leaves")),
+        sa.UniqueConstraint("lid", "seq", name=op.f("uq_log_leaves_lid_seq")),
+    )
+    op.create_table(
+        "log_tiles",
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("hashes", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "number", name=op.f("pk_log_tiles")),
+    )
+    op.create_table(
+        "log_checkpoints",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_log_checkpoints")),
+    )
+    op.create_table(
+        "log_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_log_head")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=64), nullable=False),
@@ -1524,6 +1565,14 @@ def downgrade() -> None:
         )
 
     op.drop_table("outbox")
+    op.drop_table("log_head")
+    op.drop_table("log_checkpoints")
+    op.drop_table("log_tiles")
+    op.drop_table("log_leaves")
+    with op.batch_alter_table("log_waiting", schema=None) as batch_op:
+        batch_op.drop_index("ix_log_waiting_queued_at")
+
+    op.drop_table("log_waiting")
     op.drop_table("locker_readings")
     op.drop_table("key_sets")
     op.drop_table("registered_tokens")

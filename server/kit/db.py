@@ -273,6 +273,23 @@ async def update_all(
     await connection.execute(change, list(rows))
 
 
+async def replace_all(
+    session: AsyncSession, table: type[SQLModel], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Inserts many rows in one statement, each in the place of the one whose key it has."""
+    if not rows:
+        return
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    local = inspect(table).local_table
+    statement = dialect.insert(local)
+    keys = [column.name for column in local.primary_key]
+    changes = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection = await session.connection()
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=changes), list(rows)
+    )
+
+
 async def upsert(
     session: AsyncSession,
     table: type[SQLModel],

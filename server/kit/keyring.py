@@ -49,6 +49,8 @@ class Purpose(StrEnum):
     """A secret from which one-time codes are derived."""
     LINKS = "links"
     """A secret by which guests' links are signed, which only this server reads."""
+    LOG = "log"
+    """Ed25519; signs the heads of the public log, whose readers know it from elsewhere."""
 
 
 SECRETS = frozenset({Purpose.CODES, Purpose.LINKS})
@@ -63,6 +65,8 @@ LIVES = {
     Purpose.ACCESS: timedelta(days=45),
     Purpose.CODES: timedelta(days=45),
     Purpose.LINKS: timedelta(days=90),
+    # Whoever keeps a receipt must find somebody who remembers the key.
+    Purpose.LOG: timedelta(days=3_650),
 }
 
 OVERLAPS = {
@@ -74,6 +78,8 @@ OVERLAPS = {
     Purpose.CODES: timedelta(days=15),
     # A link is good for 30 days at most: the key that signed it is alive for as long.
     Purpose.LINKS: timedelta(days=31),
+    # Both keys sign, so that witnesses and readers have a year to hear of the new one.
+    Purpose.LOG: timedelta(days=365),
 }
 """A new key is made when the newest has this much left, and stands beside it for as long.
 
@@ -104,7 +110,7 @@ class PrivateKey:
     @property
     def signing(self) -> SigningKey:
         """The key pair that signs; KeyringError for a key that is made for something else."""
-        if self.purpose not in {Purpose.ISSUER, Purpose.ACCESS}:
+        if self.purpose not in {Purpose.ISSUER, Purpose.ACCESS, Purpose.LOG}:
             raise KeyringError(f"a key for {self.purpose} signs nothing")
         return SigningKey(self.seed)
 

@@ -12,6 +12,8 @@ from schema.ids import LIMIT
 from server.kit.errors import BrokenPromise
 from server.ledger import queries
 from server.ledger.rules import ENDS_OF_STAY, Line, find_fork, read_line, read_lines
+from server.tlog.queries import Leaf
+from server.tlog.service import queue_leaves
 
 if TYPE_CHECKING:
     import uuid
@@ -71,7 +73,7 @@ async def append(session: Session, contents: Contents, *, now: datetime) -> Appe
 
     Repeats change nothing. Entries behind a gap are stored and wait. Other bytes under a number
     that is taken, or beside an entry they do not fit, are a fork. Malformed when the entries are no
-    unbroken piece of a chain.
+    unbroken piece of a chain. What is ready waits from this commit on for the public log.
     """
     lid, first = contents.lid, contents.first
     lines = read_lines(contents.entries, lid=lid, first=first, head=contents.head)
@@ -88,6 +90,7 @@ async def append(session: Session, contents: Contents, *, now: datetime) -> Appe
     fresh = [line for line in lines if line.seq not in stored]
     await queries.insert_lines(session, fresh, now=now)
     ready, tip = await _advance(session, lid, ChainTip(chain.seq, chain.head))
+    await queue_leaves(session, [Leaf(lid, line.seq, line.head) for line in ready], now=now)
     return Appended(len(fresh), len(lines) - len(fresh), ready, tip)
 
 

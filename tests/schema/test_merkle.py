@@ -8,7 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.merkle import leaf_data, leaf_hash, node_hash, root_from_inclusion, tree_root
+from schema.merkle import (
+    Node,
+    Span,
+    consistency_spans,
+    fold,
+    inclusion_spans,
+    is_consistent,
+    leaf_data,
+    leaf_hash,
+    node_hash,
+    perfect_nodes,
+    root_from_inclusion,
+    tree_root,
+)
 from tests.schema.makers import LID
 
 
@@ -72,3 +85,132 @@ def test_hashes_are_those_of_rfc_6962() -> None:
     assert leaf_hash(b"data") == hashlib.sha256(b"\x00data").digest()
     assert node_hash(b"left", b"right") == hashlib.sha256(b"\x01leftright").digest()
     assert tree_root(_leaves(1)) == _leaves(1)[0]
+
+
+REFERENCE = [
+    "",
+    "00",
+    "10",
+    "2021",
+    "3031",
+    "40414243",
+    "5051525354555657",
+    "606162636465666768696a6b6c6d6e6f",
+]
+"""Leaves of the reference tree of Certificate Transparency, in hexadecimal."""
+
+REFERENCE_ROOTS = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+
+
+@pytest.mark.parametrize(("size", "root"), [*enumerate(REFERENCE_ROOTS, 1)])
+def test_roots_are_those_of_certificate_transparency(size: int, root: str) -> None:
+    leaves = [leaf_hash(bytes.fromhex(leaf)) for leaf in REFERENCE[:size]]
+    assert tree_root(leaves).hex() == root
+
+
+def _hash_of(span: Span, leaves: list[bytes]) -> bytes:
+    return tree_root(leaves[span.start : span.end])
+
+
+def _consistency(old: int, leaves: list[bytes]) -> list[bytes]:
+    return [_hash_of(span, leaves) for span in consistency_spans(old, len(leaves))]
+
+
+@pytest.mark.parametrize("size", range(1, 34))
+def test_spans_of_an_inclusion_are_those_of_its_definition(size: int) -> None:
+    leaves = _leaves(size)
+    for index in range(size):
+        found = [_hash_of(span, leaves) for span in inclusion_spans(index, size)]
+        assert found == _proof(index, leaves)
+
+
+@pytest.mark.parametrize("new", range(34))
+def test_every_older_tree_is_shown_to_be_continued(new: int) -> None:
+    leaves = _leaves(new)
+    for old in range(new + 1):
+        assert is_consistent(
+            old,
+            new,
+            old_root=tree_root(leaves[:old]),
+            new_root=tree_root(leaves),
+            proof=_consistency(old, leaves),
+        )
+
+
+@pytest.mark.parametrize("new", range(1, 20))
+def test_another_past_is_never_shown_to_be_continued(new: int) -> None:
+    leaves = _leaves(new)
+    for old in range(1, new + 1):
+        past = [*leaves[: old - 1], leaf_hash(b"rewritten")]
+        for proof in (_consistency(old, leaves), _consistency(old, [*past, *leaves[old:]])):
+            assert not is_consistent(
+                old, new, old_root=tree_root(past), new_root=tree_root(leaves), proof=proof
+            )
+
+
+@given(st.integers(1, 40), st.data())
+def test_a_changed_proof_shows_no_continuation(new: int, data: st.DataObject) -> None:
+    leaves = _leaves(new)
+    old = data.draw(st.integers(0, new))
+    right = _consistency(old, leaves)
+    changed = data.draw(
+        st.sampled_from(
+            [
+                [*right, bytes(32)],
+                [bytes(32), *right],
+                right[:-1],
+                right[1:],
+                [bytes(32) if at == 0 else one for at, one in enumerate(right)],
+                [bytes(32) if at == len(right) - 1 else one for at, one in enumerate(right)],
+            ]
+        ).filter(lambda proof: proof != right)
+    )
+    assert not is_consistent(
+        old, new, old_root=tree_root(leaves[:old]), new_root=tree_root(leaves), proof=changed
+    )
+
+
+@pytest.mark.parametrize(("old", "new"), [(2, 1), (-1, 1), (-2, -1)])
+def test_a_tree_that_shrinks_is_not_consistent(old: int, new: int) -> None:
+    root = tree_root(_leaves(1))
+    assert not is_consistent(old, new, old_root=root, new_root=root, proof=[])
+    with pytest.raises(ValueError, match="does not continue"):
+        consistency_spans(old, new)
+
+
+def test_of_the_same_size_only_the_same_tree_is_consistent() -> None:
+    one, other = _leaves(2)
+    assert is_consistent(1, 1, old_root=one, new_root=one, proof=[])
+    assert not is_consistent(1, 1, old_root=one, new_root=other, proof=[])
+    assert not is_consistent(0, 0, old_root=tree_root([]), new_root=other, proof=[])
+    assert not is_consistent(0, 1, old_root=other, new_root=one, proof=[])
+
+
+@pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0), (0, -1)])
+def test_there_are_no_spans_for_a_leaf_outside_the_tree(index: int, size: int) -> None:
+    with pytest.raises(ValueError, match="has no leaf"):
+        inclusion_spans(index, size)
+
+
+@given(st.integers(1, 300))
+def test_perfect_subtrees_make_up_the_whole(size: int) -> None:
+    leaves = [leaf_hash(number.to_bytes(2, "big")) for number in range(size)]
+    hashes = [
+        tree_root(leaves[node.number << node.level : (node.number + 1) << node.level])
+        for node in perfect_nodes(Span(0, size))
+    ]
+    assert fold(hashes) == tree_root(leaves)
+
+
+def test_perfect_subtrees_of_a_span_are_counted_from_the_left_of_the_tree() -> None:
+    assert perfect_nodes(Span(8, 15)) == [Node(2, 2), Node(1, 6), Node(0, 14)]
+    assert perfect_nodes(Span(4, 4)) == []

@@ -1,0 +1,52 @@
+"""What is fetched as files, by anybody: the public log's head, tiles and entries.
+
+Paths, types and caching of c2sp.org/tlog-tiles: a file never changes, but for the head.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from schema.codec import Malformed
+from schema.tiles import parse_path
+from server.tlog import service as tlog
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from server.kit.db import Database
+
+LOG_PATH = "/log"
+
+FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
+BRIEFLY = {"cache-control": "public, max-age=2"}
+
+
+def log_routes(database: Database) -> list[Route]:
+    """The public log below `/log`."""
+
+    async def get_checkpoint(_request: Request) -> Response:
+        async with database.read() as session:
+            checkpoint = await tlog.find_checkpoint(session)
+        if checkpoint is None:
+            return PlainTextResponse("the log is empty", 404, headers=BRIEFLY)
+        return PlainTextResponse(checkpoint.note, headers=BRIEFLY)
+
+    async def get_tile(request: Request) -> Response:
+        try:
+            tile = parse_path(request.path_params["tile"])
+        except Malformed:
+            return PlainTextResponse("no such file in the log", 404)
+        async with database.read() as session:
+            held = await tlog.read_tile(session, tile)
+        if held is None:
+            return PlainTextResponse("not in the log yet", 404, headers=BRIEFLY)
+        return Response(held, media_type="application/octet-stream", headers=FOR_EVER)
+
+    return [
+        Route(f"{LOG_PATH}/checkpoint", get_checkpoint),
+        Route(f"{LOG_PATH}/tile/{{tile:path}}", get_tile),
+    ]

@@ -1,0 +1,29 @@
+"""What time does to the log: it grows, and its head is signed anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from server.kit.portions import do_portions
+from server.tlog.service import MOST_LEAVES, grow_and_sign, is_growth_due
+
+if TYPE_CHECKING:
+    from server.kit.clock import Clock
+    from server.kit.db import Database
+    from server.kit.keyring import Keyring
+
+
+async def seal_log(database: Database, *, origin: str, keyring: Keyring, clock: Clock) -> int:
+    """Lets the log grow if enough waits, or something for long enough; by how many leaves.
+
+    May run at any time and several times at once: each holds the head while it adds its part.
+    """
+    async with database.read() as session:
+        if not await is_growth_due(session, now=clock.now()):
+            return 0
+
+    async def seal_some() -> int:
+        async with database.write() as session:
+            return await grow_and_sign(session, origin=origin, keyring=keyring, now=clock.now())
+
+    return await do_portions(seal_some, size=MOST_LEAVES)

@@ -1,0 +1,128 @@
+"""The log grows, signs its head, and proves what it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from schema.checkpoint import HASH_SIZE, Checkpoint, sign_checkpoint
+from schema.merkle import Span, consistency_spans, inclusion_spans, leaf_data, leaf_hash
+from schema.tiles import WIDTH, Tile, needed_tiles, span_hash, write_bundle
+from server.kit.keyring import Purpose
+from server.tlog import queries
+from server.tlog.rules import edge_tiles, grow, is_due
+from server.tlog.tables import LogCheckpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from schema.ids import LockerId
+    from server.kit.db import Session
+    from server.kit.keyring import Keyring
+    from server.tlog.queries import Leaf
+
+MOST_LEAVES = 4_096
+"""Leaves that one transaction takes into the tree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """The proof that a signed head holds a leaf (RFC 9162, s. 2.1.3), the leaf's sibling first."""
+
+    number: int
+    hashes: tuple[bytes, ...]
+    note: str
+
+
+async def queue_leaves(session: Session, leaves: Iterable[Leaf], *, now: datetime) -> None:
+    """Leaves for the tree, each once by (locker, number), in the transaction of their entries."""
+    await queries.insert_waiting(session, leaves, now=now)
+
+
+async def is_growth_due(session: Session, *, now: datetime) -> bool:
+    """Whether enough leaves wait, or one for long enough."""
+    waiting, oldest_at = await queries.count_waiting(session)
+    return is_due(waiting, oldest_at=oldest_at, now=now)
+
+
+async def grow_and_sign(
+    session: Session, *, origin: str, keyring: Keyring, now: datetime, most: int = MOST_LEAVES
+) -> int:
+    """Takes waiting leaves into the tree and signs its new head; how many there were.
+
+    Growth and signed head are one commit, and whoever grows holds the head: no size ever has two
+    roots, and a head that anybody can have seen is there after a crash. Nothing is signed anew
+    while the tree stays as it is.
+    """
+    size = await queries.hold_size(session)
+    leaves = await queries.list_waiting(session, limit=most)
+    if not leaves:
+        return 0
+    await queries.append_leaves(session, leaves, size=size)
+    hashes = [leaf_hash(leaf_data(*leaf)) for leaf in leaves]
+    edge = await queries.read_tiles(session, edge_tiles(size))
+    grown = grow(edge, size=size, leaves=hashes)
+    await queries.write_tiles(session, grown)
+    size += len(leaves)
+    whole = Span(0, size)
+    tiles = edge | grown
+    missing = needed_tiles([whole]) - tiles.keys()
+    tiles |= await queries.read_tiles(session, missing)
+    checkpoint = Checkpoint(origin, size, span_hash(whole, tiles))
+    keys = [key.signing for key in keyring.list_keys(Purpose.LOG)]
+    await queries.insert_checkpoint(
+        session,
+        LogCheckpoint(
+            size=size,
+            root=checkpoint.root,
+            note=f"{sign_checkpoint(checkpoint, keys)}",
+            signed_at=now,
+        ),
+    )
+    return len(leaves)
+
+
+async def find_checkpoint(session: Session) -> LogCheckpoint | None:
+    """The newest signed head; None while the log is empty."""
+    return await queries.find_newest_checkpoint(session)
+
+
+async def prove_inclusion(session: Session, lid: LockerId, seq: int) -> Inclusion | None:
+    """The proof that the newest signed head holds this entry; None while it waits for one."""
+    found = await queries.find_leaf(session, lid, seq)
+    if found is None:
+        return None
+    leaf, checkpoint = found
+    spans = inclusion_spans(leaf.number, checkpoint.size)
+    return Inclusion(leaf.number, await _hashes(session, spans), checkpoint.note)
+
+
+async def prove_consistency(session: Session, *, old: int, new: int) -> tuple[bytes, ...]:
+    """The proof that the tree of `new` leaves continues the one of `old` (RFC 9162, s. 2.1.4).
+
+    Raises ValueError unless `old` is at most `new`, which the tree must have reached.
+    """
+    return await _hashes(session, consistency_spans(old, new))
+
+
+async def read_tile(session: Session, tile: Tile) -> bytes | None:
+    """The file of the log at this place, or None if it is not as wide as that, or not yet."""
+    if tile.holds_entries:
+        return await _read_bundle(session, tile)
+    hashes = (await queries.read_tiles(session, [tile.id])).get(tile.id, b"")
+    wanted = hashes[: tile.width * HASH_SIZE]
+    return wanted if len(wanted) == tile.width * HASH_SIZE else None
+
+
+async def _read_bundle(session: Session, tile: Tile) -> bytes | None:
+    first = tile.id.number * WIDTH
+    leaves = await queries.list_leaves(session, first=first, count=tile.width)
+    if len(leaves) < tile.width:
+        return None
+    return write_bundle(leaf_data(*leaf) for leaf in leaves)
+
+
+async def _hashes(session: Session, spans: Sequence[Span]) -> tuple[bytes, ...]:
+    tiles = await queries.read_tiles(session, needed_tiles(spans))
+    return tuple(span_hash(span, tiles) for span in spans)
