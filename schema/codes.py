@@ -111,6 +111,8 @@ class ProblemCode(StrEnum):
     """No more time to collect; the message says why."""
     ERASURE_PARTIAL = "ERASURE_PARTIAL"
     """Erased but for what the message names, which follows as soon as it is settled."""
+    DISPUTE_WINDOW_OVER = "DISPUTE_WINDOW_OVER"
+    """A collection can be disputed for two weeks, and these are over."""
     DELEGATION_TOO_WIDE = "DELEGATION_TOO_WIDE"
     """More, or for longer, was to be shared than the caller holds."""
     SLOW_DOWN = "SLOW_DOWN"

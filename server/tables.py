@@ -34,6 +34,7 @@ from server.notices.tables import Notice, Reminder
 from server.parcels.tables import (
     Assistance,
     Beat,
+    Dispute,
     Handover,
     Outage,
     Parcel,
@@ -108,6 +109,7 @@ TABLES = (
     Assistance,
     ParcelPause,
     ParcelExtension,
+    Dispute,
     Outage,
     Beat,
     HabitCounts,

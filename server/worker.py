@@ -43,7 +43,7 @@ from server.notices.service.reminding import REMINDER_DUE
 from server.notices.service.security import SECURITY_EVENTS
 from server.notices.service.telling import NOTICE_MORNING, Teller
 from server.parcels import jobs as parcels
-from server.parcels.service.moving import EVENTS, MOVED, SETTLING
+from server.parcels.service.moving import DISPUTE_RESOLVED, EVENTS, MOVED, SETTLING
 from server.parcels.service.redirecting import REDIRECTED
 from server.parcels.service.timing import DEADLINE_CHANGED
 from server.parcels.states import ParcelState
@@ -239,6 +239,8 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
         EVENTS[ParcelState.COLLECTED]: _one_after(learn_collection, notices.on_parcel_collected),
         EVENTS[ParcelState.RETURNED]: notices.on_parcel_returned,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
+        EVENTS[ParcelState.DISPUTED]: notices.on_parcel_disputed,
+        DISPUTE_RESOLVED: notices.on_dispute_resolved,
         EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
         REDIRECTED: notices.on_parcel_redirected,

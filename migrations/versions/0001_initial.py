@@ -1319,10 +1319,45 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_beats")),
     )
+    op.create_table(
+        "disputes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("party", sa.String(length=32), nullable=False),
+        sa.Column("opened_by", sa.Uuid(), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=False),
+        sa.Column("compartment_id", sa.Uuid(), nullable=True),
+        sa.Column("incident_id", sa.Uuid(), nullable=True),
+        sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resolved_by", sa.Uuid(), nullable=True),
+        sa.Column("outcome", sa.String(length=32), nullable=True),
+        sa.Column("resolution", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["compartment_id"],
+            ["compartments.id"],
+            name=op.f("fk_disputes_compartment_id_compartments"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.id"], name=op.f("fk_disputes_incident_id_incidents")
+        ),
+        sa.ForeignKeyConstraint(
+            ["opened_by"], ["people.id"], name=op.f("fk_disputes_opened_by_people")
+        ),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_disputes_parcel_id_parcels")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resolved_by"], ["people.id"], name=op.f("fk_disputes_resolved_by_people")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disputes")),
+        sa.UniqueConstraint("parcel_id", "party", name=op.f("uq_disputes_parcel_id_party")),
+    )
 
 
 def downgrade() -> None:
     """Back to the state before."""
+    op.drop_table("disputes")
     op.drop_table("beats")
     op.drop_table("forecast_scores")
     with op.batch_alter_table("arrival_forecasts", schema=None) as batch_op:

@@ -34,6 +34,7 @@ SENTENCES: Mapping[ProblemCode, str] = MappingProxyType(
         ProblemCode.CONSENT_MISSING: "The recipient has not agreed to this place.",
         ProblemCode.NO_COMPARTMENT: "Nothing free fits.",
         ProblemCode.NO_CLIMATE: "No compartment of this climate is ready here.",
+        ProblemCode.DISPUTE_WINDOW_OVER: "It is too late to report this.",
         ProblemCode.CLIMATE_HOLD: "The cooling failed, so this food may not be safe.",
         ProblemCode.RESERVATION_EXPIRED: "The hold ran out. Reserve again.",
         ProblemCode.EXTENSION_REFUSED: "There is no more time here.",

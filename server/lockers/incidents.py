@@ -57,6 +57,8 @@ class IncidentKind(StrEnum):
     """A service key opened the door of a parcel, and no two persons had said so."""
     CONSENT_BROKEN = "CONSENT_BROKEN"
     """A parcel lies in a place that its recipient has ruled out."""
+    DISPUTE = "DISPUTE"
+    """Somebody says that a collection was not right."""
     EXCURSION = "EXCURSION"
     """A cooled compartment does not keep its temperature."""
 
@@ -78,6 +80,7 @@ SEVERITIES = {
     IncidentKind.EMERGENCY_OPENING: Severity.HIGH,
     IncidentKind.OPENED_BY_STAFF: Severity.CRITICAL,
     IncidentKind.CONSENT_BROKEN: Severity.NORMAL,
+    IncidentKind.DISPUTE: Severity.NORMAL,
     IncidentKind.EXCURSION: Severity.HIGH,
 }
 
@@ -98,6 +101,7 @@ ATTENTION = {
     IncidentKind.EMERGENCY_OPENING: timedelta(hours=1),
     IncidentKind.OPENED_BY_STAFF: timedelta(0),
     IncidentKind.CONSENT_BROKEN: timedelta(hours=4),
+    IncidentKind.DISPUTE: timedelta(days=2),
     IncidentKind.EXCURSION: timedelta(hours=1),
 }
 """Time until somebody must have looked (DOMAIN 5.1, incident SLA)."""
@@ -155,6 +159,7 @@ STEPS = {
     IncidentKind.EMERGENCY_OPENING: (NextStep.INSPECT, NextStep.READ_JOURNAL),
     IncidentKind.OPENED_BY_STAFF: (NextStep.READ_JOURNAL, NextStep.REPLACE_KEYS),
     IncidentKind.CONSENT_BROKEN: (NextStep.HELP_AT_DOOR,),
+    IncidentKind.DISPUTE: (NextStep.INSPECT, NextStep.READ_JOURNAL),
     IncidentKind.EXCURSION: (NextStep.SHUT_DOOR, NextStep.CALL_TECHNICIAN),
 }
 """What those can do who look after it, the nearest first."""
@@ -167,6 +172,7 @@ TELLING = frozenset(
         IncidentKind.FOUND_EMPTY,
         IncidentKind.OBJECTION,
         IncidentKind.COMPARTMENT_BROKEN,
+        IncidentKind.DISPUTE,
         IncidentKind.EXCURSION,
     }
 )

@@ -10,49 +10,42 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server.access.service.links import is_living_series
-from server.climate.rules import SPOILINGS
 from server.kit.gather import Gather
 from server.kit.outbox import Again, Dead, Done
 from server.kit.portions import do_portions
-from server.lockers.rules import ClimateState
 from server.lockers.service import doors
 from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic, list_unplanned
 from server.notices.rules import NoticeKind, Over
-from server.notices.service import erasing, reminding
+from server.notices.service import choosing, erasing, reminding
 from server.notices.service.security import find_news
 from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
 from server.parcels.service.timing import Change
-from server.parcels.states import ParcelState, Trigger
-from server.parcels.tables import Assurance, HoldEnded, PauseCause
+from server.parcels.states import ParcelState
+from server.parcels.tables import HoldEnded, PauseCause
 from server.people import queries as people
 from server.people.service.codes import find_code_letter
 from server.people.service.preferences import get_preferences
 from server.pickups.service.windows import find_open_window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from server.kit.clock import Clock
-    from server.kit.db import Database
+    from server.kit.db import Database, Session
     from server.kit.ids import Ids
     from server.kit.keyring import Keyring
     from server.kit.outbox import Lease, Outcome
     from server.notices.cadence import Waiting
-    from server.parcels.tables import Parcel, ParcelEvent
+    from server.parcels.tables import Parcel
 
-_TOLD = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
-_ELSEWHERE = frozenset({ParcelState.OUT_FOR_DELIVERY, ParcelState.IN_TRANSIT, ParcelState.AT_HUB})
-"""Before and after a move that contradicts what the recipient was told."""
+    Choice = Callable[[Session, Parcel, int], Awaitable[tuple[NoticeKind, bool]]]
 
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
-
-_IN_PLACE = frozenset({ParcelState.DEPOSITED, ParcelState.READY_FOR_PICKUP, ParcelState.EXPIRED})
-"""States in which what is cooled lies behind its door for its recipient."""
 
 
 class NoticeJobs:
@@ -201,9 +194,7 @@ class NoticeJobs:
         """Tells the recipient that what was ready is not there any more (P13, P14, P24)."""
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
         async with self._database.read() as session:
-            line = await parcels.find_event(session, parcel.id, number=version)
-        is_move = line is not None and line.source in _TOLD and line.target in _ELSEWHERE
-        is_news = is_move and parcel.version == version
+            is_news = await choosing.has_moved(session, parcel, version)
         outcome = await self._tell(held, parcel, NoticeKind.MOVED, is_news=is_news, version=version)
         return _settled(outcome)
 
@@ -213,9 +204,7 @@ class NoticeJobs:
         """
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
         async with self._database.read() as session:
-            door = await parcels.find_compartment_of(session, parcel)
-        is_outside = door is not None and door.climate is ClimateState.EXCURSION
-        is_news = is_outside and parcel.state in _IN_PLACE
+            is_news = await choosing.is_outside(session, parcel)
         outcome = await self._tell(
             held, parcel, NoticeKind.EXCURSION, is_news=is_news, version=version
         )
@@ -225,16 +214,23 @@ class NoticeJobs:
         """Tells the recipient that the parcel is held (5.2), that it may not be eaten, or that
         their objection arrived.
         """
+        return await self._tell_chosen(held, choosing.find_hold_notice)
+
+    async def on_parcel_disputed(self, held: Lease) -> Outcome:
+        """Tells the recipient that a dispute was opened (P29); not once it was decided."""
+        return await self._tell_chosen(held, choosing.find_dispute_notice)
+
+    async def on_dispute_resolved(self, held: Lease) -> Outcome:
+        """Tells the recipient that it was decided (P30), and reminds them of what waits again; not
+        once it is disputed anew.
+        """
+        await self._plan_reminders(held.subject)
         parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
-        async with self._database.read() as session:
-            line = await parcels.find_event(session, parcel.id, number=version)
-        kind = NoticeKind.INCIDENT
-        if line is not None and line.trigger is Trigger.OBJECT:
-            kind = NoticeKind.DISPUTED
-        elif line is not None and line.reason in SPOILINGS:
-            kind = NoticeKind.CLIMATE_HOLD
-        is_news = line is not None and parcel.state is ParcelState.ON_HOLD
-        return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
+        is_news = parcel.state is not ParcelState.DISPUTED
+        outcome = await self._tell(
+            held, parcel, NoticeKind.DISPUTE_RESOLVED, is_news=is_news, version=version
+        )
+        return _settled(outcome)
 
     async def on_parcel_at_hub(self, held: Lease) -> Outcome:
         """Tells the recipient that the parcel is at the counter (P11); not once it has left it."""
@@ -265,14 +261,7 @@ class NoticeJobs:
         """Tells the recipient that the parcel was collected, and whether somebody did it for them;
         not what was decided about it afterwards.
         """
-        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
-        async with self._database.read() as session:
-            line = await parcels.find_event(session, parcel.id, number=version)
-        is_news = line is not None and parcel.version == version
-        kind = NoticeKind.COLLECTED
-        if line is not None and _is_by_other(parcel, line):
-            kind = NoticeKind.DELEGATE_USED
-        return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
+        return await self._tell_chosen(held, choosing.find_collection_notice)
 
     async def on_parcel_expired(self, held: Lease) -> Outcome:
         """Tells the recipient that the time is over; not if they have refused the parcel."""
@@ -368,6 +357,13 @@ class NoticeJobs:
             found = await parcels.list_parcels_by_ids(session, parcel_ids)
         return [found[parcel_id] for parcel_id in parcel_ids]
 
+    async def _tell_chosen(self, held: Lease, choose: Choice) -> Outcome:
+        """What the line of the parcel's history that the event names is worth."""
+        parcel, version = await self._get_parcel(held), int(held.facts["version"] or 0)
+        async with self._database.read() as session:
+            kind, is_news = await choose(session, parcel, version)
+        return _settled(await self._tell(held, parcel, kind, is_news=is_news, version=version))
+
     async def _tell(
         self,
         held: Lease,
@@ -392,16 +388,6 @@ class NoticeJobs:
             await settle(session, parcel_id=parcel_id, at=now, ids=self._ids, now=now)
             # A time that begins anew is no move, so nobody else tells of it.
             await reminding.plan_next(session, [parcel_id], now=now)
-
-
-def _is_by_other(parcel: Parcel, line: ParcelEvent) -> bool:
-    """Whether somebody with whom it was shared has collected it, on a phone that we may not know.
-
-    Staff and digits prove nobody's phone: there the recipient is told as if it was they.
-    """
-    if line.actor_id is not None:
-        return line.actor_id != parcel.recipient_id
-    return parcel.assurance in {Assurance.A, Assurance.B}
 
 
 def _settled(outcome: Outcome | Over) -> Outcome:

@@ -78,7 +78,11 @@ class NoticeKind(StrEnum):
     INCIDENT = "INCIDENT"
     """Something is wrong with a parcel, and it is held until somebody has decided."""
     DISPUTED = "DISPUTED"
-    """The recipient has said that a collection was not right, and the parcel is held for it."""
+    """The recipient has said that a collection was not right, and somebody looks into it."""
+    DISPUTED_BY_OTHER = "DISPUTED_BY_OTHER"
+    """The sender or the courier has said that a collection was not right."""
+    DISPUTE_RESOLVED = "DISPUTE_RESOLVED"
+    """It was decided what became of a parcel whose collection was disputed."""
     GUEST_LINK = "GUEST_LINK"
     """A new link to a parcel, which somebody had support write."""
     DEVICE_CONFIRMED = "DEVICE_CONFIRMED"
@@ -144,6 +148,7 @@ SOUNDLESS = frozenset(
         NoticeKind.DELEGATE_USED,
         NoticeKind.EXTENDED,
         NoticeKind.DISPUTED,
+        NoticeKind.DISPUTED_BY_OTHER,
     }
 )
 """Kinds that never make a sound: a push without one, or an e-mail, never a text message."""

@@ -130,7 +130,16 @@ NOTICES = {
     ),
     NoticeKind.DISPUTED: Wording(
         "Your objection has arrived",
-        "The parcel is held until somebody has looked into it. The app shows what is decided.",
+        "Somebody looks into it. The app shows what is decided.",
+    ),
+    NoticeKind.DISPUTED_BY_OTHER: Wording(
+        "Somebody doubts that you have your parcel",
+        "Its sender or its carrier says that the collection was not right. Somebody looks into "
+        "it, and you need do nothing. The app shows what is decided.",
+    ),
+    NoticeKind.DISPUTE_RESOLVED: Wording(
+        "It was decided about your parcel",
+        "Somebody has looked into its collection. The app shows what was decided, and why.",
     ),
     NoticeKind.DOOR_LEFT_OPEN: Wording(
         "A locker door stands open",

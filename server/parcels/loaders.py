@@ -15,7 +15,7 @@ from server.lockers.service.reservations import Held
 from server.lockers.tables import Incident
 from server.parcels.service import reading
 from server.parcels.service.stops import Told, list_told
-from server.parcels.tables import Parcel, ParcelEvent, ParcelExtension
+from server.parcels.tables import Dispute, Parcel, ParcelEvent, ParcelExtension
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,6 +126,27 @@ class ExtensionsByParcel(DataLoader[uuid.UUID, list[ParcelExtension]]):
         async with self._context.database.read() as session:
             found = await reading.list_extensions(session, set(parcel_ids))
         return [[one for one in found if one.parcel_id == key] for key in parcel_ids]
+
+
+class DisputesByParcel(DataLoader[uuid.UUID, list[Dispute]]):
+    """What was said of the collections of parcels, the earliest first."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(load_fn=self._load, cache=False)
+        self._context = context
+
+    async def _load(self, parcel_ids: Sequence[uuid.UUID]) -> list[list[Dispute]]:
+        async with self._context.database.read() as session:
+            found = await reading.list_disputes(session, set(parcel_ids))
+        return [[one for one in found if one.parcel_id == key] for key in parcel_ids]
+
+
+def disputes_by_parcel(context: Context) -> DisputesByParcel:
+    """This request's loader of disputes."""
+    loader: DisputesByParcel = context.loaders.setdefault(
+        DisputesByParcel, DisputesByParcel(context)
+    )
+    return loader
 
 
 def pauses_by_parcel(context: Context) -> PausesByParcel:

@@ -12,10 +12,11 @@ from sqlmodel import col, select, update
 
 from server.kit.db import held, insert_new, is_one_of
 from server.lockers.tables import Compartment
-from server.parcels.states import TERMINAL, ParcelState, Trigger
+from server.parcels.states import TERMINAL, ParcelState, Party, Trigger
 from server.parcels.tables import (
     Assistance,
     Beat,
+    Dispute,
     Handover,
     Outage,
     Parcel,
@@ -458,6 +459,28 @@ async def find_last_stay(session: Session, parcel_id: uuid.UUID) -> Stay | None:
         .limit(1)
     )
     return (await session.exec(statement)).first()
+
+
+async def has_later_stay(session: Session, stay: Stay) -> bool:
+    """Whether another stay has begun in the compartment of one that has ended."""
+    statement = select(Stay.id).where(
+        Stay.compartment_id == stay.compartment_id,
+        Stay.id != stay.id,
+        col(Stay.begun_at) >= stay.begun_at,
+    )
+    return (await session.exec(statement.limit(1))).first() is not None
+
+
+async def find_dispute(session: Session, parcel_id: uuid.UUID, party: Party) -> Dispute | None:
+    """What this party says, or said, of the parcel's collection."""
+    statement = select(Dispute).where(Dispute.parcel_id == parcel_id, Dispute.party == party)
+    return (await session.exec(statement)).first()
+
+
+async def list_disputes(session: Session, parcel_ids: Collection[uuid.UUID]) -> Sequence[Dispute]:
+    """What was said of the collections of these parcels, the earliest first."""
+    query = select(Dispute).where(col(Dispute.parcel_id).in_(parcel_ids))
+    return (await session.exec(query.order_by(col(Dispute.opened_at), col(Dispute.id)))).all()
 
 
 async def take_fact(

@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from schema.compartments import ClimateZone
 from server.kit.db import enum_text
+from server.parcels.disputes import DisputeOutcome, DisputeReason
 from server.parcels.identity import IdentityProof
 from server.parcels.states import Authority, ParcelState, Party, Trigger
 
@@ -366,6 +367,31 @@ class ParcelExtension(SQLModel, table=True):
     expected_percent: int | None = None
     """What was expected at most, and whether a forecast said so or the present did."""
     is_forecast: bool = False
+
+
+class Dispute(SQLModel, table=True):
+    """That somebody says a collection was not right: who, why, and what was decided.
+
+    The recipient, the sender and the courier may each say so once.
+    """
+
+    __tablename__ = "disputes"
+    __table_args__ = (UniqueConstraint("parcel_id", "party"),)
+
+    id: uuid.UUID = Field(primary_key=True)
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id")
+    party: Party = Field(sa_type=enum_text(Party))
+    opened_by: uuid.UUID = Field(foreign_key="people.id")
+    opened_at: datetime
+    reason: DisputeReason = Field(sa_type=enum_text(DisputeReason))
+    compartment_id: uuid.UUID | None = Field(default=None, foreign_key="compartments.id")
+    """Where it was collected, if that was kept as it was left."""
+    incident_id: uuid.UUID | None = Field(default=None, foreign_key="incidents.id")
+    resolved_at: datetime | None = None
+    resolved_by: uuid.UUID | None = Field(default=None, foreign_key="people.id")
+    outcome: DisputeOutcome | None = Field(default=None, sa_type=enum_text(DisputeOutcome))
+    resolution: str | None = Field(default=None, sa_type=Text)
+    """Why, as whoever decided it wrote."""
 
 
 class Outage(SQLModel, table=True):

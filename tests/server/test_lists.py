@@ -51,8 +51,8 @@ LISTS = {
     "Query.incidents": "{ incidents(first: 100) { edges { node { id kind detail nextSteps } } } }",
     "Query.parcels": "{ parcels(first: 100) { edges { node { code location { hub { name } locker "
     "{ serial } compartment { label } words } history { edges { node { row } } } troubles { kind "
-    "nextSteps } pauses { cause evidence { subject } } extensions { hours } reservation "
-    "{ compartment { number } locker { serial } } } } } }",
+    "nextSteps } pauses { cause evidence { subject } } disputes { reason } extensions { hours } "
+    "reservation { compartment { number } locker { serial } } } } } }",
     "Query.unknownStatuses": "{ unknownStatuses { sourceCode reports } }",
     "Query.journal": "{ journal(lockerId: $locker, first: 100) { edges { node { kind } } } }",
     "Query.delegations": "{ delegations(parcelId: $parcel, first: 100) { edges { node { id state "
@@ -82,6 +82,7 @@ LISTS = {
 
 INSIDE = {
     "Parcel.pauses",
+    "Parcel.disputes",
     "Parcel.extensions",
     "Hub.openingHours",
     "Hub.closures",

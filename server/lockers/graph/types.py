@@ -114,6 +114,7 @@ described(
         IncidentKind.EMERGENCY_OPENING: "Two persons had doors opened that only holders open.",
         IncidentKind.OPENED_BY_STAFF: "A service key opened a parcel's door without two persons.",
         IncidentKind.CONSENT_BROKEN: "A parcel lies in a place that its recipient has ruled out.",
+        IncidentKind.DISPUTE: "Somebody says that a collection was not right.",
         IncidentKind.EXCURSION: "A cooled compartment does not keep its temperature.",
     },
 )

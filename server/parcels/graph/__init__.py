@@ -6,6 +6,7 @@ import strawberry
 
 from server.parcels.graph.compartments import CompartmentMutation
 from server.parcels.graph.counter import CounterMutation
+from server.parcels.graph.disputing import DisputeMutation
 from server.parcels.graph.live import Subscription
 from server.parcels.graph.reading import Me, ParcelQuery
 from server.parcels.graph.redirecting import RedirectMutation, RedirectQuery
@@ -21,7 +22,12 @@ class Query(ParcelQuery, RedirectQuery):
 
 @strawberry.type
 class Mutation(
-    ParcelMutation, SendingMutation, RedirectMutation, CounterMutation, CompartmentMutation
+    ParcelMutation,
+    SendingMutation,
+    RedirectMutation,
+    CounterMutation,
+    CompartmentMutation,
+    DisputeMutation,
 ):
     """Joined into the root mutation."""
 

@@ -35,11 +35,13 @@ from server.lockers.graph.types import (
 )
 from server.lockers.loaders import locker_by_id
 from server.parcels.graph import words as _words
+from server.parcels.graph.disputes import Dispute, as_dispute
 from server.parcels.graph.timing import Extension, Pause, as_extension, as_pause
 from server.parcels.graph.troubles import Trouble, as_trouble
 from server.parcels.loaders import (
     Doorstep,
     HistoryPage,
+    disputes_by_parcel,
     events_by_parcel,
     extensions_by_parcel,
     pauses_by_parcel,
@@ -206,6 +208,12 @@ class Parcel(Node):
         """For everybody who sees the parcel."""
         rows = await extensions_by_parcel(context_of(info)).load(self.placed.parcel.id)
         return [as_extension(row) for row in rows]
+
+    @strawberry.field(description="What was said of its collection, the earliest first.")
+    async def disputes(self, info: Info[Context, None]) -> list[Dispute]:
+        """For everybody who sees the parcel."""
+        rows = await disputes_by_parcel(context_of(info)).load(self.placed.parcel.id)
+        return [as_dispute(row) for row in rows]
 
     @strawberry.field(
         description="What is wrong with it or its door now, oldest first, and what can be done."

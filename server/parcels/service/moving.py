@@ -47,11 +47,15 @@ EVENTS = {
     ParcelState.EXPIRED: "parcel.expired",
     ParcelState.ON_HOLD: "parcel.held",
     ParcelState.RETURNED: "parcel.returned",
+    ParcelState.DISPUTED: "parcel.disputed",
 }
 """Outbox events by the state that a parcel came to. The subject is the parcel."""
 
 MOVED = "parcel.moved"
 """Outbox event: a parcel left a compartment other than into its holder's hands."""
+
+DISPUTE_RESOLVED = "parcel.dispute_resolved"
+"""Outbox event: it was decided what became of a parcel whose collection was disputed."""
 
 SETTLING = "parcel.settling"
 """Outbox event, due when a collection that no sensor saw counts as unopposed."""
@@ -59,8 +63,9 @@ SETTLING = "parcel.settling"
 _HOLDING = {
     Trigger.UNEXPECTED_OPEN: PauseCause.DOOR_UNKNOWN,
     Trigger.CLOSE_OVERDUE: PauseCause.DOOR_UNKNOWN,
+    Trigger.OBJECT: PauseCause.DISPUTE,
 }
-"""Why the time of a parcel stops that is held for such a fact; for any other, an incident."""
+"""Why the time of a parcel stops that is held for this; for anything else, an incident."""
 
 _CARRYING = frozenset({"P11b", "P14"})
 """Rows by which we carry away what waits already, to be collected somewhere else."""
@@ -71,6 +76,7 @@ _CARRIED = frozenset({ParcelState.IN_TRANSIT, ParcelState.OUT_FOR_DELIVERY, Parc
 _LEAVING = frozenset({"P4b", "P6", "P13", "P14", "P24", "P25", "P26"})
 _GOING_ON = frozenset({Trigger.REVIVE, Trigger.RESOLVE_HOLD})
 _PASSED = "P6b"
+_DECIDED = "P30"
 _HOLD_ENDED = {Trigger.REFUSE: HoldEnded.REFUSED}
 _WAITING = frozenset({ParcelState.READY_FOR_PICKUP, ParcelState.AT_HUB})
 
@@ -163,7 +169,10 @@ async def record(
     before, paused = parcel.available_through, parcel.pause_cause
     parcel.state = found.target
     parcel.version += 1
-    _apply(parcel, found, occurrence)
+    if found.row.name == _DECIDED:
+        _decide(parcel)
+    else:
+        _apply(parcel, found, occurrence)
     is_untold = _is_untold(parcel, found)
     if found.target in _WAITING and parcel.available_from is None:
         await begin_waiting(session, parcel, occurrence.at)
@@ -183,10 +192,7 @@ async def record(
     if is_untold:
         parcel.pause_cause = PauseCause.NOTICE_UNDELIVERED
     await session.flush()
-    kind = MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
-    if is_untold:
-        # To those who serve the recipient it is a deposit like any other.
-        kind = EVENTS[ParcelState.DEPOSITED]
+    kind = _find_event(found, is_untold=is_untold)
     if kind is not None and found.source is not found.target:
         await outbox.append(
             session,
@@ -196,6 +202,17 @@ async def record(
             facts={"row": found.row.name, "version": parcel.version},
             at=now,
         )
+
+
+def _find_event(found: Move, *, is_untold: bool) -> str | None:
+    """What others are told of a move, if anything."""
+    if found.row.name == _DECIDED:
+        # Not as if it had happened just now.
+        return DISPUTE_RESOLVED
+    if is_untold:
+        # To those who serve the recipient it is a deposit like any other.
+        return EVENTS[ParcelState.DEPOSITED]
+    return MOVED if found.row.name in _LEAVING else EVENTS.get(found.target)
 
 
 def _is_untold(parcel: Parcel, found: Move) -> bool:
@@ -328,6 +345,15 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
             _stop_waiting(parcel)
         case _:
             pass
+
+
+def _decide(parcel: Parcel) -> None:
+    """What a decision on a dispute changes besides the state: a collection stands as it was, and
+    what was found inside was never collected, and waits anew.
+    """
+    if parcel.state is ParcelState.READY_FOR_PICKUP:
+        parcel.collected_at = parcel.assurance = parcel.hold_ended = None
+        _stop_waiting(parcel)
 
 
 def _stop_waiting(parcel: Parcel) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from server.kit.db import Session
     from server.kit.graph import Page
     from server.parcels.states import ParcelState
-    from server.parcels.tables import Parcel, ParcelEvent, ParcelExtension
+    from server.parcels.tables import Dispute, Parcel, ParcelEvent, ParcelExtension
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +131,8 @@ async def list_extensions(
 ) -> Sequence[ParcelExtension]:
     """What more time was given for parcels that the caller may see, the earliest first."""
     return await queries.list_extensions(session, parcel_ids)
+
+
+async def list_disputes(session: Session, parcel_ids: Collection[uuid.UUID]) -> Sequence[Dispute]:
+    """What was said of the collections of parcels that the caller may see, the earliest first."""
+    return await queries.list_disputes(session, parcel_ids)

@@ -26,7 +26,7 @@ from server.notices.jobs import NoticeJobs
 from server.notices.queries import Beginning, Topic, begin_tries
 from server.notices.rules import GIVE_UP_AFTER, LETTERS_AFTER, NoticeKind, NoticeState
 from server.notices.service.telling import NOTICE_MORNING, Teller
-from server.notices.tables import Notice
+from server.notices.tables import Notice, Reminder
 from server.parcels.states import Authority, ParcelState, Party, Trigger
 from server.parcels.tables import Assurance, HoldEnded, Parcel, ParcelEvent, PauseCause, Stay
 from server.people.preferences import Channel, Language, Preferences
@@ -321,6 +321,8 @@ async def test_whatever_was_still_to_be_told_of_a_collected_parcel_is_never_sent
         NoticeKind.REDIRECTED: jobs.on_parcel_redirected,
         NoticeKind.MOVED: jobs.on_parcel_moved,
         NoticeKind.INCIDENT: jobs.on_parcel_held,
+        NoticeKind.EXCURSION: jobs.on_excursion_began,
+        NoticeKind.DISPUTED_BY_OTHER: jobs.on_parcel_disputed,
         NoticeKind.AT_COUNTER: jobs.on_parcel_at_hub,
         NoticeKind.WINDOW_OPEN: jobs.on_window_open,
         NoticeKind.EXPIRED: jobs.on_parcel_expired,
@@ -469,6 +471,81 @@ async def test_an_excursion_that_is_over_or_of_no_matter_is_no_news(
         parcel.state, parcel.collected_at = state, office.clock.now()
     assert await office.jobs.on_excursion_began(held) == Done()
     assert office.push.sent == []
+
+
+async def dispute_parcel(
+    office: Office, party: Party, *, state: ParcelState = ParcelState.DISPUTED
+) -> Lease:
+    """A parcel whose collection somebody disputes, and the event that says so."""
+    async with office.database.write() as session:
+        parcel = await office.town.add_parcel(session)
+        parcel.state, parcel.collected_at, parcel.version = state, office.clock.now(), 4
+        session.add(
+            ParcelEvent(
+                id=office.ids.new(),
+                parcel_id=parcel.id,
+                number=4,
+                at=office.clock.now(),
+                recorded_at=office.clock.now(),
+                row="P29",
+                trigger=Trigger.DISPUTE,
+                source=ParcelState.COLLECTED,
+                target=ParcelState.DISPUTED,
+                authority=Authority.INTENT,
+                party=party,
+            )
+        )
+    return replace(office.lease("parcel.disputed", parcel.id), facts={"row": "P29", "version": 4})
+
+
+@pytest.mark.parametrize(
+    ("party", "title"),
+    [
+        (Party.REC, "Your objection has arrived"),
+        (Party.SND, "Somebody doubts that you have your parcel"),
+        (Party.COU, "Somebody doubts that you have your parcel"),
+    ],
+)
+async def test_every_phone_of_the_recipient_hears_of_a_dispute_without_a_sound(
+    office: Office, party: Party, title: str
+) -> None:
+    await office.add_push("recipient", PHONE)
+    async with office.database.write() as session:
+        await office.town.add_phone(session, "recipient other")
+    await office.add_push("recipient other", "fcm-of-the-other")
+    held = await dispute_parcel(office, party)
+    for _ in range(2):
+        assert await office.jobs.on_parcel_disputed(held) == Done()
+    assert [(one.title, one.is_silent) for one in office.push.sent] == [(title, True)] * 2
+    assert {one.address.value for one in office.push.sent} == {PHONE, "fcm-of-the-other"}
+
+
+async def test_a_dispute_that_was_decided_is_told_as_decided_alone(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await dispute_parcel(office, Party.REC, state=ParcelState.COLLECTED)
+    assert await office.jobs.on_parcel_disputed(held) == Done()
+    for _ in range(2):
+        assert await office.jobs.on_dispute_resolved(held) == Done()
+    [message] = office.push.sent
+    assert message.title == "It was decided about your parcel"
+
+
+async def test_a_decision_is_no_news_once_it_is_disputed_anew(office: Office) -> None:
+    await office.add_push("recipient", PHONE)
+    held = await dispute_parcel(office, Party.SND)
+    assert await office.jobs.on_dispute_resolved(held) == Done()
+    assert office.push.sent == []
+
+
+async def test_what_waits_again_after_a_dispute_is_reminded_of(office: Office) -> None:
+    held = await dispute_parcel(office, Party.REC, state=ParcelState.READY_FOR_PICKUP)
+    async with office.database.write() as session:
+        parcel = await session.get_one(Parcel, held.subject)
+        parcel.available_from = office.clock.now()
+        parcel.available_through = office.clock.now() + timedelta(hours=72)
+    await office.jobs.on_dispute_resolved(held)
+    async with office.database.read() as session:
+        assert await session.get(Reminder, held.subject) is not None
 
 
 async def test_objection_that_was_decided_meanwhile_is_no_news(office: Office) -> None:

@@ -10,6 +10,8 @@ from server.kit.graph import global_id, read_id
 from server.lockers.incidents import Fact
 from server.parcels.service import facts, stays, waiting
 from server.parcels.service.depositing import Putting
+from server.parcels.states import ParcelState
+from server.parcels.tables import Parcel
 from server.people.roles import Role
 from tests.fakes.callers import connect_carrier, sign_in_staff
 from tests.fakes.counting import counted_statements
@@ -45,6 +47,15 @@ mutation ($parcel: ID!, $system: String!, $code: String!) {
 OBJECT = """
 mutation ($parcel: ID!) { objectToCollection(parcel: $parcel, objection: DAMAGED) {
   ... on ParcelPayload { parcel { state } } ... on Problem { code } } }"""
+DISPUTE = """
+mutation ($parcel: ID!) { disputeCollection(parcel: $parcel, reason: NOT_ME) {
+  ... on ParcelPayload { parcel { state
+    disputes { party reason openedAt resolvedAt outcome resolution } } }
+  ... on Problem { code message next } } }"""
+RESOLVE = """
+mutation ($parcel: ID!) { resolveDispute(parcel: $parcel, outcome: LOST, reason: "Gone") {
+  ... on ParcelPayload { parcel { state disputes { outcome resolution } } }
+  ... on Problem { code } } }"""
 PARCEL = """
 query ($id: ID!, $first: Int, $after: String) { parcel(id: $id) {
   state trackingNo recipientName recipientContact availableFrom assurance
@@ -233,6 +244,8 @@ async def test_foreign_parcels_look_as_if_they_did_not_exist(
             (CANCEL, {}),
             (REPORT, {"system": "restante", "code": "in_transit"}),
             (OBJECT, {}),
+            (DISPUTE, {}),
+            (RESOLVE, {}),
         ):
             answer = await stranger.ask(query, parcel=unknown, **variables)
             (outcome,) = answer.values()
@@ -293,6 +306,42 @@ async def test_objection_through_the_api_is_refused_before_the_door_was_opened(
     assert answer["objectToCollection"]["code"] == "WRONG_STATE"
 
 
+async def test_a_collection_is_disputed_and_decided_through_the_api(
+    carrier: CarrierSystem,
+    recipient: Phone,
+    house: House,
+    api: httpx.AsyncClient,
+    town: Town,
+) -> None:
+    key = await announce(carrier, town)
+    answer = await recipient.ask(DISPUTE, parcel=key)
+    assert answer["disputeCollection"]["code"] == "WRONG_STATE"
+    now = house.clock.now()
+    async with house.database.write() as session:
+        parcel = await session.get_one(Parcel, key_in(key))
+        parcel.state, parcel.collected_at = ParcelState.COLLECTED, now
+    answer = await recipient.ask(DISPUTE, parcel=key)
+    assert answer["disputeCollection"]["parcel"] == {
+        "state": "DISPUTED",
+        "disputes": [
+            {
+                "party": "REC",
+                "reason": "NOT_ME",
+                "openedAt": now.isoformat(),
+                "resolvedAt": None,
+                "outcome": None,
+                "resolution": None,
+            }
+        ],
+    }
+    operator = await sign_in_staff(house, api, Role.OPERATOR)
+    decided = (await operator.ask(RESOLVE, parcel=key))["resolveDispute"]["parcel"]
+    assert decided == {
+        "state": "LOST",
+        "disputes": [{"outcome": "LOST", "resolution": "Gone"}],
+    }
+
+
 async def test_lists_of_parcels_cost_the_same_however_long(
     carrier: CarrierSystem, recipient: Phone, courier: Phone, house: House, town: Town
 ) -> None:
@@ -341,6 +390,8 @@ async def test_nobody_without_an_account_does_anything(
         (CANCEL, {"parcel": key}),
         (REPORT, {"parcel": key, "system": "restante", "code": "in_transit"}),
         (OBJECT, {"parcel": key}),
+        (DISPUTE, {"parcel": key}),
+        (RESOLVE, {"parcel": key}),
     ):
         answer = await api.post("/graphql", json={"query": query, "variables": variables})
         (outcome,) = answer.json()["data"].values()

@@ -147,7 +147,7 @@ async def test_an_objection_rests_on_its_incident(wait: Wait) -> None:
     async with wait.database.read() as session:
         incident = (await session.exec(select(Incident))).one()
     (held,) = await wait.told()
-    assert (held.stop.cause, held.stop.party) == (C.INCIDENT, Party.REC)
+    assert (held.stop.cause, held.stop.party) == (C.DISPUTE, Party.REC)
     assert held.stop.evidence == Evidence(K.INCIDENT, incident.id)
 
 
