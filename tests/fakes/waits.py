@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from sqlmodel import select
 
 from server.hubs.drafts import Hours
 from server.hubs.rules import Closure
 from server.hubs.service import HOURS_CHANGED, update_hub_hours
+from server.hubs.tables import Hub
 from server.kit.errors import Refusal
 from server.kit.outbox import Lease, Outbox
 from server.lockers.incidents import Fact
@@ -105,7 +107,13 @@ class Wait:
             assert await hold(session, parcel, trouble, ids=self.ids, now=self.at(since))
 
     async def step(
-        self, trigger: Trigger, party: Party, hours: float, vouched: Situation | None = None
+        self,
+        trigger: Trigger,
+        party: Party,
+        hours: float,
+        vouched: Situation | None = None,
+        *,
+        seq: int | None = None,
     ) -> Parcel:
         """Something else happens to it, which the table of parcels takes."""
         now = self.at(hours)
@@ -116,7 +124,7 @@ class Wait:
             at=now,
             reason="by a test",
             locker_id=self.town.locker_id if is_fact else None,
-            seq=int(hours * 10) if is_fact else None,
+            seq=(seq or int(hours * 10)) if is_fact else None,
         )
         async with self.database.write() as session:
             parcel = await session.get_one(Parcel, key_of("parcel"))
@@ -183,6 +191,11 @@ class Wait:
         query = select(Outbox).where(Outbox.kind == DEADLINE_CHANGED)
         async with self.database.read() as session:
             return [str(row.facts["change"]) for row in await session.exec(query)]
+
+    async def zone(self) -> ZoneInfo:
+        """The hub's."""
+        async with self.database.read() as session:
+            return ZoneInfo((await session.get_one(Hub, self.town.hub_id)).time_zone)
 
     async def told(self) -> list[Told]:
         """What has stopped its time, as those hear of it who may see it."""

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", ParcelPause, ParcelExtension)
 
-_SHARED = frozenset({PauseCause.HUB_CLOSED, PauseCause.OUTAGE})
-"""Causes that stop the time of many parcels at once."""
+_SHARED = frozenset({EvidenceKind.CLOSURE, EvidenceKind.OUTAGE})
+"""What stops the time of many parcels at once, and is stored with none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,12 @@ class Wait:
     stops: list[Stop]
     hours: Timetable
 
-    def end(self, *, without: AbstractSet[PauseCause] = frozenset()) -> datetime:
-        """When it ends, or would without the stops of some causes."""
+    def end(
+        self, *, without: AbstractSet[PauseCause] = frozenset(), and_also: Pause | None = None
+    ) -> datetime:
+        """When it ends, or would without the stops of some causes, or with one more."""
         spans = [stop.span for stop in self.stops if stop.cause not in without]
+        spans += [] if and_also is None else [and_also]
         return end_of_wait(self.since, time=self.time, pauses=spans, hours=self.hours)
 
     def explain(self) -> dict[int, Counted]:
@@ -154,7 +157,7 @@ async def list_told(session: Session, parcels: Collection[Parcel]) -> dict[uuid.
         if wait is None:
             found = [Told(_as_held(row)) for row in stored.get(parcel.id, [])]
         elif parcel.pause_cause is PauseCause.NOTICE_UNDELIVERED:
-            held = [Told(stop) for stop in wait.stops if stop.cause not in _SHARED]
+            held = [Told(stop) for stop in wait.stops if stop.evidence.kind not in _SHARED]
             found = [*held, Told(_untold(wait.since))]
         else:
             found = _explained(wait, until=parcel.collected_at)
@@ -170,7 +173,7 @@ def _explained(wait: Wait, *, until: datetime | None) -> list[Told]:
         is_late = until is not None and stop.span.start >= until
         if moved is not None and not is_late:
             found.append(Told(stop, moved.through_before, moved.through_after))
-        elif stop.cause not in _SHARED:
+        elif stop.evidence.kind not in _SHARED:
             found.append(Told(stop))
     return found
 
@@ -189,6 +192,11 @@ def _by_parcel(rows: Sequence[Row]) -> dict[uuid.UUID, list[Row]]:
     return grouped
 
 
+def as_pause(row: ParcelPause) -> Pause:
+    """The span alone."""
+    return Pause(row.started_at, row.ended_at)
+
+
 def _as_held(row: ParcelPause) -> Stop:
     if row.seq is not None:
         evidence = Evidence(EvidenceKind.JOURNAL, row.locker_id, row.seq)
@@ -196,7 +204,7 @@ def _as_held(row: ParcelPause) -> Stop:
         evidence = Evidence(EvidenceKind.INCIDENT, row.incident_id)
     else:
         evidence = Evidence(EvidenceKind.DECISION)
-    return Stop(Pause(row.started_at, row.ended_at), row.cause, row.party, row.reason, evidence)
+    return Stop(as_pause(row), row.cause, row.party, row.reason, evidence)
 
 
 def _closed(hub: Hub, hours: Timetable) -> list[Stop]:

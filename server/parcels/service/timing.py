@@ -14,9 +14,9 @@ from server.kit import outbox
 from server.parcels import queries
 from server.parcels.deadlines import is_past
 from server.parcels.service.moving import Occurrence, move, situation_of
-from server.parcels.service.stops import Wait, find_wait
+from server.parcels.service.stops import Wait, as_pause, find_wait
 from server.parcels.states import ParcelState, Party, Trigger
-from server.parcels.tables import Beat, HoldEnded, Outage, Parcel, PauseCause
+from server.parcels.tables import Beat, HoldEnded, Outage, Parcel, ParcelPause, PauseCause
 
 if TYPE_CHECKING:
     import uuid
@@ -73,23 +73,39 @@ _CAUSES = {
 }
 
 
+_SHUT_OUT = {
+    Change.OUTAGE: PauseCause.OUTAGE,
+    Change.CLOSED: PauseCause.HUB_CLOSED,
+    Change.HOURS: PauseCause.HUB_CLOSED,
+    Change.RESUMED: PauseCause.INCIDENT,
+}
+"""As what the time counts in which a parcel had expired too early."""
+
+
 async def set_anew(
     session: Session, parcel: Parcel, because: Because, *, ids: Ids, now: datetime
 ) -> bool:
     """Works out when the locked parcel's time ends; whether it ends later than was thought.
 
-    One that had expired for want of this time, and is still here, waits again (P23). What moved
-    it is found out where the caller does not know, or was wrong.
+    One that had expired for want of this time, and is still here, waits again (P23), and the time
+    in which nobody could collect it does not count, unless more time was asked for too late. What
+    moved it is found out where the caller does not know, or was wrong.
     """
     wait = await find_wait(session, parcel)
     before = parcel.available_through
     through = None if wait is None else wait.end()
     if wait is None or through is None or before is None or through <= before:
         return False
+    change = _find_change(wait, before, because.change)
+    shut_out = None
+    if parcel.state is ParcelState.EXPIRED and change is not Change.EXTENDED:
+        shut_out = await _find_shut_out(session, parcel, change, ids=ids, now=now)
+        through = wait.end(and_also=None if shut_out is None else as_pause(shut_out))
     if parcel.state is ParcelState.EXPIRED and not _comes_back(parcel, through, now):
         return False
+    if shut_out is not None:
+        session.add(shut_out)
     trigger = Trigger.CHANGE_DEADLINE if parcel.state in _WAITING else Trigger.REVIVE
-    change = _find_change(wait, before, because.change)
     happened = Occurrence(
         trigger=trigger,
         party=because.party,
@@ -171,6 +187,24 @@ async def beat(session: Session, *, ids: Ids, now: datetime) -> Outage | None:
     await session.flush()
     await queries.forget_outages(session, before=now - OUTAGES_KEPT)
     return outage
+
+
+async def _find_shut_out(
+    session: Session, parcel: Parcel, change: Change, *, ids: Ids, now: datetime
+) -> ParcelPause | None:
+    """The span since the parcel expired, which it had not, had we known; not written yet."""
+    expired = await queries.find_last_into(session, parcel.id, ParcelState.EXPIRED)
+    if expired is None:
+        return None
+    return ParcelPause(
+        id=ids.new(),
+        parcel_id=parcel.id,
+        cause=_SHUT_OUT[change],
+        started_at=expired.at,
+        ended_at=now,
+        party=Party.SRV,
+        reason="It had expired before this was known.",
+    )
 
 
 def _comes_back(parcel: Parcel, through: datetime, now: datetime) -> bool:

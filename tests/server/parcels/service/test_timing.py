@@ -58,8 +58,24 @@ async def test_what_expired_for_want_of_that_time_comes_back(wait: Wait, ids: Co
     await wait.close_hub(wait.at(24), 2, now=wait.at(76))
     parcel = await wait.parcel()
     assert (parcel.state, parcel.hold_ended) == (ParcelState.READY_FOR_PICKUP, None)
-    assert await wait.through() == 72 + 48
+    # Nor could anybody collect it in the hour for which it had expired.
+    assert await wait.through() == 72 + 48 + 1
     assert (await wait.rows())[-2:] == ["P22", "P23"]
+
+
+async def test_what_we_learn_of_days_later_still_gives_the_time_back(
+    wait: Wait, ids: CountedIds
+) -> None:
+    await wait.begin()
+    await expire_parcels(wait.database, ids=ids, now=wait.at(75))
+    await wait.close_hub(wait.at(24), 1, now=wait.at(75 + 40))
+    parcel = await wait.parcel()
+    assert parcel.state is ParcelState.READY_FOR_PICKUP
+    assert await wait.through() == 72 + 24 + 40
+    closed, shut_out = await wait.told()
+    assert [one.stop.cause for one in (closed, shut_out)] == [PauseCause.HUB_CLOSED] * 2
+    assert (shut_out.stop.span.start, shut_out.stop.span.end) == (wait.at(75), wait.at(115))
+    assert shut_out.through_after == parcel.available_through
 
 
 async def test_what_was_refused_does_not_come_back(wait: Wait) -> None:
