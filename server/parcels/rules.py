@@ -281,6 +281,7 @@ TABLE: tuple[Row, ...] = (
         "OPR",
         _may_resolve_dispute,
     ),
+    _row("P30b", Trigger.DEPOSITED, "READY_FOR_PICKUP", "DEPOSITED", "AGT", _is_outside),
     _row("P31", Trigger.REFUSE, "READY_FOR_PICKUP", "EXPIRED", "REC"),
     _row("P32", Trigger.LOSE, _RUNNING, "LOST", "OPR", _has_two_persons),
     _row("P33", Trigger.REPORT_STATUS, _ALL, "-", "SRV"),

@@ -13,8 +13,10 @@ from ble_agent.radio.port import RadioLost, Refused
 from ble_agent.store import Cut
 from ble_agent.uplink.sampling import EVERY_S
 from schema.codes import Code
+from schema.compartments import ClimateZone
 from schema.ids import StayId
 from schema.keys import Operation, Role
+from schema.statements import zones_as_values
 from schema.tokens.passes import show_token
 from tests.ble_agent.standing import NOW, Standing, key_of
 
@@ -158,8 +160,12 @@ class Story:
             await self.standing.shut(comp, occupied=occupied)
 
     async def _measure(self) -> None:
+        """Behind door 1 goods are cooled, and two looks in a row find it cold."""
+        zones = self.standing.configuration(zones_as_values({1: ClimateZone.CHILLED}))
+        await self.standing.ask(Operation.SYNC, None, zones, role=Role.COURIER)
         self.standing.hardware.set_temperature(4.0)
-        await self.standing.pass_time(EVERY_S)
+        for _ in range(2):
+            await self.standing.pass_time(EVERY_S)
 
     async def _deposit(self) -> None:
         """First the courier shuts the door without having put anything in."""

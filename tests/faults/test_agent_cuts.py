@@ -14,7 +14,7 @@ import pytest
 from ble_agent.policy.lockout import TRIES
 from schema.codes import Code
 from schema.ids import StayId
-from schema.journal import FIRST_PREV_HEAD, Kind, check_chain, parse_entry
+from schema.journal import FIRST_PREV_HEAD, ExcursionPhase, Kind, check_chain, parse_entry
 from schema.keys import Operation
 from tests.ble_agent.standing import quick_folder
 from tests.faults.cuts import STAY, Scissors, Story
@@ -29,6 +29,7 @@ LABELS = (
     "boot",
     "prune",
     "readings",
+    "climate",
     "statement",
     "accept",
     "pulse",
@@ -92,6 +93,8 @@ async def check_story(story: Story) -> None:
     assert count(lines, Kind.DEPOSITED) == count(lines, Kind.COLLECTED) == 1
     assert (Kind.COLLECTED, [1, STAY, 1]) in lines
     assert not {Kind.WITHDRAWN, Kind.FOUND_EMPTY} & {kind for kind, _ in lines}
+    assert (Kind.EXCURSION, [1, int(ExcursionPhase.BACK), 40]) in lines
+    assert count(lines, Kind.EXCURSION) == 1
     inspected = [body for kind, body in lines if kind is Kind.DOOR_OPENED and body[0] == 2]
     assert len(inspected) == 2  # under the inspection, and under OPEN_ALL
     assert [standing.stay(comp) for comp in (1, 2, 3, 4)] == [None] * 4

@@ -114,11 +114,7 @@ async def make_unlock_bundle(
         grant,
         Holder(device.id, device.public_key),
         signer=signer,
-        end=recipient_end(
-            tools.now,
-            available_through=_find_end(parcel),
-            is_low_connectivity=place.hub.low_connectivity,
-        ),
+        end=_token_end(parcel, place.hub, now=tools.now),
         comps=(),
         randomness=tools.randomness,
         now=tools.now,
@@ -188,6 +184,16 @@ async def find_open_stay(session: Session, parcel: Parcel, *, now: datetime) -> 
     if parcel.state not in WAITING or (through is not None and is_past(through, now)):
         return None
     return await find_stay_of(session, parcel)
+
+
+def _token_end(parcel: Parcel, hub: Hub, *, now: datetime) -> datetime:
+    """When a token made now ends: no later than what is cooled is good, also with no network."""
+    end = recipient_end(
+        now,
+        available_through=_find_end(parcel),
+        is_low_connectivity=hub.low_connectivity,
+    )
+    return end if parcel.safe_until is None else min(end, parcel.safe_until)
 
 
 def _find_end(parcel: Parcel) -> datetime | None:

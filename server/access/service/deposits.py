@@ -61,7 +61,9 @@ DEPOSITABLE = frozenset(
         ParcelState.AT_HUB,
     }
 )
-"""States in which somebody may put the parcel into a compartment (P10, P10b, P11b)."""
+"""States in which somebody may put the parcel into a compartment (P10, P10b, P11b); also what was
+found after a dispute, and lies nowhere yet (P30b).
+"""
 
 _LYING = frozenset({ParcelState.DEPOSITED, ParcelState.READY_FOR_PICKUP})
 
@@ -161,7 +163,10 @@ async def _find_wanted(
         return Refusal(ProblemCode.NOT_FOUND, field="parcelIds")
     found = sorted(locked, key=lambda one: parcel_ids.index(one.id))
     for parcel in found:
-        if not (parcel.state in DEPOSITABLE or (is_route and _is_going_on(parcel))):
+        may = (
+            parcel.state in DEPOSITABLE or _is_found(parcel) or (is_route and _is_going_on(parcel))
+        )
+        if not may:
             sentence = f"Parcel {parcel.code} can't be deposited while it is {parcel.state}."
             return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelIds")
     limits = await find_limits(session, found, now=now)
@@ -185,6 +190,10 @@ async def _find_wanted(
 def _no_consent(parcel: Parcel, refused: Refusal) -> Refusal:
     sentence = f"Parcel {parcel.code}: {refused.message}"
     return replace(refused, message=sentence, field="parcelIds")
+
+
+def _is_found(parcel: Parcel) -> bool:
+    return parcel.state is ParcelState.READY_FOR_PICKUP and parcel.stay_id is None
 
 
 def _is_going_on(parcel: Parcel) -> bool:

@@ -326,7 +326,7 @@ def _apply(parcel: Parcel, found: Move, occurrence: Occurrence) -> None:
             parcel.collected_at = occurrence.at
             parcel.assurance = occurrence.assurance or Assurance.C
         case ParcelState.DEPOSITED:
-            parcel.is_from_counter = found.source is ParcelState.AT_HUB
+            parcel.is_from_counter = found.source in _WAITING
             parcel.is_pass_through = False
             _stop_waiting(parcel)
         case ParcelState.AT_HUB:

@@ -38,6 +38,14 @@ COMING = frozenset(
 """States in which a parcel may still be put into a compartment."""
 
 
+def is_to_be_put_in(parcel: Parcel) -> bool:
+    """Whether it may be put into a compartment: it is to come, or was found after a dispute and
+    lies nowhere yet (P30b).
+    """
+    is_found = parcel.state is ParcelState.READY_FOR_PICKUP and parcel.stay_id is None
+    return parcel.state in COMING or is_found
+
+
 async def reserve_compartment(
     session: Session,
     actor: Actor,
@@ -61,7 +69,7 @@ async def reserve_compartment(
     if not lockers:
         return Refusal(ProblemCode.NOT_FOUND, field="locker")
     parcel = await queries.lock_parcel(session, parcel_id)
-    if parcel is None or parcel.state not in COMING:
+    if parcel is None or not is_to_be_put_in(parcel):
         return _wrong_state(parcel or found)
     if await is_kept_out(session, parcel):
         return Refusal(ProblemCode.CONSENT_MISSING, field="parcel", next="Hand it over here.")
@@ -90,7 +98,7 @@ async def swap_compartment(
     if locker is None:
         return Refusal(ProblemCode.RESERVATION_EXPIRED, field="parcel")
     parcel = await queries.lock_parcel(session, parcel_id)
-    if parcel is None or parcel.state not in COMING:
+    if parcel is None or not is_to_be_put_in(parcel):
         return _wrong_state(parcel or found)
     agreed = await agree(session, parcel, [locker], now=now)
     if isinstance(agreed, Refusal):

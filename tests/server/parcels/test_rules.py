@@ -68,6 +68,7 @@ DOMAIN: dict[str, set[tuple[S | None, S]]] = {
     "P28": {(S.RETURNING, S.RETURNED)},
     "P29": {(S.COLLECTED, S.DISPUTED)},
     "P30": {(S.DISPUTED, one) for one in (S.COLLECTED, S.LOST, S.RETURNED, S.READY_FOR_PICKUP)},
+    "P30b": {(S.READY_FOR_PICKUP, S.DEPOSITED)},
     "P31": {(S.READY_FOR_PICKUP, S.EXPIRED)},
     "P32": {(one, S.LOST) for one in RUNNING},
     "P33": {(one, one) for one in S},
@@ -83,7 +84,21 @@ DOMAIN: dict[str, set[tuple[S | None, S]]] = {
     },
 }
 
-FACTS = {"P4", "P4b", "P6", "P10", "P10b", "P11b", "P13", "P14", "P15", "P16", "P17", "P24"} | {
+FACTS = {
+    "P4",
+    "P4b",
+    "P6",
+    "P10",
+    "P10b",
+    "P11b",
+    "P30b",
+    "P13",
+    "P14",
+    "P15",
+    "P16",
+    "P17",
+    "P24",
+} | {
     "F1",
     "F2",
     "F3",

@@ -267,6 +267,15 @@ async def test_whoever_comes_for_spoiled_food_reads_not_to_eat_it(cold: Cold) ->
     assert refused.next is not None
 
 
+async def test_a_token_ends_no_later_than_the_goods_are_good(cold: Cold) -> None:
+    await cold.put_in()
+    before = (await cold.story.unlock_bundle()).token.exp
+    cold.pass_time(hours=1)
+    since = await cold.tell(LEFT, 80)
+    after = (await cold.story.unlock_bundle()).token.exp
+    assert after == int((since + BUDGET).timestamp()) < before
+
+
 async def test_nobody_hands_spoiled_goods_out_again_behind_their_door(cold: Cold) -> None:
     await cold.put_in()
 

@@ -20,7 +20,7 @@ from server.parcels.service.reserving import (
     swap_compartment,
 )
 from server.parcels.states import ParcelState
-from server.parcels.tables import Parcel
+from server.parcels.tables import Parcel, Stay
 from server.people.roles import Role
 from tests.fakes.sources import START
 from tests.fakes.town import key_of
@@ -92,10 +92,23 @@ async def test_only_a_parcel_that_is_still_to_come_gets_a_place(
     await add_parcel(database, town, state)
     outcome = await reserve(database, town.courier, ids)
     coming = {"ANNOUNCED", "AWAITING_DROPOFF", "IN_TRANSIT", "OUT_FOR_DELIVERY", "AT_HUB"}
-    if state in coming:
+    # What waits and lies nowhere was found after a dispute (P30).
+    if state in coming | {"READY_FOR_PICKUP"}:
         assert isinstance(outcome, Held)
     else:
         assert code_of(outcome) is ProblemCode.WRONG_STATE
+
+
+async def test_what_waits_behind_a_door_gets_no_other_place(
+    database: Database, town: Town, ids: CountedIds
+) -> None:
+    await add_parcel(database, town, ParcelState.READY_FOR_PICKUP)
+    async with database.write() as session:
+        stay = Stay(id=key_of("stay"), name=bytes(8), created_at=START, locker_id=town.locker_id)
+        session.add(stay)
+        await session.flush()
+        (await session.get_one(Parcel, key_of("parcel"))).stay_id = stay.id
+    assert code_of(await reserve(database, town.courier, ids)) is ProblemCode.WRONG_STATE
 
 
 async def test_others_do_not_learn_that_the_parcel_exists(
