@@ -230,36 +230,43 @@ def make_handlers(shop: Shop) -> dict[str, Handler]:
 
     return {
         **dict.fromkeys([*EVENTS.values(), GRANT_DELEGATED], _let_pass),
-        **dict.fromkeys(SECURITY_EVENTS, notices.on_security_event),
+        **_telling(notices),
         EVENTS[ParcelState.DEPOSITED]: access.on_parcel_deposited,
         EVENTS[ParcelState.EXPIRED]: _one_after(
             access.on_parcel_expired, notices.on_parcel_expired
         ),
         EVENTS[ParcelState.CANCELLED]: access.on_parcel_cancelled,
         EVENTS[ParcelState.COLLECTED]: _one_after(learn_collection, notices.on_parcel_collected),
+        EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
+        SETTLING: settle_collection,
+        HOURS_CHANGED: move_deadlines,
+        DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),
+        DOOR_STILL_OPEN: escalate_open_door,
+        EVENTS[ParcelState.READY_FOR_PICKUP]: _one_after(note_forecast, notices.on_wait_changed),
+        PREFERENCES_CHANGED: _one_after(forget_habits, notices.on_preferences_changed),
+        DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),
+    }
+
+
+def _telling(notices: NoticeJobs) -> dict[str, Handler]:
+    """Events that are there to be told, and for nothing else."""
+    return {
+        **dict.fromkeys(SECURITY_EVENTS, notices.on_security_event),
         EVENTS[ParcelState.RETURNED]: notices.on_parcel_returned,
         EVENTS[ParcelState.ON_HOLD]: notices.on_parcel_held,
         EVENTS[ParcelState.DISPUTED]: notices.on_parcel_disputed,
         DISPUTE_RESOLVED: notices.on_dispute_resolved,
-        EVENTS[ParcelState.AT_HUB]: _one_after(notices.on_wait_changed, notices.on_parcel_at_hub),
         MOVED: notices.on_parcel_moved,
         REDIRECTED: notices.on_parcel_redirected,
         WINDOW_OPEN: notices.on_window_open,
-        SETTLING: settle_collection,
-        HOURS_CHANGED: move_deadlines,
-        DEADLINE_CHANGED: _one_after(notices.on_wait_changed, notices.on_deadline_changed),
         DOOR_LEFT_OPEN: notices.on_door_left_open,
         EXCURSION_BEGAN: notices.on_excursion_began,
         SAFETY_CHANGED: notices.on_wait_changed,
-        DOOR_STILL_OPEN: escalate_open_door,
         GRANT_READY: notices.on_grant_ready,
         NOTICE_MORNING: notices.on_morning,
         REMINDER_DUE: notices.on_reminder_due,
-        EVENTS[ParcelState.READY_FOR_PICKUP]: _one_after(note_forecast, notices.on_wait_changed),
-        PREFERENCES_CHANGED: _one_after(forget_habits, notices.on_preferences_changed),
         CODE_REQUESTED: notices.on_code_requested,
         LINK_RENEWED: notices.on_link_renewed,
-        DEVICE_REMOVED: _one_after(access.on_device_removed, notices.on_security_event),
     }
 
 

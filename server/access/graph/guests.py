@@ -73,6 +73,9 @@ class GuestParcel:
     location_kind: LocationKind = strawberry.field(description="What kind of place it is at.")
     available_from: datetime | None = strawberry.field(description="From when to collect it.")
     available_through: datetime | None = strawberry.field(description="Until when.")
+    safe_until: datetime | None = strawberry.field(
+        description="Until when what is cooled is good; null while nothing speaks against it."
+    )
     pause_cause: PauseCause | None = strawberry.field(
         description="Why the time to collect does not run; null while it does."
     )
@@ -278,6 +281,7 @@ def _as_guest_parcel(tracked: guests.Tracked) -> GuestParcel:
         location_kind=parcel.location_kind,
         available_from=parcel.available_from,
         available_through=parcel.available_through,
+        safe_until=parcel.safe_until,
         pause_cause=parcel.pause_cause,
         collected_at=parcel.collected_at,
         may_request_pass=tracked.may_request_pass,

@@ -7,14 +7,15 @@ every address of that person (decision 37).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
 from server.access import queries
 from server.access.links import LinkName, read_link
-from server.access.service.bundles import find_open_stay
+from server.access.service.bundles import CLIMATE_HOLD, find_open_stay
 from server.access.service.passes import make_pass
+from server.climate.service import is_held_for_climate
 from server.hubs.service import find_hub
 from server.kit import outbox
 from server.kit.errors import BrokenPromise, Refusal
@@ -118,8 +119,9 @@ async def issue_guest_pass(session: Session, name: LinkName, *, tools: Tools) ->
     """Today's PIN for the parcel of a link; it is good today and tomorrow (UTC), once.
 
     Refused with NOT_FOUND for a link that does not count, NOT_PERMITTED where the recipient ever
-    had a phone, WRONG_STATE when there is nothing to open or the link has given enough. Each one
-    given is counted and told to every address of the recipient.
+    had a phone, CLIMATE_HOLD for what may not be eaten, WRONG_STATE when there is nothing to open
+    or the link has given enough. Each one given is counted and told to every address of the
+    recipient.
     """
     guest = await find_guest(session, name, now=tools.now, is_held=True)
     if guest is None:
@@ -128,6 +130,8 @@ async def issue_guest_pass(session: Session, name: LinkName, *, tools: Tools) ->
     if refusal is not None:
         return refusal
     stay = await find_open_stay(session, guest.parcel, now=tools.now)
+    if stay is None and await is_held_for_climate(session, guest.parcel):
+        return replace(CLIMATE_HOLD, field=None)
     if stay is None:
         return Refusal(ProblemCode.WRONG_STATE, "There is nothing to open for this parcel now.")
     made = await make_pass(session, guest.parcel, stay, device_id=None, tools=tools)

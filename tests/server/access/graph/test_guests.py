@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 LOOK = """
 query ($link: String!) { found: guestParcel(link: $link) {
-  code state hub { name isOpen } locationKind availableFrom availableThrough pauseCause collectedAt
-  mayRequestPass linkExpiresAt history { at state }
+  code state hub { name isOpen } locationKind availableFrom availableThrough safeUntil pauseCause
+  collectedAt   mayRequestPass linkExpiresAt history { at state }
 } }"""
 ASK = """
 mutation ($link: String!) { outcome: requestGuestPass(link: $link) {
@@ -80,6 +80,7 @@ async def test_stranger_with_the_link_follows_the_parcel(square: Square, link: s
         "locationKind": "PLANNED",
         "availableFrom": None,
         "availableThrough": None,
+        "safeUntil": None,
         "pauseCause": None,
         "collectedAt": None,
         "mayRequestPass": True,

@@ -9,12 +9,14 @@ import pytest
 from sqlmodel import col, select
 
 from schema.codes import ProblemCode
+from schema.compartments import ClimateZone
 from schema.tokens.passes import is_pin_right
 from server.access.links import LINK_LIFE, PASSES_EACH, LinkName
 from server.access.service.guests import DEAD_LINK, GUEST_PASS_ISSUED
 from server.access.service.passes import PASS_ISSUED, Pass
 from server.access.service.revocations import Withdrawn, revoke_grant
 from server.access.tables import Grant, IssuedPass
+from server.climate.rules import Spoiling
 from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
 from server.lockers.tables import Locker
@@ -134,6 +136,33 @@ async def test_there_is_no_pin_for_a_parcel_that_does_not_wait(
     seen = await look(database, name, tools())
     assert seen is not None
     assert (seen.guest.parcel.state, seen.may_request_pass) == (state, False)
+
+
+async def test_there_is_no_pin_for_food_that_may_not_be_eaten(
+    database: Database, town: Town, keyring: DerivedKeyring, tools: Callable[[], Tools]
+) -> None:
+    await welcome(database, town, keyring, ParcelState.ON_HOLD)
+    async with database.write() as session:
+        parcel = await session.get_one(Parcel, key_of("parcel"))
+        parcel.climate_zone, parcel.version = ClimateZone.CHILLED, 1
+        session.add(
+            ParcelEvent(
+                id=key_of("held"),
+                parcel_id=parcel.id,
+                number=1,
+                at=START,
+                recorded_at=START,
+                row="P20",
+                trigger=Trigger.HOLD,
+                source=ParcelState.READY_FOR_PICKUP,
+                target=ParcelState.ON_HOLD,
+                authority=Authority.INTENT,
+                party=Party.SRV,
+                reason=Spoiling.TOO_WARM,
+            )
+        )
+    name = await name_in_letter(database, tools())
+    assert await code_of(database, name, tools()) is ProblemCode.CLIMATE_HOLD
 
 
 async def test_there_is_no_pin_once_the_right_was_withdrawn(
