@@ -285,6 +285,9 @@ def make_timers(shop: Shop) -> list[Timer]:
     async def remind() -> None:
         await notices.remind()
 
+    async def forget_past() -> None:
+        await notices.forget_past()
+
     async def finish_erasures() -> None:
         await notices.finish_erasures()
 
@@ -311,7 +314,7 @@ def make_timers(shop: Shop) -> list[Timer]:
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(
             Timer(job.__name__, job, WATCH_S)
-            for job in (watch_keys, reseal_pin_secrets, plan_missing, finish_erasures)
+            for job in (watch_keys, reseal_pin_secrets, plan_missing, forget_past, finish_erasures)
         ),
         *_planning_timers(shop),
     ]

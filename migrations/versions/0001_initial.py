@@ -707,6 +707,8 @@ def upgrade() -> None:
         sa.Column("settling_assurance", sa.String(length=32), nullable=True),
         sa.Column("collected_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("assurance", sa.String(length=32), nullable=True),
+        sa.Column("over_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("forget_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
             "state <> 'COLLECTED' OR collected_at IS NOT NULL", name=op.f("ck_parcels_collected")
         ),
@@ -758,6 +760,13 @@ def upgrade() -> None:
                 "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
                 " AND safe_until IS NOT NULL"
             ),
+        )
+        batch_op.create_index(
+            "ix_parcels_forgetting",
+            ["forget_at"],
+            unique=False,
+            postgresql_where=sa.text("forget_at IS NOT NULL"),
+            sqlite_where=sa.text("forget_at IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_parcels_to_come",
@@ -1467,6 +1476,11 @@ def downgrade() -> None:
                 "state IN ('DROPPED_OFF', 'DEPOSITED', 'READY_FOR_PICKUP', 'EXPIRED')"
                 " AND safe_until IS NOT NULL"
             ),
+        )
+        batch_op.drop_index(
+            "ix_parcels_forgetting",
+            postgresql_where=sa.text("forget_at IS NOT NULL"),
+            sqlite_where=sa.text("forget_at IS NOT NULL"),
         )
         batch_op.drop_index(
             "ix_parcels_to_come",

@@ -24,6 +24,7 @@ from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
 from server.parcels import queries as parcels
 from server.parcels.service import waiting
+from server.parcels.service.erasing import SWEEP, look_again
 from server.parcels.service.timing import Change
 from server.parcels.states import ParcelState
 from server.parcels.tables import HoldEnded, PauseCause
@@ -91,7 +92,9 @@ class NoticeJobs:
         return Done()
 
     async def on_preferences_changed(self, held: Lease) -> Outcome:
-        """Plans reminders of all that waits for a person whose hours or zone have changed."""
+        """Plans reminders of all that waits for a person whose hours or zone have changed, and has
+        what is kept of their past looked at again.
+        """
         after: uuid.UUID | None = None
 
         async def plan_some() -> int:
@@ -105,6 +108,8 @@ class NoticeJobs:
             return len(found)
 
         await do_portions(plan_some, size=reminding.SWEEP)
+        async with self._database.write() as session:
+            await look_again(session, held.subject, now=self._clock.now())
         return Done()
 
     async def on_deadline_changed(self, held: Lease) -> Outcome:
@@ -138,6 +143,15 @@ class NoticeJobs:
         if isinstance(outcome, Over) and outcome.reached and not wait.has_reached:
             await self.on_wait_changed(held)
         return _settled(outcome)
+
+    async def forget_past(self) -> None:
+        """Forgets for whom old parcels were, in portions; may run at any time, also twice."""
+
+        async def forget_some() -> int:
+            async with self._database.write() as session:
+                return await erasing.forget_past(session, now=self._clock.now())
+
+        await do_portions(forget_some, size=SWEEP)
 
     async def finish_erasures(self) -> None:
         """Erases the rest of people whose last parcel is settled meanwhile; may run twice."""

@@ -685,23 +685,50 @@ async def list_unsettled(session: Session, person_id: uuid.UUID, *, limit: int) 
 
 async def list_settled_ids(session: Session, person_id: uuid.UUID) -> Sequence[uuid.UUID]:
     """Parcels for the person that are over."""
-    return (await session.exec(_settled_of(person_id))).all()
-
-
-async def forget_names(session: Session, person_id: uuid.UUID) -> None:
-    """Removes what names the person from parcels that are over, and from their histories."""
-    settled = _settled_of(person_id)
-    words = col(ParcelEvent.parcel_id).in_(settled)
-    await session.exec(update(ParcelEvent).where(words).values(source_text=None))
-    own = col(Parcel.id).in_(settled)
-    blank = {"recipient_name": None, "recipient_contact": None, "content_hash": b""}
-    await session.exec(update(Parcel).where(own).values(**blank))
-
-
-def _settled_of(person_id: uuid.UUID) -> SelectOfScalar[uuid.UUID]:
-    return select(Parcel.id).where(
+    query = select(Parcel.id).where(
         Parcel.recipient_id == person_id, col(Parcel.state).in_(TERMINAL)
     )
+    return (await session.exec(query)).all()
+
+
+async def forget_names(session: Session, parcel_ids: Collection[uuid.UUID]) -> None:
+    """Removes what names somebody from these parcels, and from their histories."""
+    words = col(ParcelEvent.parcel_id).in_(parcel_ids)
+    await session.exec(update(ParcelEvent).where(words).values(source_text=None))
+    blank = {
+        "recipient_name": None,
+        "recipient_contact": None,
+        "content_hash": b"",
+        "forget_at": None,
+    }
+    await session.exec(update(Parcel).where(col(Parcel.id).in_(parcel_ids)).values(**blank))
+
+
+async def lock_forgettable(session: Session, *, now: datetime, limit: int) -> Sequence[Parcel]:
+    """Parcels of which somebody is to look whether their names are kept, the longest due first."""
+    query = select(Parcel).where(col(Parcel.forget_at) <= now)
+    order = (col(Parcel.forget_at), col(Parcel.id))
+    return (await session.exec(held(query.order_by(*order).limit(limit), skip_locked=True))).all()
+
+
+async def forget_sooner(session: Session, person_id: uuid.UUID, *, at: datetime) -> None:
+    """Has the person's parcels that are over, and kept their names, looked at again."""
+    kept = (
+        col(Parcel.recipient_id) == person_id,
+        col(Parcel.over_at).is_not(None),
+        col(Parcel.forget_at).is_(None),
+        col(Parcel.recipient_contact).is_not(None),
+    )
+    await session.exec(update(Parcel).where(*kept).values(forget_at=at))
+
+
+async def has_recent(session: Session, person_id: uuid.UUID, *, since: datetime) -> bool:
+    """Whether a parcel for the person, or sent by them, is not over, or was not until then."""
+    theirs = or_(col(Parcel.recipient_id) == person_id, col(Parcel.sender_id) == person_id)
+    recent = or_(col(Parcel.over_at).is_(None), col(Parcel.over_at) > since)
+    return (
+        await session.exec(select(Parcel.id).where(theirs, recent).limit(1))
+    ).first() is not None
 
 
 async def list_outages(session: Session, *, since: datetime, until: datetime) -> Sequence[Outage]:

@@ -145,6 +145,12 @@ class Parcel(SQLModel, table=True):
             sqlite_where=text("state = 'AWAITING_DROPOFF'"),
         ),
         Index(
+            "ix_parcels_forgetting",
+            "forget_at",
+            postgresql_where=text("forget_at IS NOT NULL"),
+            sqlite_where=text("forget_at IS NOT NULL"),
+        ),
+        Index(
             "ix_parcels_spoiling",
             "safe_until",
             postgresql_where=text(_HOLDABLE),
@@ -209,6 +215,10 @@ class Parcel(SQLModel, table=True):
     settling_assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
     collected_at: datetime | None = None
     assurance: Assurance | None = Field(default=None, sa_type=enum_text(Assurance))
+    over_at: datetime | None = None
+    """When it came to a state that no intent leaves."""
+    forget_at: datetime | None = None
+    """When somebody is to look whether its names may still be kept (`parcels.retention`)."""
 
     @property
     def collect_by(self) -> datetime | None:

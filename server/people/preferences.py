@@ -134,6 +134,10 @@ class Preferences:
     usual_windows: tuple[UsualWindow, ...] = ()
     learns: bool = True
     """Whether their collections may teach us when they usually come."""
+    keeps_past: bool = True
+    """Whether parcels that are over keep their names as long as the account; else for as long as
+    they may be disputed.
+    """
     names_hub_on_screen: bool = True
     """Whether a message on the screen of a phone may name the hub."""
 

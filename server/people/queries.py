@@ -129,6 +129,15 @@ async def list_erasing(
     return (await session.exec(query.order_by(col(Person.id)).limit(limit))).all()
 
 
+async def list_account_holders(
+    session: AsyncSession, people: Collection[uuid.UUID]
+) -> Sequence[uuid.UUID]:
+    """Those of these people who ever signed in on a phone, or hold a role."""
+    phones = select(Device.person_id).where(col(Device.person_id).in_(people))
+    roles = select(Membership.person_id).where(col(Membership.person_id).in_(people))
+    return [*(await session.exec(phones)).all(), *(await session.exec(roles)).all()]
+
+
 async def list_devices_ever(session: AsyncSession, person_id: uuid.UUID) -> Sequence[Device]:
     """All devices that the account ever had."""
     return (await session.exec(select(Device).where(Device.person_id == person_id))).all()

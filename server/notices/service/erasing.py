@@ -13,7 +13,14 @@ from server.access.service.links import end_links
 from server.kit import outbox
 from server.kit.errors import Refusal
 from server.notices import queries
-from server.parcels.service.erasing import MOST_NAMED, forget_recipient, list_unsettled
+from server.parcels.service.erasing import (
+    AT_ONCE,
+    MOST_NAMED,
+    forget_old_names,
+    forget_recipient,
+    has_recent,
+    list_unsettled,
+)
 from server.people import queries as people
 from server.people.service.erasing import ask_erasure
 from server.people.service.erasing import erase_account as forget_account
@@ -64,20 +71,34 @@ async def finish_erasures(
     return waiting[-1] if len(waiting) == SWEEP else None
 
 
+async def forget_past(session: Session, *, now: datetime) -> int:
+    """Forgets for whom the next hundred old parcels were, where nobody keeps that; how many were
+    looked at. Somebody without an account is forgotten with the last parcel of theirs.
+    """
+    looked = await forget_old_names(session, now=now)
+    for person_id in sorted(looked.guests):
+        person = await people.get_locked_person(session, person_id)
+        is_over = not await has_recent(session, person_id, now=now)
+        if person is not None and person.erased_at is None and is_over:
+            await _erase(session, person, now=now)
+    return looked.looked_at
+
+
 async def _erase(session: Session, person: Person, *, now: datetime) -> Sequence[Parcel]:
     """Erases what can be; the parcels that keep it from being all."""
     await learning.erase(session, person.id)
     await windows.forget_windows_of(session, person.id)
     settled = await forget_recipient(session, person.id)
-    await end_links(session, settled, now=now)
+    for start in range(0, len(settled), AT_ONCE):
+        part = settled[start : start + AT_ONCE]
+        await end_links(session, part, now=now)
+        await outbox.forget_reasons(session, part)
     unsettled = await list_unsettled(session, person.id)
-    subjects = list(settled)
     if not unsettled:
         phones = await people.list_devices_ever(session, person.id)
-        subjects += [person.id, *(phone.id for phone in phones)]
+        await outbox.forget_reasons(session, [person.id, *(phone.id for phone in phones)])
         await queries.delete_of_person(session, person.id)
         await forget_account(session, person, now=now)
-    await outbox.forget_reasons(session, subjects)
     return unsettled
 
 

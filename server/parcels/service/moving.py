@@ -16,8 +16,9 @@ from server.parcels.deadlines import (
     is_past,
     start_deadline,
 )
+from server.parcels.retention import KEPT_AT_LEAST
 from server.parcels.rules import Move, Situation, find_move
-from server.parcels.states import ParcelState, Party, Trigger
+from server.parcels.states import TERMINAL, ParcelState, Party, Trigger
 from server.parcels.tables import (
     TEXT_CHARACTERS,
     Assurance,
@@ -179,6 +180,7 @@ async def record(
     if occurrence.through is not None:
         parcel.available_through = occurrence.through
         parcel.deadline_version += 1
+    _note_end(parcel, found, occurrence.at)
     session.add(parcel)
     event = _event(parcel, found, occurrence, ids=ids, now=now)
     if parcel.available_through != before:
@@ -354,6 +356,14 @@ def _decide(parcel: Parcel) -> None:
     if parcel.state is ParcelState.READY_FOR_PICKUP:
         parcel.collected_at = parcel.assurance = parcel.hold_ended = None
         _stop_waiting(parcel)
+
+
+def _note_end(parcel: Parcel, found: Move, at: datetime) -> None:
+    """It is over, or not any more; what is said of one that is over does not begin that anew."""
+    if found.target not in TERMINAL:
+        parcel.over_at = parcel.forget_at = None
+    elif found.source not in TERMINAL:
+        parcel.over_at, parcel.forget_at = at, at + KEPT_AT_LEAST
 
 
 def _stop_waiting(parcel: Parcel) -> None:

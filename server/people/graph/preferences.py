@@ -106,6 +106,8 @@ _WORDS = {
     "favourite": "Global ids of the hubs that are offered first, at most 20.",
     "usual": "When they usually come, at most 21; windows are offered there alone.",
     "learns": "Whether their collections may teach us when they usually come.",
+    "keeps_past": "Whether parcels that are over keep name and address as long as the account; "
+    "else only for as long as they may be disputed.",
     "on_screen": "Whether what a phone shows while it is locked may name the hub.",
 }
 
@@ -129,6 +131,7 @@ class Preferences:
     favourite_hubs: list[strawberry.ID] = strawberry.field(description=_WORDS["favourite"])
     usual_windows: list[UsualWindow] = strawberry.field(description=_WORDS["usual"])
     learns: bool = strawberry.field(description=_WORDS["learns"])
+    keeps_past: bool = strawberry.field(description=_WORDS["keeps_past"])
     names_hub_on_screen: bool = strawberry.field(description=_WORDS["on_screen"])
 
 
@@ -163,6 +166,7 @@ class PreferencesInput:
         description=_WORDS["usual"], default_factory=list
     )
     learns: bool = strawberry.field(description=_WORDS["learns"], default=True)
+    keeps_past: bool = strawberry.field(description=_WORDS["keeps_past"], default=True)
     names_hub_on_screen: bool = strawberry.field(description=_WORDS["on_screen"], default=True)
 
 
@@ -194,6 +198,7 @@ def read_preferences(version: int, given: PreferencesInput) -> preferences.Prefe
             favourite_hubs=_read_hubs(given.favourite_hubs, "favouriteHubs"),
             usual_windows=_read_windows(given.usual_windows),
             learns=given.learns,
+            keeps_past=given.keeps_past,
             names_hub_on_screen=given.names_hub_on_screen,
         )
     except _Unreadable as unreadable:
@@ -221,6 +226,7 @@ def as_preferences(row: preferences.Preferences) -> Preferences:
             for one in row.usual_windows
         ],
         learns=row.learns,
+        keeps_past=row.keeps_past,
         names_hub_on_screen=row.names_hub_on_screen,
     )
 

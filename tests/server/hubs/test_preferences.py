@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FIELDS = """version language timeZone channels quiet { startsMinute endsMinute } mayCooledBreakQuiet
   holdUntil reach { lowestMm highestMm } counterOnly neverAppOnly neverAmbientIfPerishable
   allowedHubs favouriteHubs usualWindows { weekdays span { startsMinute endsMinute } } learns
-  namesHubOnScreen"""
+  keepsPast namesHubOnScreen"""
 READ = f"{{ me {{ preferences {{ {FIELDS} }} }} }}"
 CHANGE = f"""mutation ($version: Int!, $wanted: PreferencesInput!) {{
   outcome: changePreferences(version: $version, preferences: $wanted) {{
@@ -47,6 +47,7 @@ EVERYTHING = {
     "favouriteHubs": [HUB],
     "usualWindows": [{"weekdays": [0, 4], "span": DAY}],
     "learns": False,
+    "keepsPast": False,
     "namesHubOnScreen": False,
 }
 

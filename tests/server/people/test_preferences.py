@@ -66,6 +66,7 @@ choices = st.builds(
     favourite_hubs=hubs,
     usual_windows=st.lists(windows, max_size=MAX_WINDOWS).map(tuple),
     learns=st.booleans(),
+    keeps_past=st.booleans(),
     names_hub_on_screen=st.booleans(),
 )
 

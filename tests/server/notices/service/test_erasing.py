@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlmodel import col, select
@@ -17,17 +18,19 @@ from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
 from server.notices.jobs import NoticeJobs
 from server.notices.rules import NoticeKind, NoticeState
-from server.notices.service.erasing import SWEEP, erase_account, finish_erasures
+from server.notices.service.erasing import SWEEP, erase_account, finish_erasures, forget_past
 from server.notices.service.telling import Teller
 from server.notices.tables import Notice
-from server.parcels.states import Authority, ParcelState, Party, Trigger
+from server.parcels.retention import KEPT_AT_LEAST
+from server.parcels.service.erasing import look_again
+from server.parcels.states import TERMINAL, Authority, ParcelState, Party, Trigger
 from server.parcels.tables import Parcel, ParcelEvent
 from server.people.preferences import Channel, Preferences
 from server.people.roles import Role
 from server.people.rules import Contact, ContactKind, PushKind
 from server.people.service.accounts import ensure_person, find_person
 from server.people.service.devices import DEVICE_REMOVED
-from server.people.service.preferences import change_preferences
+from server.people.service.preferences import change_preferences, get_preferences
 from server.people.tables import ContactAddress, Device, Membership, Person, SignInRequest
 from server.pickups.service.learning import learn_collection
 from server.pickups.tables import HabitCounts, HabitPast, PickupWindow
@@ -168,6 +171,8 @@ class Life:
             parcel.state, parcel.version = state, 1
             if state is S.COLLECTED:
                 parcel.collected_at = now
+            if state in TERMINAL:
+                parcel.over_at, parcel.forget_at = now, now + KEPT_AT_LEAST
             await session.flush()
             await links.ensure_link(session, parcel.id, keyring=self.keyring, now=now)
             await learn_collection(session, parcel.id, version=1, ids=self.ids, now=now)
@@ -186,6 +191,39 @@ class Life:
                 person_id=person_id,
                 now=self.clock.now(),
             )
+
+    async def forget(self, *, days: float) -> int:
+        """What the worker does so many days after now."""
+        async with self.database.write() as session:
+            return await forget_past(session, now=self.clock.now() + timedelta(days=days))
+
+    async def become_guest(self) -> None:
+        """They never had a phone or a role; only letters reach them."""
+        async with self.database.write() as session:
+            phones = select(Device).where(Device.person_id == self.person)
+            roles = select(Membership).where(Membership.person_id == self.person)
+            for phone in (await session.exec(phones)).all():
+                await session.delete(phone)
+            for role in (await session.exec(roles)).all():
+                await session.delete(role)
+
+    async def prefer(self, **wishes: Any) -> None:
+        """They choose anew, and the worker hears of it."""
+        async with self.database.write() as session:
+            old = await get_preferences(session, self.person)
+            changed = await change_preferences(
+                session,
+                self.town.recipient,
+                wanted=replace(old, **wishes),
+                now=self.clock.now(),
+            )
+            assert isinstance(changed, Preferences)
+            await look_again(session, self.person, now=self.clock.now())
+
+    async def names(self, name: str = "parcel") -> tuple[str | None, str | None]:
+        async with self.database.read() as session:
+            parcel = await session.get_one(Parcel, key_of(name))
+        return parcel.recipient_name, parcel.recipient_contact
 
     async def found(self, mark: str = MARK) -> list[str]:
         """Table and column of every value in which the mark stands, as text or as bytes."""
@@ -388,3 +426,59 @@ async def test_erasures_are_finished_in_portions(life: Life) -> None:
     async with life.database.read() as session:
         query = select(Person.id).where(col(Person.erased_at).is_not(None))
         assert len((await session.exec(query)).all()) == SWEEP + 1
+
+
+async def test_an_account_keeps_the_names_of_its_past_unless_it_wants_fewer_kept(
+    life: Life,
+) -> None:
+    await life.add_parcel("parcel", S.COLLECTED)
+    assert [await life.forget(days=days) for days in (13, 15, 31)] == [0, 1, 0]
+    assert (await life.names())[1] == f"{MARK}@example.org"
+    await life.prefer(keeps_past=False)
+    assert await life.forget(days=13) == 1
+    assert (await life.names())[1] == f"{MARK}@example.org"
+    assert await life.forget(days=14) == 1
+    assert await life.names() == (None, None)
+    assert await life.forget(days=400) == 0
+    assert "contact_addresses.address" in await life.found()
+
+
+async def test_who_has_no_account_is_forgotten_thirty_days_after_their_last_parcel(
+    life: Life,
+) -> None:
+    await life.become_guest()
+    await life.add_parcel("parcel", S.COLLECTED)
+    await life.add_parcel("waiting", S.READY_FOR_PICKUP)
+    await life.forget(days=14)
+    assert (await life.names())[1] == f"{MARK}@example.org"
+    await life.forget(days=30)
+    assert await life.names() == (None, None)
+    assert await life.names("waiting") == (f"Ada {MARK}", f"{MARK}@example.org")
+    assert "contact_addresses.address" in await life.found()
+    async with life.database.write() as session:
+        last = await session.get_one(Parcel, key_of("waiting"))
+        last.state, last.over_at = S.RETURNED, life.clock.now() + timedelta(days=5)
+        last.forget_at = last.over_at + KEPT_AT_LEAST
+    for days in (19.0, 34.0):
+        await life.forget(days=days)
+        assert await life.found() != []
+    await life.forget(days=35)
+    assert await life.found() == []
+
+
+async def test_a_staff_member_who_was_never_here_is_no_guest(life: Life) -> None:
+    await life.become_guest()
+    async with life.database.write() as session:
+        session.add(
+            Membership(
+                id=life.ids.new(),
+                created_at=life.clock.now(),
+                person_id=life.person,
+                role=Role.HUB_CLERK,
+                subject=life.town.hub_id,
+            )
+        )
+    await life.add_parcel("parcel", S.COLLECTED)
+    for days in (15, 31):
+        await life.forget(days=days)
+    assert (await life.names())[1] == f"{MARK}@example.org"

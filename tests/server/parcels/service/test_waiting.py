@@ -18,6 +18,7 @@ from server.lockers.rules import ServiceState
 from server.lockers.tables import Compartment, Incident
 from server.parcels import jobs
 from server.parcels.deadlines import GRACE, MOST_PAUSED
+from server.parcels.retention import KEPT_AT_LEAST
 from server.parcels.rules import Situation
 from server.parcels.service import facts, stays, waiting
 from server.parcels.service.depositing import Putting
@@ -228,6 +229,10 @@ async def test_unopposed_collection_counts_after_a_minute_and_once(
     parcel = await parcel_of(deposited)
     assert (parcel.state, parcel.assurance) == (S.COLLECTED, Assurance.B)
     assert parcel.collected_at == START + timedelta(seconds=60)
+    assert (parcel.over_at, parcel.forget_at) == (
+        parcel.collected_at,
+        START + timedelta(seconds=60) + KEPT_AT_LEAST,
+    )
     assert parcel.settles_at is None
     assert await rows(deposited) == ["P10", "P15", "P16"]
 
