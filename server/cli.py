@@ -325,6 +325,12 @@ def _passes(gate: Gate) -> bool:
     return run.returncode == 0
 
 
+def _verify(argv: list[str]) -> int:
+    from server.verify import main as verify
+
+    return verify(argv)
+
+
 def _bench(argv: list[str]) -> int:
     _become("tests.bench", *argv)
 
@@ -372,6 +378,7 @@ VERBS = {
         explains_itself=False,
         words={"draft": SERVER, "add": SERVER},
     ),
+    "verify": Verb("check a receipt offline", (), _verify, explains_itself=False),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),

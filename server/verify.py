@@ -1,0 +1,189 @@
+"""The receipt checker: what a receipt proves, in words, with nothing but `schema` and PyNaCl.
+
+Reads two files and no network, database or setting: `restante-verify FILE --trust FILE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from schema.codec import Malformed
+from schema.journal import Kind
+from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, verify_receipt
+from schema.trust import TRUST_BYTES, Trust, parse_trust
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from schema.journal import Entry
+
+HOLDS, REFUSED, CANNOT_TELL = 0, 1, 2
+
+NEVER_PROVEN = (
+    "what was in the parcel, or in what state",
+    "who held the phone, only which token and device key were used",
+    "that the locker's clock was right",
+)
+
+_CLOCKS = (
+    "at the earliest: its clock was not set",
+    "by a clock that ran on by its battery",
+    "by a clock that a server had set",
+)
+
+_TOLD = {
+    Kind.BOOT: "it started",
+    Kind.ACCEPTED: "somebody with a right was let in",
+    Kind.PULSED: "a bolt was pulsed",
+    Kind.DOOR_OPENED: "a door opened",
+    Kind.DOOR_CLOSED: "a door closed",
+    Kind.OPEN_NOT_DETECTED: "a door did not open",
+    Kind.CLOSE_OVERDUE: "a door stood open for too long",
+    Kind.UNEXPECTED_OPEN: "a door opened that nobody was let at",
+    Kind.DEPOSITED: "a parcel was put in",
+    Kind.COLLECTED: "a parcel was taken out by its right",
+    Kind.WITHDRAWN: "what was put in was taken out again at once",
+    Kind.FOUND_EMPTY: "nothing was inside when the door opened",
+    Kind.EXCURSION: "a cooled compartment changed its state",
+}
+
+_AT_A_DOOR = frozenset(_TOLD) - {Kind.BOOT, Kind.ACCEPTED}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0 if the receipt holds, 1 if it is refused, 2 if nothing can be said of it."""
+    options = _parser().parse_args(argv)
+    try:
+        trust = parse_trust(_read(options.trust, TRUST_BYTES))
+        raw = _read(options.file, RECEIPT_BYTES)
+    except (OSError, Malformed) as error:
+        print(f"restante-verify: {_reason(error)}", file=sys.stderr)
+        return CANNOT_TELL
+    return _judge(raw, trust, as_json=options.json)
+
+
+def _judge(raw: bytes, trust: Trust, *, as_json: bool) -> int:
+    try:
+        verdict = verify_receipt(raw, trust)
+    except Refused as error:
+        if as_json:
+            print(json.dumps({"holds": False, "reason": f"{error}"}))
+        else:
+            print(f"REFUSED: {error}.")
+        return REFUSED
+    if as_json:
+        print(json.dumps(as_object(verdict), indent=1))
+    else:
+        print("\n".join(describe(verdict)))
+    return HOLDS
+
+
+def describe(verdict: Verdict) -> list[str]:
+    """The verdict in sentences, one a line."""
+    head = verdict.head
+    lines = ["This receipt holds. Certain is:"]
+    lines += [f"- {_sentence(one)}" for one in verdict.entries]
+    lines.append(
+        f"- The log {head.origin} held all of this when its head over {head.size} leaves was "
+        "signed."
+    )
+    lines += [f"- {name} saw this head on {_moment(at)}." for name, at in verdict.seen.items()]
+    lines.append("Not proven by it:")
+    if not verdict.seen:
+        lines.append("- that the log shows everybody the same: no witness is asked for")
+    return lines + [f"- {one}" for one in NEVER_PROVEN]
+
+
+def as_object(verdict: Verdict) -> dict[str, Any]:
+    """The verdict for programs."""
+    return {
+        "holds": True,
+        "log": verdict.head.origin,
+        "size": verdict.head.size,
+        "root": verdict.head.root.hex(),
+        "seen": verdict.seen,
+        "entries": [
+            {
+                "locker": one.lid.hex(),
+                "seq": one.seq,
+                "leaf": one.number,
+                "signed": one.is_signed,
+                "kind": None if one.entry is None else _kind(one.entry),
+                "at": None if one.entry is None else one.entry.t,
+            }
+            for one in verdict.entries
+        ],
+    }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="restante-verify",
+        description="Check a receipt offline, and say what it proves and what it does not.",
+        epilog="Ends with 0 if the receipt holds, 1 if it is refused, 2 if nothing can be said. "
+        "Take the trust file from somebody you trust, never from whoever gave you the receipt.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the receipt")
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="keys of logs, witnesses and lockers (c2sp.org/tlog-policy, and `locker ID KEY`)",
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The file, and one byte too many of a file that is too large."""
+    with path.open("rb") as file:
+        return file.read(most + 1)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}"
+    return f"the trust file is not understood: {error}"
+
+
+def _sentence(one: Proven) -> str:
+    word = "signed by the locker itself" if one.is_signed else "without the locker's own signature"
+    name = f"Entry {one.seq} of locker {one.lid.hex()}, leaf {one.number}, {word}"
+    if one.entry is None:
+        return f"{name}: it was erased, and is proved by its hash alone."
+    clock = _CLOCKS[one.entry.clockq]
+    return f"{name}: {_moment(one.entry.t)} ({clock}), {_told(one.entry)}."
+
+
+def _told(entry: Entry) -> str:
+    try:
+        kind = Kind(entry.kind)
+    except ValueError:
+        return f"something of kind {entry.kind} happened"
+    comp = entry.body[0] if kind in _AT_A_DOOR else None
+    door = f" (compartment {comp})" if isinstance(comp, int) else ""
+    return _TOLD.get(kind, f"{kind.name.lower()} was noted") + door
+
+
+def _kind(entry: Entry) -> str:
+    try:
+        return Kind(entry.kind).name
+    except ValueError:
+        return str(entry.kind)
+
+
+def _moment(at: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"second {at} of Unix time"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,227 @@
+"""Receipts: true ones hold, and no bit of one can be changed."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from schema.checkpoint import Checkpoint, KeyKind, Note, NoteKey, cosign, sign_checkpoint
+from schema.codec import Malformed, Value, decode, encode
+from schema.journal import Kind, entry_head, head_message, parse_entry
+from schema.merkle import inclusion_spans, leaf_data, leaf_hash, tree_root
+from schema.receipts import Receipt, Refused, Stated, parse_receipt, verify_receipt, write_receipt
+from schema.trust import Trust, parse_trust, write_trust
+from tests.schema.makers import LID, NOW, OTHER_LID, make_journal, signing_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ORIGIN = "hubs.example.org/log"
+LOG = NoteKey(ORIGIN, KeyKind.LOG, signing_key("log").public)
+SEERS = [
+    NoteKey(f"w{number}.example.org", KeyKind.WITNESS, signing_key(f"w{number}").public)
+    for number in range(3)
+]
+LOCKER = signing_key("locker")
+SIZE, FIRST = 1_000, 400
+
+JOURNAL, _ = make_journal()
+LEAVES = [leaf_hash(leaf_data(OTHER_LID, number + 1, bytes(32))) for number in range(SIZE)]
+for seq, raw in enumerate(JOURNAL, 1):
+    LEAVES[FIRST + seq] = leaf_hash(leaf_data(LID, seq, entry_head(raw)))
+HEAD = Checkpoint(ORIGIN, SIZE, tree_root(LEAVES))
+
+
+def make_trust(*, least: int = 2) -> Trust:
+    lockers = {LID: LOCKER.public}
+    return parse_trust(write_trust([LOG], witnesses=SEERS, least=least, lockers=lockers).encode())
+
+
+def make_note(seen: int = 2, head: Checkpoint = HEAD) -> Note:
+    note = sign_checkpoint(head, [signing_key("log")])
+    lines = [
+        cosign(note, signing_key(f"w{number}"), name=f"w{number}.example.org", at=NOW + number)
+        for number in range(seen)
+    ]
+    return replace(note, signatures=(*note.signatures, *lines))
+
+
+def make_stated(seq: int, *, is_signed: bool = True, is_erased: bool = False) -> Stated:
+    raw, number = JOURNAL[seq - 1], FIRST + seq
+    head = entry_head(raw)
+    spans = inclusion_spans(number, SIZE)
+    return Stated(
+        lid=LID,
+        number=number,
+        seq=seq,
+        raw=None if is_erased else raw,
+        head=head,
+        signature=LOCKER.sign(head_message(LID, seq, head)) if is_signed else None,
+        path=tuple(tree_root(LEAVES[span.start : span.end]) for span in spans),
+    )
+
+
+def make_receipt() -> Receipt:
+    return Receipt(
+        (make_stated(2), make_stated(3, is_signed=False), make_stated(5, is_erased=True)),
+        make_note(),
+    )
+
+
+RECEIPT = write_receipt(make_receipt())
+
+
+def test_a_true_receipt_proves_its_entries() -> None:
+    verdict = verify_receipt(RECEIPT, make_trust())
+    assert verdict.head == HEAD
+    assert verdict.seen == {"w0.example.org": NOW, "w1.example.org": NOW + 1}
+    assert [(one.seq, one.is_signed) for one in verdict.entries] == [
+        (2, True),
+        (3, False),
+        (5, True),
+    ]
+    deposit, _, erased = verdict.entries
+    assert deposit.entry is not None
+    assert Kind(deposit.entry.kind) is Kind.ACCEPTED
+    assert erased.entry is None, "what was erased is proved by its hash alone"
+
+
+def test_a_receipt_is_read_as_it_is_written() -> None:
+    assert parse_receipt(RECEIPT) == make_receipt()
+
+
+def test_hashes_that_proofs_share_are_written_once() -> None:
+    alone = len(write_receipt(Receipt((make_stated(2),), make_note())))
+    both = len(write_receipt(Receipt((make_stated(2), make_stated(3)), make_note())))
+    assert both - alone < 500
+
+
+def test_no_bit_of_a_receipt_can_be_changed(request: pytest.FixtureRequest) -> None:
+    trust = make_trust()
+    budget = request.config.getoption("--hostile-inputs") // 10
+    bits = len(RECEIPT) * 8
+    chosen = range(bits) if budget >= bits else random.Random(4).sample(range(bits), budget)
+    for bit in chosen:
+        changed = bytearray(RECEIPT)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(Refused):
+            verify_receipt(bytes(changed), trust)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, len(RECEIPT) - 1])
+def test_a_torn_receipt_is_refused(size: int) -> None:
+    with pytest.raises(Refused):
+        verify_receipt(RECEIPT[:size], make_trust())
+
+
+def test_a_longer_receipt_is_refused() -> None:
+    with pytest.raises(Refused):
+        verify_receipt(RECEIPT + b"\0", make_trust())
+
+
+def refused(receipt: Receipt, trust: Trust | None = None) -> str:
+    with pytest.raises(Refused) as caught:
+        verify_receipt(write_receipt(receipt), trust or make_trust())
+    return str(caught.value)
+
+
+def test_too_few_witnesses_are_refused() -> None:
+    receipt = replace(make_receipt(), note=make_note(1))
+    assert "too few" in refused(receipt)
+    assert verify_receipt(write_receipt(receipt), make_trust(least=1))
+
+
+def test_a_log_that_nobody_trusts_is_refused() -> None:
+    trust = replace(make_trust(), logs=())
+    assert "no key of the log" in refused(make_receipt(), trust)
+
+
+def test_a_signature_of_a_stranger_on_the_head_is_refused() -> None:
+    note = make_note()
+    stranger = cosign(note, signing_key("stranger"), name="stranger.example.org", at=NOW)
+    changed = replace(note, signatures=(*note.signatures, stranger))
+    assert "does not name" in refused(replace(make_receipt(), note=changed))
+
+
+def test_a_signature_that_is_there_twice_is_refused() -> None:
+    note = make_note()
+    changed = replace(note, signatures=(*note.signatures, note.signatures[0]))
+    assert "does not name" in refused(replace(make_receipt(), note=changed))
+
+
+def test_a_locker_that_nobody_knows_is_refused() -> None:
+    trust = replace(make_trust(), lockers={})
+    assert "does not name locker" in refused(make_receipt(), trust)
+    unsigned = Receipt((make_stated(3, is_signed=False),), make_note())
+    assert verify_receipt(write_receipt(unsigned), trust)
+
+
+CHANGES: dict[str, Callable[[Stated], Stated]] = {
+    "another entry": lambda one: replace(
+        one, raw=JOURNAL[3], head=entry_head(JOURNAL[3]), signature=None
+    ),
+    "another number": lambda one: replace(one, number=one.number + 1),
+    "another place": lambda one: replace(one, seq=one.seq + 1),
+    "another locker": lambda one: replace(one, lid=OTHER_LID),
+    "another signature": lambda one: replace(one, signature=bytes(64)),
+    "a shorter path": lambda one: replace(one, path=one.path[:-1]),
+    "another path": lambda one: replace(one, path=one.path[::-1]),
+    "a number beyond the log": lambda one: replace(one, number=SIZE),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_an_entry_that_was_changed_is_refused(change: Callable[[Stated], Stated]) -> None:
+    refused(Receipt((change(make_stated(2)),), make_note()))
+
+
+def test_a_rewritten_entry_is_refused_although_it_is_signed() -> None:
+    raw = replace(parse_entry(JOURNAL[1]), t=NOW + 1).encode()
+    head = entry_head(raw)
+    forged = replace(
+        make_stated(2), raw=raw, head=head, signature=LOCKER.sign(head_message(LID, 2, head))
+    )
+    assert "the log does not hold" in refused(Receipt((forged,), make_note()))
+
+
+def test_a_head_of_another_root_is_refused() -> None:
+    note = make_note(head=replace(HEAD, root=tree_root(LEAVES[::-1])))
+    assert "the log does not hold" in refused(replace(make_receipt(), note=note))
+
+
+def test_an_empty_receipt_is_refused() -> None:
+    assert "at least one entry" in refused(Receipt((), make_note()))
+
+
+def restated(change: Callable[[list[Value]], object]) -> bytes:
+    value = decode(RECEIPT)
+    assert isinstance(value, list)
+    change(value)
+    return encode(value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.__setitem__(0, 2),
+        lambda value: value[2].append(bytes(32)),
+        lambda value: value[2].reverse(),
+        lambda value: value[2].pop(),
+        lambda value: value.append(None),
+        lambda value: value[1][0][5].__setitem__(0, 999),
+        lambda value: value.__setitem__(3, value[3] + "\n"),
+        lambda value: value.__setitem__(3, ""),
+    ],
+    ids=["version", "unused", "order", "missing", "more", "nowhere", "longer", "no note"],
+)
+def test_another_way_to_write_it_is_refused(change: Callable[[list[Value]], object]) -> None:
+    with pytest.raises(Refused):
+        verify_receipt(restated(change), make_trust())
+
+
+def test_a_receipt_of_too_many_entries_is_not_written() -> None:
+    with pytest.raises(Malformed):
+        write_receipt(Receipt((make_stated(2),) * 257, make_note()))

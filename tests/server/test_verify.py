@@ -1,0 +1,131 @@
+"""The receipt checker as a program: its words, its statuses, and that it needs nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from schema.receipts import Receipt, write_receipt
+from schema.trust import write_trust
+from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
+from tests.schema.makers import LID
+from tests.schema.test_receipts import LOCKER, LOG, SEERS, make_note, make_receipt, make_stated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+
+
+class Files(NamedTuple):
+    """A receipt and what its reader trusts."""
+
+    receipt: Path
+    trust: Path
+
+    @property
+    def words(self) -> list[str]:
+        return [f"{self.receipt}", "--trust", f"{self.trust}"]
+
+
+@pytest.fixture
+def lay(tmp_path: Path) -> Callable[..., Files]:
+    def make(receipt: Receipt | None = None, *, least: int = 2) -> Files:
+        files = Files(tmp_path / "parcel.receipt", tmp_path / "parcel.receipt.trust")
+        files.receipt.write_bytes(write_receipt(receipt or make_receipt()))
+        files.trust.write_text(
+            write_trust([LOG], witnesses=SEERS, least=least, lockers={LID: LOCKER.public})
+        )
+        return files
+
+    return make
+
+
+def test_a_true_receipt_is_explained(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(lay().words) == HOLDS
+    told = capsys.readouterr().out
+    assert told.startswith("This receipt holds.")
+    assert f"Entry 2 of locker {LID.hex()}" in told
+    assert "signed by the locker itself" in told
+    assert "Entry 3" in told
+    assert "without the locker's own signature" in told
+    assert "it was erased, and is proved by its hash alone" in told
+    assert "w1.example.org saw this head on 2025-10-09" in told
+    assert "Not proven by it:" in told
+
+
+def test_programs_are_told_in_json(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay()
+    assert main([*files.words, "--json"]) == HOLDS
+    told = json.loads(capsys.readouterr().out)
+    assert told["holds"] is True
+    assert [one["kind"] for one in told["entries"]] == ["ACCEPTED", "PULSED", None]
+    files.receipt.write_bytes(b"\0")
+    assert main([*files.words, "--json"]) == REFUSED
+    assert json.loads(capsys.readouterr().out)["holds"] is False
+
+
+def test_a_receipt_that_proves_nothing_is_refused_with_the_reason(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = replace(make_receipt(), note=make_note(1))
+    assert main(lay(receipt).words) == REFUSED
+    assert "REFUSED: too few of the witnesses" in capsys.readouterr().out
+
+
+def test_without_witnesses_it_says_what_that_means(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    receipt = Receipt((make_stated(2),), make_note(0))
+    assert main(lay(receipt, least=0).words) == HOLDS
+    assert "no witness is asked for" in capsys.readouterr().out
+
+
+def test_without_trust_nothing_can_be_said(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay()
+    with pytest.raises(SystemExit) as ended:
+        main([f"{files.receipt}"])
+    assert ended.value.code == CANNOT_TELL
+    for damage in (lambda: files.trust.write_text("trust me\n"), files.trust.unlink):
+        damage()
+        assert main(files.words) == CANNOT_TELL
+    assert "restante-verify: " in capsys.readouterr().err
+    assert main([f"{files.receipt}x", "--trust", f"{files.trust}"]) == CANNOT_TELL
+
+
+def test_a_file_without_end_is_not_read_to_its_end(lay: Callable[..., Files]) -> None:
+    files = lay()
+    assert main(["/dev/zero", "--trust", f"{files.trust}"]) == REFUSED
+    assert main([f"{files.receipt}", "--trust", "/dev/zero"]) == CANNOT_TELL
+
+
+def test_the_checker_loads_nothing_but_the_protocol(lay: Callable[..., Files]) -> None:
+    probe = (
+        "import sys; from server.verify import main; status = main(sys.argv[1:]);"
+        "allowed = {'__main__', 'schema', 'server', 'nacl', '_cffi_backend', '_sodium'};"
+        "foreign = {name.partition('.')[0] for name in sys.modules}"
+        " - set(sys.stdlib_module_names) - allowed;"
+        "ours = {name for name in sys.modules if name.startswith('server.')} - {'server.verify'};"
+        "sys.exit(status or f'{sorted(foreign)} {sorted(ours)}' if foreign or ours else status)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", probe, *lay().words],
+        cwd=ROOT,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == HOLDS, run.stderr
