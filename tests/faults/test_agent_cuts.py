@@ -17,7 +17,7 @@ from schema.ids import StayId
 from schema.journal import FIRST_PREV_HEAD, ExcursionPhase, Kind, check_chain, parse_entry
 from schema.keys import Operation
 from tests.ble_agent.standing import quick_folder
-from tests.faults.cuts import STAY, Scissors, Story
+from tests.faults.cuts import LATE, STAY, Scissors, Story
 
 if TYPE_CHECKING:
     from ble_agent.store import Moment
@@ -100,7 +100,7 @@ async def check_story(story: Story) -> None:
     assert [standing.stay(comp) for comp in (1, 2, 3, 4)] == [None] * 4
     assert (await standing.ask(Operation.OPEN, token=story.tokens["open"])).code == Code.USED
     await standing.set_time(standing.locker.hello().now)
-    fresh = await standing.ask(Operation.DEPOSIT, stay=StayId(b"stay0002"))
+    fresh = await standing.ask(Operation.DEPOSIT, stay=StayId(b"stay0002"), exp=LATE)
     assert fresh.code == Code.OK  # the next token works
     await standing.shut(fresh.comp or 0, occupied=True)
     await standing.stop()

@@ -14,6 +14,8 @@ from schema.compartments import ClimateZone
 from schema.cose import sign_object
 from schema.ids import EVERY_LOCKER, LIMIT, LockerId
 from schema.statements import (
+    CFG_CHILLED,
+    CFG_FROZEN,
     Acknowledgement,
     Configuration,
     KeySetStatement,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from schema.codec import Value
 
 COUNTERS = st.integers(0, LIMIT - 1)
+UNKNOWN_KEYS = st.integers(16, 99).filter(lambda key: key not in {CFG_CHILLED, CFG_FROZEN})
 AUDIENCES = st.sampled_from([LID, EVERY_LOCKER])
 IDS = st.binary(min_size=8, max_size=8)
 BODIES: st.SearchStrategy[Statement] = st.one_of(
@@ -66,7 +69,7 @@ BODIES: st.SearchStrategy[Statement] = st.one_of(
         lid=AUDIENCES,
         seq=COUNTERS,
         iat=COUNTERS,
-        values=st.dictionaries(st.integers(16, 99), st.integers() | st.text(), max_size=5),
+        values=st.dictionaries(UNKNOWN_KEYS, st.integers() | st.text(), max_size=5),
     ).filter(lambda body: all(abs(v) < LIMIT for v in body.values.values() if isinstance(v, int))),
     st.builds(
         Acknowledgement,
