@@ -99,9 +99,9 @@ def test_hashes_that_proofs_share_are_written_once() -> None:
     assert both - alone < 500
 
 
-def test_no_bit_of_a_receipt_can_be_changed(request: pytest.FixtureRequest) -> None:
+def test_no_bit_of_a_receipt_can_be_changed(hostile_inputs: int) -> None:
     trust = make_trust()
-    budget = request.config.getoption("--hostile-inputs") // 10
+    budget = hostile_inputs // 10
     bits = len(RECEIPT) * 8
     chosen = range(bits) if budget >= bits else random.Random(4).sample(range(bits), budget)
     for bit in chosen:
