@@ -84,16 +84,7 @@ def inclusion_spans(index: int, size: int) -> list[Span]:
     """
     if not 0 <= index < size:
         raise ValueError(f"a tree of {size} leaves has no leaf {index}")
-    spans, start, end = [], 0, size
-    while end - start > 1:
-        middle = start + _split(end - start)
-        if index < middle:
-            spans.append(Span(middle, end))
-            end = middle
-        else:
-            spans.append(Span(start, middle))
-            start = middle
-    return spans[::-1]
+    return _inclusion(index, Span(0, size))
 
 
 def consistency_spans(old: int, new: int) -> list[Span]:
@@ -106,26 +97,16 @@ def consistency_spans(old: int, new: int) -> list[Span]:
         raise ValueError(f"a tree of {new} leaves does not continue one of {old}")
     if old in {0, new}:
         return []
-    spans, start, end = [], 0, new
-    while end != old:
-        middle = start + _split(end - start)
-        if old <= middle:
-            spans.append(Span(middle, end))
-            end = middle
-        else:
-            spans.append(Span(start, middle))
-            start = middle
-    # The old tree itself is known to whoever checks, unless it is only a part of a subtree.
-    return ([Span(start, end)] if start else []) + spans[::-1]
+    return _consistency(old, Span(0, new))
 
 
 def perfect_nodes(span: Span) -> list[Node]:
     """The perfect subtrees that make up a subtree of such a tree, from left to right."""
-    nodes, start = [], span.start
-    while start < span.end:
-        level = (span.end - start).bit_length() - 1
-        nodes.append(Node(level, start >> level))
-        start += 1 << level
+    nodes, start, leaves = [], span.start, span.end - span.start
+    for level in reversed(range(leaves.bit_length())):
+        if leaves >> level & 1:
+            nodes.append(Node(level, start >> level))
+            start += 1 << level
     return nodes
 
 
@@ -167,6 +148,29 @@ def is_consistent(
             new_found = node_hash(new_found, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and old_found == old_root and new_found == new_root
+
+
+def _inclusion(index: int, span: Span) -> list[Span]:
+    start, end = span
+    if end - start == 1:
+        return []
+    middle = start + _split(end - start)
+    left, right = Span(start, middle), Span(middle, end)
+    if index < middle:
+        return [*_inclusion(index, left), right]
+    return [*_inclusion(index, right), left]
+
+
+def _consistency(old: int, span: Span) -> list[Span]:
+    start, end = span
+    if end == old:
+        # The old tree itself is known to whoever checks, unless it is only a part of a subtree.
+        return [span] if start else []
+    middle = start + _split(end - start)
+    left, right = Span(start, middle), Span(middle, end)
+    if old <= middle:
+        return [*_consistency(old, left), right]
+    return [*_consistency(old, right), left]
 
 
 def _split(size: int) -> int:
