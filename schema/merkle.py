@@ -1,13 +1,9 @@
-"""The tree of the public log: RFC 6962 hashes over `[1, lid, seq, head]` leaves, and its proofs.
-
-A proof is a list of subtrees (`Span`); whoever keeps the hashes of perfect ones can put it
-together from few of them, and whoever checks needs the hashes alone.
-"""
+"""The tree of the public log: RFC 6962 hashes over `[1, lid, seq, head]` leaves, and inclusion."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from schema.codec import encode
 
@@ -18,20 +14,6 @@ if TYPE_CHECKING:
 
 _LEAF, _NODE = b"\x00", b"\x01"  # RFC 6962 s. 2.1
 _LEAF_VERSION = 1
-
-
-class Span(NamedTuple):
-    """The subtree over the leaves from `start` up to, not with, `end`."""
-
-    start: int
-    end: int
-
-
-class Node(NamedTuple):
-    """A perfect subtree: this one, from the left, of those over 2**level leaves."""
-
-    level: int
-    number: int
 
 
 def leaf_data(lid: LockerId, seq: int, head: bytes) -> bytes:
@@ -55,7 +37,7 @@ def tree_root(hashes: Sequence[bytes]) -> bytes:
         return hashlib.sha256(b"").digest()
     if len(hashes) == 1:
         return hashes[0]
-    split = _split(len(hashes))
+    split = 1 << (len(hashes) - 1).bit_length() - 1
     return node_hash(tree_root(hashes[:split]), tree_root(hashes[split:]))
 
 
@@ -75,104 +57,3 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
             root = node_hash(root, sibling)
         position, last = position >> 1, last >> 1
     return root if last == 0 else None
-
-
-def inclusion_spans(index: int, size: int) -> list[Span]:
-    """The subtrees whose hashes prove leaf `index` in a tree of `size` leaves, from the leaf up.
-
-    RFC 6962 s. 2.1.1. Raises ValueError when there is no such leaf.
-    """
-    if not 0 <= index < size:
-        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
-    return _inclusion(index, Span(0, size))
-
-
-def consistency_spans(old: int, new: int) -> list[Span]:
-    """The subtrees whose hashes prove that a tree of `new` leaves continues one of `old`.
-
-    RFC 6962 s. 2.1.2. None for the empty tree and for one of the same size; raises ValueError when
-    the tree would shrink.
-    """
-    if not 0 <= old <= new:
-        raise ValueError(f"a tree of {new} leaves does not continue one of {old}")
-    if old in {0, new}:
-        return []
-    return _consistency(old, Span(0, new))
-
-
-def perfect_nodes(span: Span) -> list[Node]:
-    """The perfect subtrees that make up a subtree of such a tree, from left to right."""
-    nodes, start, leaves = [], span.start, span.end - span.start
-    for level in reversed(range(leaves.bit_length())):
-        if leaves >> level & 1:
-            nodes.append(Node(level, start >> level))
-            start += 1 << level
-    return nodes
-
-
-def fold(hashes: Sequence[bytes]) -> bytes:
-    """The hash of the subtree that these perfect ones make up, from left to right."""
-    *others, root = hashes
-    for left in reversed(others):
-        root = node_hash(left, root)
-    return root
-
-
-def is_consistent(
-    old: int, new: int, *, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
-) -> bool:
-    """Whether the proof shows that the newer tree holds all of the older one, in its order.
-
-    RFC 9162 s. 2.1.4.2. Nothing needs to be shown of the empty tree; its root is that of no leaves.
-    """
-    if not 0 <= old <= new:
-        return False
-    if old in {0, new}:
-        expected = tree_root([]) if old == 0 else new_root
-        return not proof and old_root == expected and (new > 0 or new_root == expected)
-    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    if not path:
-        return False
-    position, last = old - 1, new - 1
-    while position & 1:
-        position, last = position >> 1, last >> 1
-    old_found = new_found = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            old_found, new_found = node_hash(sibling, old_found), node_hash(sibling, new_found)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            new_found = node_hash(new_found, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and old_found == old_root and new_found == new_root
-
-
-def _inclusion(index: int, span: Span) -> list[Span]:
-    start, end = span
-    if end - start == 1:
-        return []
-    middle = start + _split(end - start)
-    left, right = Span(start, middle), Span(middle, end)
-    if index < middle:
-        return [*_inclusion(index, left), right]
-    return [*_inclusion(index, right), left]
-
-
-def _consistency(old: int, span: Span) -> list[Span]:
-    start, end = span
-    if end == old:
-        # The old tree itself is known to whoever checks, unless it is only a part of a subtree.
-        return [span] if start else []
-    middle = start + _split(end - start)
-    left, right = Span(start, middle), Span(middle, end)
-    if old <= middle:
-        return [*_consistency(old, left), right]
-    return [*_consistency(old, right), left]
-
-
-def _split(size: int) -> int:
-    """How many leaves of `size`, two at least, hang on the left (RFC 6962 s. 2.1)."""
-    return 1 << (size - 1).bit_length() - 1

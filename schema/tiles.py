@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from schema.checkpoint import HASH_SIZE
 from schema.codec import Malformed
-from schema.merkle import Node, fold, perfect_nodes, tree_root
+from schema.merkle import tree_root
+from schema.spans import Node, fold, perfect_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from schema.merkle import Span
+    from schema.spans import Span
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schema.checkpoint import HASH_SIZE, Checkpoint, sign_checkpoint
-from schema.merkle import Span, consistency_spans, inclusion_spans, leaf_data, leaf_hash
+from schema.merkle import leaf_data, leaf_hash
+from schema.spans import Span, consistency_spans, inclusion_spans
 from schema.tiles import WIDTH, Tile, needed_tiles, span_hash, write_bundle
 from server.kit.keyring import Purpose
 from server.tlog import queries

@@ -8,19 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.merkle import (
+from schema.merkle import leaf_data, leaf_hash, node_hash, root_from_inclusion, tree_root
+from schema.spans import (
     Node,
     Span,
     consistency_spans,
     fold,
     inclusion_spans,
     is_consistent,
-    leaf_data,
-    leaf_hash,
-    node_hash,
     perfect_nodes,
-    root_from_inclusion,
-    tree_root,
 )
 from tests.schema.makers import LID
 

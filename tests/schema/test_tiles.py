@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.codec import Malformed
-from schema.merkle import Span, inclusion_spans, leaf_hash, tree_root
+from schema.merkle import leaf_hash, tree_root
+from schema.spans import Span, inclusion_spans
 from schema.tiles import (
     WIDTH,
     Tile,

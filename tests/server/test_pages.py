@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.checkpoint import KeyKind, NoteKey, parse_checkpoint, parse_note
-from schema.merkle import Span, leaf_hash
+from schema.merkle import leaf_hash
+from schema.spans import Span
 from schema.tiles import TileId, read_bundle, span_hash, tiles_between
 from server.kit.keyring import Purpose, current_key
 from server.ledger import service as ledger

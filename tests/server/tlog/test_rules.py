@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.merkle import Span, leaf_hash, tree_root
+from schema.merkle import leaf_hash, tree_root
+from schema.spans import Span
 from schema.tiles import WIDTH, TileId, needed_tiles, span_hash
 from server.tlog.rules import ENOUGH_LEAVES, LONGEST_WAIT, edge_tiles, grow, is_due, origin_of
 from tests.fakes.sources import START

@@ -11,13 +11,8 @@ from sqlmodel import select
 
 from schema.checkpoint import Checkpoint, KeyKind, NoteKey, parse_checkpoint, parse_note
 from schema.ids import LockerId
-from schema.merkle import (
-    is_consistent,
-    leaf_data,
-    leaf_hash,
-    root_from_inclusion,
-    tree_root,
-)
+from schema.merkle import leaf_data, leaf_hash, root_from_inclusion, tree_root
+from schema.spans import is_consistent
 from schema.tiles import Tile, TileId, read_bundle, tiles_between
 from server.kit.keyring import Purpose, current_key
 from server.tlog import jobs, service
