@@ -11,7 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schema.checkpoint import HASH_SIZE, Checkpoint, Note, NoteKey, parse_checkpoint, parse_note
+from schema.checkpoint.notes import (
+    HASH_SIZE,
+    Checkpoint,
+    Note,
+    NoteKey,
+    parse_checkpoint,
+    parse_note,
+)
 from schema.codec import Malformed, Value, decode, encode
 from schema.codec.fields import as_array, as_bytes, as_id, as_text, as_uint
 from schema.cose import SIGNATURE_SIZE
@@ -22,7 +29,7 @@ from schema.merkle import leaf_data, leaf_hash, root_from_inclusion
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from schema.trust import Trust
+    from schema.checkpoint.trust import Trust
 
 RECEIPT_BYTES = 262_144
 MOST_ENTRIES = 256

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from schema.checkpoint.tiles import parse_path
 from schema.codec import Malformed
-from schema.tiles import parse_path
-from server.tlog import service as tlog
+from server.ledger.log import service as tlog
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -18,6 +18,7 @@ from server.climate.tables import ClimateFact
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
+from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 from server.ledger.tables import ChainHead, ContradictingEntry, JournalEntry, LockerReading
 from server.lockers.tables import (
     Compartment,
@@ -65,7 +66,6 @@ from server.pickups.tables import (
     PickupWindow,
     TaughtParcel,
 )
-from server.tlog.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 TABLES = (
     UsedProof,

@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schema.checkpoint.trust import TRUST_BYTES, Trust, parse_trust
 from schema.codec import Malformed
 from schema.journal import Kind
 from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, verify_receipt
-from schema.trust import TRUST_BYTES, Trust, parse_trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

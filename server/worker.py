@@ -31,6 +31,8 @@ from server.kit.outbox import Done, Lease, Outcome
 from server.kit.queue import NUDGE, Pace, Queue, Timer
 from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
+from server.ledger.log import jobs as tlog
+from server.ledger.log.rules import origin_of
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.lockers.service.occupancy import LOOK_S as OCCUPANCY_S
@@ -56,8 +58,6 @@ from server.pickups import jobs as pickups
 from server.pickups.service.folding import read_windows
 from server.pickups.service.windows import WINDOW_OPEN
 from server.tables import TABLES
-from server.tlog import jobs as tlog
-from server.tlog.rules import origin_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping

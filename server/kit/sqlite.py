@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import aiosqlite
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 T = TypeVar("T")
@@ -22,6 +23,14 @@ Visit = tuple[Any, int, int | None, list[Any]]
 
 class BriefConnection(aiosqlite.Connection):
     """Hands out cursors that hold all rows of their statement; nothing is streamed."""
+
+    ending: asyncio.Future[object] | None = None
+    """Comes true when the thread has nothing more to say."""
+
+    def stop(self) -> asyncio.Future[object] | None:
+        """Have the thread end after what it was told before."""
+        self.ending = super().stop()
+        return self.ending
 
     def cursor(self) -> BriefCursor:  # type: ignore[override]  # awaitable there, and a visit
         """A cursor that does not stand in the database until it executes something."""
@@ -95,7 +104,13 @@ def connector(settings: Sequence[str]) -> Callable[..., Awaitable[BriefConnectio
         )
         # Who forgets to close one must not keep the process from ending.
         connection._thread.daemon = True
-        await connection
+        try:
+            await connection
+        except BaseException:
+            # The thread still tells that it ends: to a loop, which must be there to hear it.
+            if connection.ending is not None:
+                await connection.ending
+            raise
         try:
             await connection.visit(prepare)
         except BaseException:

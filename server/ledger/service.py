@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from schema.ids import LIMIT
 from server.kit.errors import BrokenPromise
 from server.ledger import queries
+from server.ledger.log.queries import Leaf
+from server.ledger.log.service import queue_leaves
 from server.ledger.rules import ENDS_OF_STAY, Line, find_fork, read_line, read_lines
-from server.tlog.queries import Leaf
-from server.tlog.service import queue_leaves
 
 if TYPE_CHECKING:
     import uuid

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.checkpoint import (
+from schema.checkpoint.notes import (
     NOTE_BYTES,
     Checkpoint,
     KeyKind,

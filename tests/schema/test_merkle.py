@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.merkle import leaf_data, leaf_hash, node_hash, root_from_inclusion, tree_root
-from schema.spans import (
+from schema.checkpoint.spans import (
     Node,
     Span,
     consistency_spans,
@@ -18,6 +17,7 @@ from schema.spans import (
     is_consistent,
     perfect_nodes,
 )
+from schema.merkle import leaf_data, leaf_hash, node_hash, root_from_inclusion, tree_root
 from tests.schema.makers import LID
 
 

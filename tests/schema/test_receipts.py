@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from schema.checkpoint import Checkpoint, KeyKind, Note, NoteKey, cosign, sign_checkpoint
+from schema.checkpoint.notes import Checkpoint, KeyKind, Note, NoteKey, cosign, sign_checkpoint
+from schema.checkpoint.spans import inclusion_spans
+from schema.checkpoint.trust import Trust, parse_trust, write_trust
 from schema.codec import Malformed, Value, decode, encode
 from schema.journal import Kind, entry_head, head_message, parse_entry
 from schema.merkle import leaf_data, leaf_hash, tree_root
 from schema.receipts import Receipt, Refused, Stated, parse_receipt, verify_receipt, write_receipt
-from schema.spans import inclusion_spans
-from schema.trust import Trust, parse_trust, write_trust
 from tests.schema.makers import LID, NOW, OTHER_LID, make_journal, signing_key
 
 if TYPE_CHECKING:

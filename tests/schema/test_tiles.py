@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.codec import Malformed
-from schema.merkle import leaf_hash, tree_root
-from schema.spans import Span, inclusion_spans
-from schema.tiles import (
+from schema.checkpoint.spans import Span, inclusion_spans
+from schema.checkpoint.tiles import (
     WIDTH,
     Tile,
     TileId,
@@ -21,6 +19,8 @@ from schema.tiles import (
     tiles_between,
     write_bundle,
 )
+from schema.codec import Malformed
+from schema.merkle import leaf_hash, tree_root
 from tests.schema.makers import case_id
 
 LEAVES = [leaf_hash(number.to_bytes(4, "big")) for number in range(WIDTH * WIDTH + WIDTH + 3)]

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from schema.checkpoint import KeyKind, NoteKey
+from schema.checkpoint.notes import KeyKind, NoteKey
+from schema.checkpoint.trust import NOBODY, TRUST_BYTES, Trust, parse_trust, write_trust
 from schema.codec import Malformed
-from schema.trust import NOBODY, TRUST_BYTES, Trust, parse_trust, write_trust
 from tests.schema.makers import LID, OTHER_LID, case_id, signing_key
 
 LOG = NoteKey("hubs.example.org/log", KeyKind.LOG, signing_key("log").public)

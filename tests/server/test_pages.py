@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schema.checkpoint import KeyKind, NoteKey, parse_checkpoint, parse_note
+from schema.checkpoint.notes import KeyKind, NoteKey, parse_checkpoint, parse_note
+from schema.checkpoint.spans import Span
+from schema.checkpoint.tiles import TileId, read_bundle, span_hash, tiles_between
 from schema.merkle import leaf_hash
-from schema.spans import Span
-from schema.tiles import TileId, read_bundle, span_hash, tiles_between
 from server.kit.keyring import Purpose, current_key
 from server.ledger import service as ledger
-from server.tlog import jobs
-from server.tlog.rules import LONGEST_WAIT, origin_of
+from server.ledger.log import jobs
+from server.ledger.log.rules import LONGEST_WAIT, origin_of
 from tests.fakes.journals import JournalingLocker, stay_of
 
 if TYPE_CHECKING:

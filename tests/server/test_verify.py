@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from schema.checkpoint.trust import write_trust
 from schema.receipts import Receipt, write_receipt
-from schema.trust import write_trust
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
 from tests.schema.makers import LID
 from tests.schema.test_receipts import LOCKER, LOG, SEERS, make_note, make_receipt, make_stated

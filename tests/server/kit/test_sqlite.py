@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 from typing import TYPE_CHECKING, TypeVar
@@ -96,3 +97,16 @@ async def test_a_connection_that_cannot_be_prepared_leaves_no_thread(tmp_path: P
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=10)
         assert not thread.is_alive()
+
+
+def test_a_connection_that_cannot_be_opened_says_nothing_to_a_loop_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    # What a thread cannot tell any more is a warning, and warnings are errors here.
+    for _ in range(50):
+        with pytest.raises(sqlite3.OperationalError):
+            asyncio.run(open_nowhere(tmp_path))
+
+
+async def open_nowhere(folder: Path) -> None:
+    await connector(())(f"{folder}/missing/a.db")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from schema.checkpoint import HASH_SIZE
-from schema.tiles import WIDTH, TileId, full_tile_hash, tiles_between
+from schema.checkpoint.notes import HASH_SIZE
+from schema.checkpoint.tiles import WIDTH, TileId, full_tile_hash, tiles_between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import bindparam, tuple_
 from sqlmodel import and_, col, delete, func, select, update
 
+from schema.checkpoint.tiles import TileId
 from schema.ids import LockerId
-from schema.tiles import TileId
 from server.kit.db import held, insert_all_new, insert_new, replace_all
-from server.tlog.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
+from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

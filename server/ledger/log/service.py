@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schema.checkpoint import HASH_SIZE, Checkpoint, sign_checkpoint
+from schema.checkpoint.notes import HASH_SIZE, Checkpoint, sign_checkpoint
+from schema.checkpoint.spans import Span, consistency_spans, inclusion_spans
+from schema.checkpoint.tiles import WIDTH, Tile, needed_tiles, span_hash, write_bundle
 from schema.merkle import leaf_data, leaf_hash
-from schema.spans import Span, consistency_spans, inclusion_spans
-from schema.tiles import WIDTH, Tile, needed_tiles, span_hash, write_bundle
 from server.kit.keyring import Purpose
-from server.tlog import queries
-from server.tlog.rules import edge_tiles, grow, is_due
-from server.tlog.tables import LogCheckpoint
+from server.ledger.log import queries
+from server.ledger.log.rules import edge_tiles, grow, is_due
+from server.ledger.log.tables import LogCheckpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from schema.ids import LockerId
     from server.kit.db import Session
     from server.kit.keyring import Keyring
-    from server.tlog.queries import Leaf
+    from server.ledger.log.queries import Leaf
 
 MOST_LEAVES = 4_096
 """Leaves that one transaction takes into the tree."""

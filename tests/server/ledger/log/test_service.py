@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlmodel import select
 
-from schema.checkpoint import Checkpoint, KeyKind, NoteKey, parse_checkpoint, parse_note
+from schema.checkpoint.notes import Checkpoint, KeyKind, NoteKey, parse_checkpoint, parse_note
+from schema.checkpoint.spans import is_consistent
+from schema.checkpoint.tiles import Tile, TileId, read_bundle, tiles_between
 from schema.ids import LockerId
 from schema.merkle import leaf_data, leaf_hash, root_from_inclusion, tree_root
-from schema.spans import is_consistent
-from schema.tiles import Tile, TileId, read_bundle, tiles_between
 from server.kit.keyring import Purpose, current_key
-from server.tlog import jobs, service
-from server.tlog.queries import Leaf
-from server.tlog.rules import ENOUGH_LEAVES, LONGEST_WAIT
-from server.tlog.tables import LogCheckpoint, LogLeaf, WaitingLeaf
+from server.ledger.log import jobs, service
+from server.ledger.log.queries import Leaf
+from server.ledger.log.rules import ENOUGH_LEAVES, LONGEST_WAIT
+from server.ledger.log.tables import LogCheckpoint, LogLeaf, WaitingLeaf
 
 if TYPE_CHECKING:
     from server.kit.db import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server.kit.portions import do_portions
-from server.tlog.service import MOST_LEAVES, grow_and_sign, is_growth_due
+from server.ledger.log.service import MOST_LEAVES, grow_and_sign, is_growth_due
 
 if TYPE_CHECKING:
     from server.kit.clock import Clock

@@ -11,7 +11,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from schema.checkpoint import KeyKind, NoteKey
+from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.codec import Malformed
 from schema.cose import PUBLIC_KEY_SIZE
 from schema.ids import ID_SIZE, LockerId

@@ -10,15 +10,15 @@ import re
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from schema.checkpoint import HASH_SIZE
+from schema.checkpoint.notes import HASH_SIZE
+from schema.checkpoint.spans import Node, fold, perfect_nodes
 from schema.codec import Malformed
 from schema.merkle import tree_root
-from schema.spans import Node, fold, perfect_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from schema.spans import Span
+    from schema.checkpoint.spans import Span
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT

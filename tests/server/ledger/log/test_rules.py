@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schema.checkpoint.spans import Span
+from schema.checkpoint.tiles import WIDTH, TileId, needed_tiles, span_hash
 from schema.merkle import leaf_hash, tree_root
-from schema.spans import Span
-from schema.tiles import WIDTH, TileId, needed_tiles, span_hash
-from server.tlog.rules import ENOUGH_LEAVES, LONGEST_WAIT, edge_tiles, grow, is_due, origin_of
+from server.ledger.log.rules import ENOUGH_LEAVES, LONGEST_WAIT, edge_tiles, grow, is_due, origin_of
 from tests.fakes.sources import START
 
 LEAVES = [leaf_hash(number.to_bytes(4, "big")) for number in range(3 * WIDTH)]
