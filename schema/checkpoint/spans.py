@@ -78,27 +78,31 @@ def is_consistent(
     """
     if not 0 <= old <= new:
         return False
-    if old in {0, new}:
-        expected = tree_root([]) if old == 0 else new_root
-        return not proof and old_root == expected and (new > 0 or new_root == expected)
+    if old == new:
+        return not proof and old_root == new_root and (new > 0 or new_root == tree_root([]))
+    if old == 0:
+        return not proof and old_root == tree_root([])
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    if not path:
-        return False
+    return bool(path) and _roots_of(old, new, path) == (old_root, new_root)
+
+
+def _roots_of(old: int, new: int, path: Sequence[bytes]) -> tuple[bytes, bytes] | None:
+    """The roots of both trees that the hashes lead to, the first of them a part of the older."""
     position, last = old - 1, new - 1
     while position & 1:
         position, last = position >> 1, last >> 1
-    old_found = new_found = path[0]
+    old_root = new_root = path[0]
     for sibling in path[1:]:
         if last == 0:
-            return False
+            return None
         if position & 1 or position == last:
-            old_found, new_found = node_hash(sibling, old_found), node_hash(sibling, new_found)
+            old_root, new_root = node_hash(sibling, old_root), node_hash(sibling, new_root)
             while not position & 1 and position:
                 position, last = position >> 1, last >> 1
         else:
-            new_found = node_hash(new_found, sibling)
+            new_root = node_hash(new_root, sibling)
         position, last = position >> 1, last >> 1
-    return last == 0 and old_found == old_root and new_found == new_root
+    return (old_root, new_root) if last == 0 else None
 
 
 def _inclusion(index: int, span: Span) -> list[Span]:
