@@ -19,7 +19,13 @@ from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
-from server.ledger.tables import ChainHead, ContradictingEntry, JournalEntry, LockerReading
+from server.ledger.tables import (
+    ChainHead,
+    ContradictingEntry,
+    JournalEntry,
+    LockerReading,
+    SignedHead,
+)
 from server.lockers.tables import (
     Compartment,
     CompartmentEvent,
@@ -78,6 +84,7 @@ TABLES = (
     JournalEntry,
     ChainHead,
     ContradictingEntry,
+    SignedHead,
     LockerReading,
     Person,
     ContactAddress,

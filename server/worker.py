@@ -10,6 +10,7 @@ import contextlib
 import gc
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from server.access.jobs import GRANT_READY, AccessJobs
@@ -32,7 +33,7 @@ from server.kit.queue import NUDGE, Pace, Queue, Timer
 from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
 from server.ledger.log import jobs as tlog
-from server.ledger.log.rules import origin_of
+from server.ledger.log.rules import LONGEST_WAIT, origin_of
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.lockers.service.occupancy import LOOK_S as OCCUPANCY_S
@@ -73,7 +74,7 @@ sign-ins left behind is forgotten.
 """
 
 SEAL_S = 10
-"""How often it is asked whether the public log is to grow."""
+"""How often at least it is asked whether the public log is to grow."""
 
 WATCH_S = 3_600
 """How often keys are looked at: the log warns of those that end soon, which somebody has two weeks
@@ -96,6 +97,7 @@ class Shop:
     push: Push
     letters: Letters
     public_url: str
+    log_wait: timedelta = LONGEST_WAIT
 
 
 def work(environ: Mapping[str, str]) -> None:
@@ -184,6 +186,7 @@ async def open_shop(settings: Settings, metrics: Metrics) -> AsyncIterator[Shop]
             push=MeasuredPush(push, metrics),
             letters=MeasuredLetters(make_letters(settings), metrics),
             public_url=settings.public_url,
+            log_wait=timedelta(seconds=settings.log_wait_s),
         )
 
 
@@ -324,10 +327,20 @@ def _log_timer(shop: Shop) -> Timer:
     """The public log, which nobody else lets grow."""
 
     async def seal_log() -> None:
-        origin = origin_of(shop.public_url)
-        await tlog.seal_log(shop.database, origin=origin, keyring=shop.keyring, clock=shop.clock)
+        await tlog.seal_log(
+            shop.database,
+            origin=origin_of(shop.public_url),
+            keyring=shop.keyring,
+            clock=shop.clock,
+            longest_wait=shop.log_wait,
+        )
 
-    return Timer("seal_log", seal_log, SEAL_S)
+    return Timer("seal_log", seal_log, _seal_pace(shop.log_wait))
+
+
+def _seal_pace(longest_wait: timedelta) -> int:
+    """The seconds between two looks at a log that keeps this wait: a divisor of a minute."""
+    return max(pace for pace in (1, 2, 5, SEAL_S) if pace <= longest_wait.total_seconds())
 
 
 def _planning_timers(shop: Shop) -> list[Timer]:

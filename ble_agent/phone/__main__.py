@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import ServiceError, deliver
 from ble_agent.errors import AgentError
-from ble_agent.phone import bundles, rounds, sharing
+from ble_agent.phone import bundles, receipts, rounds, sharing
 from ble_agent.phone.account import Account
 from ble_agent.phone.bluetooth import reach
 from ble_agent.phone.bundles import (
@@ -230,7 +230,7 @@ async def replay_request(phone: Phone, options: argparse.Namespace) -> dict[str,
 
 
 async def deliver_envelopes(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
-    """Hand over the envelopes carried for lockers; no account is needed."""
+    """Hand over the envelopes carried for lockers, and what they signed; needs no account."""
     del options
     if phone.url is None:
         raise AgentError("name the server: --server https://host")
@@ -240,7 +240,8 @@ async def deliver_envelopes(phone: Phone, options: argparse.Namespace) -> dict[s
         if outcome.problem is None:
             phone.wallet.drop_envelope(envelope)
     problems = [outcome.problem for outcome in outcomes if outcome.problem]
-    return {"delivered": len(outcomes) - len(problems), "problems": problems}
+    heads = await receipts.tell_heads(phone.url, phone.wallet)
+    return {"delivered": len(outcomes) - len(problems), "heads": heads, "problems": problems}
 
 
 async def export(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -262,6 +263,13 @@ async def show_receipts(phone: Phone, options: argparse.Namespace) -> dict[str, 
     del options
     rows = phone.wallet.list_receipts()
     return {"receipts": [{name: getattr(row, name) for name in row.__slots__} for row in rows]}
+
+
+async def fetch_receipt(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Keep the receipt of a parcel, which anybody can check with nothing but it and trust."""
+    found = await receipts.fetch_receipt(phone.account(), options.parcel)
+    path = phone.wallet.put_proof(options.parcel, found)
+    return {"parcel": options.parcel, "bytes": len(found), "file": f"{path}"}
 
 
 async def fetch_removals(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -362,6 +370,7 @@ _VERBS: dict[str, _Verb] = {
     "export": ("print a kept bundle", export),
     "import": ("keep a bundle printed by another phone", import_bundle),
     "receipts": ("list what lockers have vouched for", show_receipts),
+    "receipt": ("fetch and keep a parcel's receipt of the public log", fetch_receipt),
 }
 
 

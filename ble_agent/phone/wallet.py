@@ -53,7 +53,7 @@ class Wallet:
     def __init__(self, folder: Path) -> None:
         """Open the wallet, making folder and device key where there are none."""
         self._folder = folder
-        for part in ("bundles", "envelopes"):
+        for part in ("bundles", "envelopes", "proofs"):
             (folder / part).mkdir(parents=True, exist_ok=True, mode=0o700)
         folder.chmod(0o700)
         self.key = self._load_key()
@@ -107,16 +107,36 @@ class Wallet:
 
     def put_receipt(self, receipt: Receipt) -> None:
         """Keep a receipt for good."""
-        rows = [*self._receipt_rows(), _as_row(receipt)]
-        self._write(self._folder / "receipts.json", {"receipts": rows})
+        kept = self._read_receipts()
+        self._write_receipts([*kept["receipts"], _as_row(receipt)], told=kept["told"])
 
     def list_receipts(self) -> list[Receipt]:
         """All receipts, oldest first."""
-        return [Receipt(**row) for row in self._receipt_rows()]
+        return [Receipt(**row) for row in self._read_receipts()["receipts"]]
 
-    def _receipt_rows(self) -> list[dict[str, Any]]:
+    def list_untold(self, limit: int) -> list[Receipt]:
+        """Up to `limit` receipts of which the server was not told yet, oldest first."""
+        kept = self._read_receipts()
+        return [Receipt(**row) for row in kept["receipts"][kept["told"] :][:limit]]
+
+    def mark_told(self, count: int) -> None:
+        """The server was told of the next `count` receipts."""
+        kept = self._read_receipts()
+        self._write_receipts(kept["receipts"], told=kept["told"] + count)
+
+    def put_proof(self, parcel: str, receipt: bytes) -> Path:
+        """Keep a receipt of the public log for good; where it lies."""
+        name = hashlib.sha256(parcel.encode()).hexdigest()[:_NAME_SIZE]
+        path = self._folder / "proofs" / f"{name}.receipt"
+        _write_whole(path, receipt)
+        return path
+
+    def _read_receipts(self) -> dict[str, Any]:
         path = self._folder / "receipts.json"
-        return list(self._read(path)["receipts"]) if path.exists() else []
+        return {"receipts": [], "told": 0, **(self._read(path) if path.exists() else {})}
+
+    def _write_receipts(self, rows: list[dict[str, Any]], *, told: int) -> None:
+        self._write(self._folder / "receipts.json", {"receipts": rows, "told": told})
 
     def _bundle_path(self, parcel: str) -> Path:
         name = hashlib.sha256(parcel.encode()).hexdigest()[:_NAME_SIZE]

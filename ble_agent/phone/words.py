@@ -43,7 +43,7 @@ def _add_words(parts: Mapping[str, argparse.ArgumentParser]) -> None:
     parts["fetch-dropoff"].add_argument("locker", help="id of the locker")
     parts["deposit"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["deposit"].add_argument("--beside", metavar="PARCEL", help="to this one of its recipient")
-    for name in ("open", "delegate", "replay", "export"):
+    for name in ("open", "delegate", "replay", "export", "receipt"):
         parts[name].add_argument("parcel", help="id of the parcel")
     parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")

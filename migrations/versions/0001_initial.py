@@ -97,6 +97,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("lid", "t", "channel", "kind", name=op.f("pk_locker_readings")),
     )
     op.create_table(
+        "signed_heads",
+        sa.Column("lid", sa.LargeBinary(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("lid", "seq", name=op.f("pk_signed_heads")),
+    )
+    op.create_table(
         "log_waiting",
         sa.Column("lid", sa.LargeBinary(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -1622,6 +1631,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_log_waiting_queued_at")
 
     op.drop_table("log_waiting")
+    op.drop_table("signed_heads")
     op.drop_table("locker_readings")
     op.drop_table("key_sets")
     op.drop_table("registered_tokens")

@@ -181,6 +181,13 @@ class Settings:
             _many, "How many WebSockets and event streams one network address may hold open."
         ),
     )
+    log_wait_s: int = field(
+        default=60,
+        metadata=_told(
+            _many,
+            "How long an entry waits at most for a signed head of the public log, in seconds.",
+        ),
+    )
     root_keys: tuple[bytes, ...] = field(
         default=(),
         metadata=_told(

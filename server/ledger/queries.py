@@ -10,11 +10,17 @@ from sqlmodel import and_, col, delete, func, select, update
 from schema.journal import FIRST_PREV_HEAD, Kind
 from server.kit.db import held, insert_new
 from server.ledger.rules import Link, about
-from server.ledger.tables import ChainHead, ContradictingEntry, JournalEntry, LockerReading
+from server.ledger.tables import (
+    ChainHead,
+    ContradictingEntry,
+    JournalEntry,
+    LockerReading,
+    SignedHead,
+)
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
 
     from schema.ids import LockerId
     from schema.readings import Reading
-    from server.ledger.rules import Line
+    from server.ledger.rules import Line, Place
 
 
 async def hold_chain(session: AsyncSession, lid: LockerId) -> ChainHead:
@@ -48,20 +54,25 @@ async def move_chain(
     return moved.rowcount == 1
 
 
-async def mark_fork(session: AsyncSession, line: Line, *, now: datetime) -> None:
-    """Keeps the entry that contradicts the chain, and with it the end of all trust."""
-    lid = line.entry.lid
+async def mark_fork(session: AsyncSession, lid: LockerId, place: Place, *, now: datetime) -> None:
+    """Keeps what contradicts the chain, and with it the end of all trust."""
     await session.exec(update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=now))
-    await _set_aside(session, lid, line.seq, line.head, raw=line.raw, now=now)
+    await _set_aside(session, lid, place.seq, place.head, raw=place.raw, now=now)
 
 
 async def set_waiting_aside(session: AsyncSession, lid: LockerId, *, now: datetime) -> None:
-    """Entries behind a gap, which have had no effect yet, are evidence and not journal any more."""
+    """Entries behind a gap, which have had no effect yet, and heads that were signed beyond it are
+    evidence and not journal any more.
+    """
     tip = select(col(ChainHead.seq)).where(ChainHead.lid == lid).scalar_subquery()
     waiting = and_(col(JournalEntry.lid) == lid, col(JournalEntry.seq) > tip)
     for row in (await session.exec(select(JournalEntry).where(waiting))).all():
         await _set_aside(session, lid, row.seq, row.head, raw=row.raw, now=now)
     await session.exec(delete(JournalEntry).where(waiting))
+    beyond = and_(col(SignedHead.lid) == lid, col(SignedHead.seq) > tip)
+    for told in (await session.exec(select(SignedHead).where(beyond))).all():
+        await _set_aside(session, lid, told.seq, told.head, raw=b"", now=now)
+    await session.exec(delete(SignedHead).where(beyond))
 
 
 async def judge(
@@ -76,12 +87,12 @@ async def judge(
     await session.exec(update(ChainHead).where(col(ChainHead.lid) == lid).values(forked_at=None))
 
 
-async def is_judged(session: AsyncSession, line: Line) -> bool:
-    """Whether this entry has contradicted the chain before, and was judged."""
+async def is_judged(session: AsyncSession, lid: LockerId, place: Place) -> bool:
+    """Whether this has contradicted the chain before, and was judged."""
     query = select(ContradictingEntry.seq).where(
-        ContradictingEntry.lid == line.entry.lid,
-        ContradictingEntry.seq == line.seq,
-        ContradictingEntry.head == line.head,
+        ContradictingEntry.lid == lid,
+        ContradictingEntry.seq == place.seq,
+        ContradictingEntry.head == place.head,
         col(ContradictingEntry.judged_at).is_not(None),
     )
     return (await session.exec(query)).one_or_none() is not None
@@ -96,6 +107,19 @@ async def find_links(
         select(*columns).where(JournalEntry.lid == lid, col(JournalEntry.seq).between(first, last))
     )
     return {seq: Link(head, prev_head) for seq, head, prev_head in rows}
+
+
+async def insert_signed_head(session: AsyncSession, told: SignedHead) -> bool:
+    """Keeps a signed head unless there is one of this number; whether it did."""
+    return await insert_new(session, SignedHead, **told.model_dump())
+
+
+async def find_signed_heads(
+    session: AsyncSession, lid: LockerId, seqs: Collection[int]
+) -> dict[int, SignedHead]:
+    """The signed heads of these entries, by number."""
+    query = select(SignedHead).where(SignedHead.lid == lid, col(SignedHead.seq).in_(seqs))
+    return {row.seq: row for row in (await session.exec(query)).all()}
 
 
 async def insert_lines(session: AsyncSession, lines: Iterable[Line], *, now: datetime) -> None:

@@ -6,7 +6,7 @@ Pure: knows bytes and hashes, neither a database nor what an entry means for a p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from schema.codec import Malformed
 from schema.journal import (
@@ -51,6 +51,31 @@ OF_ONE_STAY = frozenset({Kind.DEPOSITED, Kind.COLLECTED, Kind.WITHDRAWN, Kind.FO
 
 ENDS_OF_STAY = frozenset({Kind.COLLECTED, Kind.WITHDRAWN, Kind.FOUND_EMPTY})
 """Kinds after which the stay named in them is over."""
+
+
+class Place(Protocol):
+    """Where in a journal something belongs, and the chain's head there."""
+
+    @property
+    def seq(self) -> int:
+        """The number of the entry."""
+
+    @property
+    def head(self) -> bytes:
+        """The head after it."""
+
+    @property
+    def raw(self) -> bytes:
+        """The entry; empty where only its head is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadAlone:
+    """An entry that is known by its signed head only."""
+
+    seq: int
+    head: bytes
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

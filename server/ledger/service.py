@@ -8,23 +8,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from schema.ids import LIMIT
+from schema.ids import LIMIT, LockerId
 from server.kit.errors import BrokenPromise
 from server.ledger import queries
 from server.ledger.log.queries import Leaf
 from server.ledger.log.service import queue_leaves
-from server.ledger.rules import ENDS_OF_STAY, Line, find_fork, read_line, read_lines
+from server.ledger.rules import (
+    ENDS_OF_STAY,
+    HeadAlone,
+    Line,
+    find_fork,
+    read_line,
+    read_lines,
+)
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from schema.envelopes import Contents
-    from schema.ids import LockerId
     from schema.readings import Reading
     from server.kit.db import Session
-    from server.ledger.tables import JournalEntry
+    from server.ledger.rules import Place
+    from server.ledger.tables import JournalEntry, SignedHead
 
 READY_AT_ONCE = 2_000
 """Entries that one transaction takes into the chain; the rest follows with the next envelope."""
@@ -81,12 +88,9 @@ async def append(session: Session, contents: Contents, *, now: datetime) -> Appe
     if chain.forked_at is not None:
         return Forked(chain.seq, is_new=False)
     stored = await queries.find_links(session, lid, first=first - 1, last=first + len(lines))
-    fork = find_fork(lines, stored)
-    if fork is not None and await queries.is_judged(session, fork):
-        return Forked(fork.seq, is_new=False, is_judged=True)
+    fork = find_fork(lines, stored) or await _find_denied(session, lid, lines)
     if fork is not None:
-        await queries.mark_fork(session, fork, now=now)
-        return Forked(fork.seq, is_new=True)
+        return await _judge_fork(session, lid, fork, now=now)
     fresh = [line for line in lines if line.seq not in stored]
     await queries.insert_lines(session, fresh, now=now)
     ready, tip = await _advance(session, lid, ChainTip(chain.seq, chain.head))
@@ -99,6 +103,31 @@ async def observe_readings(
 ) -> None:
     """Keep measured values, each once by (locker, t, channel, kind); a repeat changes nothing."""
     await queries.insert_readings(session, lid, readings, now=now)
+
+
+async def keep_signed_head(session: Session, told: SignedHead, *, now: datetime) -> bool | Forked:
+    """Keep a head that its locker has signed, and whose signature the caller has verified.
+
+    True if it is new. One that the journal contradicts is a fork: the locker said two things.
+    """
+    lid = LockerId(told.lid)
+    chain = await queries.hold_chain(session, lid)
+    if chain.forked_at is not None:
+        return Forked(chain.seq, is_new=False)
+    stored = await queries.find_links(session, lid, first=told.seq, last=told.seq)
+    known = await queries.find_signed_heads(session, lid, [told.seq])
+    heads = {*(one.head for one in stored.values()), *(one.head for one in known.values())}
+    if heads - {told.head}:
+        return await _judge_fork(session, lid, HeadAlone(told.seq, told.head), now=now)
+    return await queries.insert_signed_head(session, told)
+
+
+async def find_signatures(
+    session: Session, lid: LockerId, seqs: Collection[int]
+) -> dict[int, bytes]:
+    """The locker's own signatures on the heads of these entries, of those that anybody brought."""
+    found = await queries.find_signed_heads(session, lid, seqs)
+    return {seq: one.signature for seq, one in found.items()}
 
 
 async def find_tip(session: Session, lid: LockerId) -> ChainTip | None:
@@ -183,6 +212,20 @@ async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequenc
         last=end,
         limit=EVIDENCE_ENTRIES,
     )
+
+
+async def _find_denied(session: Session, lid: LockerId, lines: Sequence[Line]) -> Line | None:
+    """The first line of which the locker has signed another head before."""
+    signed = await queries.find_signed_heads(session, lid, [line.seq for line in lines])
+    denied = (line for line in lines if line.seq in signed and signed[line.seq].head != line.head)
+    return next(denied, None)
+
+
+async def _judge_fork(session: Session, lid: LockerId, place: Place, *, now: datetime) -> Forked:
+    if await queries.is_judged(session, lid, place):
+        return Forked(place.seq, is_new=False, is_judged=True)
+    await queries.mark_fork(session, lid, place, now=now)
+    return Forked(place.seq, is_new=True)
 
 
 async def _advance(

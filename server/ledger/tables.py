@@ -1,4 +1,4 @@
-"""Tables of the ledger: entries, one chain head per locker, readings, and what contradicts them.
+"""Tables of the ledger: entries, one chain head per locker, signed heads, readings, contradictions.
 
 Only the heads change, and the judgement of what contradicts. The locker's own time stands in the
 keys, so that the large tables can be parted by month.
@@ -58,6 +58,8 @@ class ChainHead(SQLModel, table=True):
 class ContradictingEntry(SQLModel, table=True):
     """An entry that a locker signed and that does not fit its journal: evidence, without effect.
 
+    Of one that is known by a signed head alone `raw` is empty.
+
     `judged_at` is when somebody vouched for the locker again; what comes of it after that is
     refused, and no news.
     """
@@ -72,6 +74,21 @@ class ContradictingEntry(SQLModel, table=True):
     judged_at: datetime | None = None
     judged_by: uuid.UUID | None = None
     reason: str = Field(default="", sa_type=Text)
+
+
+class SignedHead(SQLModel, table=True):
+    """A locker's own signature on its journal up to an entry, as somebody at its door got it.
+
+    The entry may arrive later; one that does not fit is a contradiction.
+    """
+
+    __tablename__ = "signed_heads"
+
+    lid: bytes = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
+    head: bytes
+    signature: bytes
+    received_at: datetime
 
 
 class LockerReading(SQLModel, table=True):

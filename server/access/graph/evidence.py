@@ -9,8 +9,9 @@ import strawberry
 from strawberry.scalars import Base64
 from strawberry.types import Info
 
+from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.ids import LIMIT
-from server.access.service import evidence
+from server.access.service import evidence, receipts
 from server.kit.auth import not_found
 from server.kit.errors import Refusal
 from server.kit.graph import (
@@ -27,7 +28,9 @@ from server.kit.graph import (
     global_id,
     read_id,
 )
+from server.kit.keyring import Purpose
 from server.ledger.graph import JournalEntry, as_entry
+from server.ledger.log.rules import origin_of
 from server.lockers.graph.types import Locker, as_locker
 
 if TYPE_CHECKING:
@@ -58,9 +61,87 @@ ParcelProofResult = Annotated[
 ]
 
 
+@strawberry.type(description="A receipt as a file: `./restante verify` checks it offline.")
+class Receipt:
+    """Proves itself to whoever trusts the keys of log, witnesses and locker."""
+
+    receipt: Base64 = strawberry.field(
+        description="Entries, the locker's signatures where anybody brought them, and the way to "
+        "the signed head of the public log; a few kilobytes."
+    )
+
+
+ReceiptResult = Annotated[
+    Receipt | Problem,
+    strawberry.union("ReceiptResult", description="Outcome of `receipt` and `entryProof`."),
+]
+
+
+@strawberry.type(description="The public log, whose files lie below `/log` for anybody.")
+class PublicLog:
+    """Take the keys from more than one place: whoever serves the log could serve other keys."""
+
+    origin: str = strawberry.field(description="The name in the first line of its heads.")
+    keys: list[str] = strawberry.field(
+        description="The keys that sign its heads, as vkeys; two while one replaces the other."
+    )
+
+
 @strawberry.type
 class EvidenceQuery:
     """Joined into the root query."""
+
+    @strawberry.field(
+        description="The receipt of a parcel's last stay in a locker, for whoever may read it."
+    )
+    async def receipt(
+        self,
+        info: Info[Context, None],
+        parcel_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the parcel.")
+        ],
+    ) -> ReceiptResult:
+        """Somebody else's parcel looks like none."""
+        context = context_of(info)
+        key = read_id("Parcel", parcel_id)
+        if key is None:
+            return as_problem(not_found(context.actor, "parcelId"))
+        async with context.database.read() as session:
+            outcome = await receipts.make_parcel_receipt(session, context.actor, parcel_id=key)
+        return _as_receipt(outcome)
+
+    @strawberry.field(
+        description="The proof that the public log holds one entry of a locker's journal, for "
+        "whoever verifies the log."
+    )
+    async def entry_proof(
+        self,
+        info: Info[Context, None],
+        locker_id: Annotated[
+            strawberry.ID, strawberry.argument(description="Global id of the locker.")
+        ],
+        seq: Annotated[int, strawberry.argument(description="Number of the entry.")],
+    ) -> ReceiptResult:
+        """An entry that is not there is not found."""
+        context = context_of(info)
+        key = read_id("Locker", locker_id)
+        if key is None or seq < 1:
+            return as_problem(not_found(context.actor, "lockerId" if key is None else "seq"))
+        async with context.database.read() as session:
+            outcome = await receipts.make_entry_proof(
+                session, context.actor, locker_id=key, seq=seq
+            )
+        return _as_receipt(outcome)
+
+    @strawberry.field(description="Name and keys of the public log.")
+    async def public_log(self, info: Info[Context, None]) -> PublicLog:
+        """Anybody may ask."""
+        context = context_of(info)
+        origin = origin_of(context.settings.public_url)
+        keys = context.keyring.list_keys(Purpose.LOG)
+        return PublicLog(
+            origin=origin, keys=[f"{NoteKey(origin, KeyKind.LOG, key.public)}" for key in keys]
+        )
 
     @strawberry.field(
         description="The locker's own journal entries about a parcel: proof of deposit and "
@@ -118,6 +199,12 @@ class EvidenceQuery:
         if isinstance(rows, Refusal):
             raise RequestRefused(rows)
         return connect(page, rows, key=_place_of, node=as_entry)
+
+
+def _as_receipt(outcome: bytes | Refusal) -> Receipt | Problem:
+    if isinstance(outcome, Refusal):
+        return as_problem(outcome)
+    return Receipt(receipt=Base64(outcome))
 
 
 def _place_of(row: tables.JournalEntry) -> uuid.UUID:

@@ -74,3 +74,15 @@ async def list_journal(
     if locker is None or not actor.can(Permission.LOG_VERIFY, hub=locker.hub_id):
         return not_found(actor, "lockerId")
     return await ledger.list_entries(session, LockerId(locker.lid), after=after, limit=limit)
+
+
+async def find_journal_entry(
+    session: Session, actor: Actor, *, locker_id: uuid.UUID, seq: int
+) -> JournalEntry | Refusal:
+    """One entry of a locker's unbroken journal, under the rules of `list_journal`."""
+    entries = await list_journal(session, actor, locker_id=locker_id, after=seq - 1, limit=1)
+    if isinstance(entries, Refusal):
+        return entries
+    if not entries or entries[0].seq != seq:
+        return not_found(actor, "seq")
+    return entries[0]

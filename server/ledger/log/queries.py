@@ -97,17 +97,21 @@ async def find_newest_checkpoint(session: Session) -> LogCheckpoint | None:
     return (await session.exec(query)).one_or_none()
 
 
-async def find_leaf(
-    session: Session, lid: LockerId, seq: int
-) -> tuple[LogLeaf, LogCheckpoint] | None:
-    """The leaf of an entry with the newest signed head, which holds it; None while it waits."""
+async def find_leaves(
+    session: Session, entries: Collection[tuple[LockerId, int]]
+) -> tuple[dict[tuple[LockerId, int], int], LogCheckpoint | None]:
+    """The numbers of the leaves of these entries, but for those that wait, and the newest signed
+    head, which holds them all.
+    """
     newest = select(func.max(col(LogCheckpoint.size))).scalar_subquery()
     query = (
-        select(LogLeaf, LogCheckpoint)
+        select(LogLeaf.lid, LogLeaf.seq, LogLeaf.number, LogCheckpoint)
         .join(LogCheckpoint, col(LogCheckpoint.size) == newest)
-        .where(LogLeaf.lid == lid, LogLeaf.seq == seq)
+        .where(tuple_(col(LogLeaf.lid), col(LogLeaf.seq)).in_(entries))
     )
-    return (await session.exec(query)).one_or_none()
+    rows = (await session.exec(query)).all()
+    head = rows[0][3] if rows else None
+    return {(LockerId(lid), seq): number for lid, seq, number, _ in rows}, head
 
 
 async def list_leaves(session: Session, *, first: int, count: int) -> list[Leaf]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 LONGEST_WAIT = timedelta(minutes=1)
-"""A leaf waits no longer than this for a signed head that holds it."""
+"""A leaf waits no longer than this for a signed head that holds it, unless settings say so."""
 
 ENOUGH_LEAVES = WIDTH
 """As many leaves are a tile, and do not wait."""
@@ -24,14 +24,20 @@ def origin_of(public_url: str) -> str:
     return f"{public_url.partition('://')[2]}/log"
 
 
-def is_due(waiting: int, *, oldest_at: datetime | None, now: datetime) -> bool:
+def is_due(
+    waiting: int,
+    *,
+    oldest_at: datetime | None,
+    now: datetime,
+    longest_wait: timedelta = LONGEST_WAIT,
+) -> bool:
     """Whether leaves that wait are to be taken into the tree now.
 
     A clock that was set back keeps nothing waiting: what is timed in the future is due.
     """
     if oldest_at is None:
         return False
-    return waiting >= ENOUGH_LEAVES or not timedelta(0) <= now - oldest_at < LONGEST_WAIT
+    return waiting >= ENOUGH_LEAVES or not timedelta(0) <= now - oldest_at < longest_wait
 
 
 def grow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,12 @@ from schema.checkpoint.tiles import WIDTH, Tile, needed_tiles, span_hash, write_
 from schema.merkle import leaf_data, leaf_hash
 from server.kit.keyring import Purpose
 from server.ledger.log import queries
-from server.ledger.log.rules import edge_tiles, grow, is_due
+from server.ledger.log.rules import LONGEST_WAIT, edge_tiles, grow, is_due
 from server.ledger.log.tables import LogCheckpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from schema.ids import LockerId
     from server.kit.db import Session
@@ -33,7 +34,14 @@ class Inclusion:
 
     number: int
     hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusions:
+    """Proofs for several entries under one signed head."""
+
     note: str
+    of: Mapping[tuple[LockerId, int], Inclusion]
 
 
 async def queue_leaves(session: Session, leaves: Iterable[Leaf], *, now: datetime) -> None:
@@ -41,10 +49,12 @@ async def queue_leaves(session: Session, leaves: Iterable[Leaf], *, now: datetim
     await queries.insert_waiting(session, leaves, now=now)
 
 
-async def is_growth_due(session: Session, *, now: datetime) -> bool:
+async def is_growth_due(
+    session: Session, *, now: datetime, longest_wait: timedelta = LONGEST_WAIT
+) -> bool:
     """Whether enough leaves wait, or one for long enough."""
     waiting, oldest_at = await queries.count_waiting(session)
-    return is_due(waiting, oldest_at=oldest_at, now=now)
+    return is_due(waiting, oldest_at=oldest_at, now=now, longest_wait=longest_wait)
 
 
 async def grow_and_sign(
@@ -89,14 +99,25 @@ async def find_checkpoint(session: Session) -> LogCheckpoint | None:
     return await queries.find_newest_checkpoint(session)
 
 
-async def prove_inclusion(session: Session, lid: LockerId, seq: int) -> Inclusion | None:
-    """The proof that the newest signed head holds this entry; None while it waits for one."""
-    found = await queries.find_leaf(session, lid, seq)
-    if found is None:
+async def prove_inclusion(
+    session: Session, entries: Collection[tuple[LockerId, int]]
+) -> Inclusions | None:
+    """The proofs that the newest signed head holds these entries; None while one of them waits.
+
+    Two statements, however many entries and however large the log.
+    """
+    numbers, head = await queries.find_leaves(session, entries)
+    if head is None or len(numbers) < len({*entries}):
         return None
-    leaf, checkpoint = found
-    spans = inclusion_spans(leaf.number, checkpoint.size)
-    return Inclusion(leaf.number, await _hashes(session, spans), checkpoint.note)
+    spans = {entry: inclusion_spans(number, head.size) for entry, number in numbers.items()}
+    tiles = await queries.read_tiles(session, needed_tiles(itertools.chain(*spans.values())))
+    return Inclusions(
+        head.note,
+        {
+            entry: Inclusion(numbers[entry], tuple(span_hash(span, tiles) for span in wanted))
+            for entry, wanted in spans.items()
+        },
+    )
 
 
 async def prove_consistency(session: Session, *, old: int, new: int) -> tuple[bytes, ...]:

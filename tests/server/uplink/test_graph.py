@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from schema.envelopes import MAX_ENVELOPE_SIZE
 from schema.handshake import MAX_ENVELOPE
 from schema.ids import locker_text
-from server.uplink.graph import DELIVERIES, ENVELOPES_AT_ONCE
+from server.uplink.graph import DELIVERIES, ENVELOPES_AT_ONCE, HEADS_AT_ONCE
 from tests.fakes.journals import JournalingLocker
 
 if TYPE_CHECKING:
@@ -24,6 +24,63 @@ mutation ($envelopes: [Base64!]!) { outcome: deliverEnvelopes(envelopes: $envelo
   } }
   ... on Problem { code message field retryAfterS }
 } }"""
+
+
+TELL = """
+mutation ($heads: [SignedHeadInput!]!) { outcome: deliverSignedHeads(heads: $heads) {
+  ... on DeliverSignedHeadsPayload { outcomes {
+    ... on SignedHeadTaken { isNew } ... on Problem { code }
+  } }
+  ... on Problem { code field retryAfterS }
+} }"""
+
+
+async def tell(api: httpx.AsyncClient, *heads: dict[str, Any]) -> dict[str, Any]:
+    """What somebody without an account is answered who brings what lockers signed."""
+    body = {"query": TELL, "variables": {"heads": heads}}
+    answer = (await api.post("/graphql", json=body)).json()
+    assert "errors" not in answer, answer
+    outcome: dict[str, Any] = answer["data"]["outcome"]
+    return outcome
+
+
+def signed_head(machine: JournalingLocker, seq: int, **other: Any) -> dict[str, Any]:
+    """What a phone got at the door, but for what is told otherwise."""
+    return {
+        "lockerId": locker_text(machine.lid),
+        "seq": seq,
+        "head": base64.b64encode(machine.head_at(seq)).decode(),
+        "signature": base64.b64encode(machine.receipt(seq)).decode(),
+        **other,
+    }
+
+
+async def test_anybody_brings_what_a_locker_signed_and_a_bad_one_spoils_nothing(
+    story: Story, api: httpx.AsyncClient
+) -> None:
+    story.machine.boot()
+    good = signed_head(story.machine, 1)
+    told = await tell(
+        api, signed_head(story.machine, 1, lockerId="?"), {**good, "seq": 0}, good, good
+    )
+    assert told["outcomes"] == [
+        {"code": "ENVELOPE_INVALID"},
+        {"code": "ENVELOPE_INVALID"},
+        {"isNew": True},
+        {"isNew": False},
+    ]
+
+
+async def test_number_of_signed_heads_is_bounded(story: Story, api: httpx.AsyncClient) -> None:
+    story.machine.boot()
+    good = signed_head(story.machine, 1)
+    told = await tell(api, *([good] * (HEADS_AT_ONCE + 1)))
+    assert (told["code"], told["field"]) == ("TOO_COSTLY", "heads")
+    for _ in range(DELIVERIES.count):
+        await tell(api)
+    refused = await tell(api, good)
+    assert refused["code"] == "SLOW_DOWN"
+    assert refused["retryAfterS"] > 0
 
 
 async def deliver(api: httpx.AsyncClient, *envelopes: bytes) -> dict[str, Any]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from schema.checkpoint.notes import NoteKey
+from schema.checkpoint.trust import parse_trust, write_trust
 from schema.journal import FIRST_PREV_HEAD, check_chain, entry_head, verify_head
+from schema.receipts import parse_receipt, verify_receipt
 from server.kit.graph import global_id
 from server.ledger import service as ledger
+from server.ledger.log.rules import origin_of
+from server.ledger.log.service import grow_and_sign
 from server.parcels.states import ParcelState
 from server.people.roles import Role
 from tests.fakes.counting import counted_statements
@@ -26,6 +31,12 @@ query ($id: ID!) { outcome: parcelProof(parcelId: $id) {
     entries { seq kind at clockQuality bytes head } }
   ... on Problem { code message field }
 } }"""
+RECEIPT = """
+query ($id: ID!) { outcome: receipt(parcelId: $id) {
+  ... on Receipt { receipt } ... on Problem { code message field } } }"""
+ENTRY_PROOF = """
+query ($id: ID!, $seq: Int!) { outcome: entryProof(lockerId: $id, seq: $seq) {
+  ... on Receipt { receipt } ... on Problem { code message field } } }"""
 JOURNAL = """
 query ($id: ID!, $first: Int, $after: String) {
   journal(lockerId: $id, first: $first, after: $after) {
@@ -70,6 +81,46 @@ async def test_receipt_of_another_is_not_found(square: Square) -> None:
     for asked in (PARCEL, LOCKER, "nonsense"):
         assert (await other.ask(PROOF, id=asked))["outcome"]["code"] == "NOT_FOUND"
     assert (await square.ask_as_nobody(PROOF, id=PARCEL))["outcome"]["code"] == "SIGNED_OUT"
+
+
+async def seal(square: Square) -> None:
+    async with square.house.database.write() as session:
+        origin = origin_of(square.house.settings.public_url)
+        await grow_and_sign(session, origin=origin, keyring=square.house.keyring, now=START)
+
+
+async def test_receipt_file_is_verified_by_the_keys_that_the_log_names(square: Square) -> None:
+    phone = await square.phone("recipient")
+    seq = await collected(square, phone)
+    assert (await phone.ask(RECEIPT, id=PARCEL))["outcome"]["code"] == "WRONG_STATE"
+    await seal(square)
+    raw = base64.b64decode((await phone.ask(RECEIPT, id=PARCEL))["outcome"]["receipt"])
+    named = (await square.ask_as_nobody("{ publicLog { origin keys } }"))["publicLog"]
+    keys = [NoteKey.parse(key) for key in named["keys"]]
+    verdict = verify_receipt(raw, parse_trust(write_trust(keys, lockers={}).encode()))
+    assert verdict.head.origin == named["origin"]
+    assert verdict.entries[-1].seq == seq
+
+
+async def test_receipt_file_of_another_is_not_found(square: Square) -> None:
+    await collected(square, await square.phone("recipient"))
+    await seal(square)
+    other = await square.phone("other")
+    for asked in (PARCEL, LOCKER, "nonsense"):
+        assert (await other.ask(RECEIPT, id=asked))["outcome"]["code"] == "NOT_FOUND"
+    assert (await square.ask_as_nobody(RECEIPT, id=PARCEL))["outcome"]["code"] == "SIGNED_OUT"
+
+
+async def test_operator_has_the_proof_of_any_entry(square: Square) -> None:
+    seq = await collected(square, await square.phone("recipient"))
+    await seal(square)
+    operator = await square.phone("operator", Role.OPERATOR)
+    found = (await operator.ask(ENTRY_PROOF, id=LOCKER, seq=seq))["outcome"]
+    [stated] = parse_receipt(base64.b64decode(found["receipt"])).entries
+    assert (stated.seq, stated.raw) == (seq, square.town.machine.entries[-1])
+    for locker, number in ((LOCKER, seq + 1), (LOCKER, 0), (PARCEL, 1), ("nonsense", 1)):
+        got = (await operator.ask(ENTRY_PROOF, id=locker, seq=number))["outcome"]
+        assert got["code"] == "NOT_FOUND"
 
 
 async def test_operator_reads_the_whole_chain_page_by_page(square: Square) -> None:

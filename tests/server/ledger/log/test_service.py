@@ -102,9 +102,10 @@ async def test_every_leaf_is_proved_by_the_newest_head(log: Log) -> None:
     newest = (await log.read_heads())[-1]
     for leaf in make_leaves(300)[::23]:
         async with log.database.read() as session:
-            proof = await service.prove_inclusion(session, leaf.lid, leaf.seq)
-        assert proof is not None
-        assert parse_checkpoint(parse_note(proof.note.encode())) == newest
+            proofs = await service.prove_inclusion(session, [(leaf.lid, leaf.seq)])
+        assert proofs is not None
+        assert parse_checkpoint(parse_note(proofs.note.encode())) == newest
+        proof = proofs.of[leaf.lid, leaf.seq]
         found = leaf_hash(leaf_data(*leaf))
         assert root_from_inclusion(found, proof.number, newest.size, proof.hashes) == newest.root
 
@@ -112,8 +113,20 @@ async def test_every_leaf_is_proved_by_the_newest_head(log: Log) -> None:
 async def test_a_leaf_that_waits_has_no_proof_yet(log: Log) -> None:
     await log.queue(make_leaves(1))
     async with log.database.read() as session:
-        assert await service.prove_inclusion(session, LID, 1) is None
+        assert await service.prove_inclusion(session, [(LID, 1)]) is None
         assert await service.find_checkpoint(session) is None
+
+
+async def test_entries_are_proved_together_or_not_at_all(log: Log) -> None:
+    await log.queue([*make_leaves(3), *make_leaves(2, lid=OTHER)])
+    await log.grow()
+    await log.queue(make_leaves(1, after=3))
+    both = [(LID, 2), (OTHER, 1)]
+    async with log.database.read() as session:
+        proofs = await service.prove_inclusion(session, both)
+        assert await service.prove_inclusion(session, [*both, (LID, 4)]) is None
+    assert proofs is not None
+    assert {entry: proof.number for entry, proof in proofs.of.items()} == {both[0]: 1, both[1]: 3}
 
 
 async def test_leaves_of_a_locker_keep_the_order_of_its_journal(log: Log) -> None:
