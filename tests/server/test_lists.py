@@ -95,6 +95,7 @@ INSIDE = {
 """Lists that belong to an entry of a list above."""
 
 OF_ONE_THING = {
+    "PublicLog.keys",
     "Subscription.noticesChanged",
     "GuestParcel.history",
     "HubOccupancy.forecast",
@@ -131,6 +132,7 @@ BY_NAME = {
     "RemovalBundle.stops",
     "RemovalStop.removals",
     "DeliverEnvelopesPayload.outcomes",
+    "DeliverSignedHeadsPayload.outcomes",
 }
 """Lists as long as what the caller named, entry by entry."""
 
