@@ -284,13 +284,20 @@ def _demo(argv: list[str]) -> int:
     parser.add_argument(
         "--keep", action="store_true", help="leave everything running until Ctrl-C, and tell how on"
     )
+    parser.add_argument(
+        "--receipt",
+        type=Path,
+        metavar="FILE",
+        help="write the parcel's receipt there, and FILE.trust",
+    )
     wanted = parser.parse_args(argv)
-    if wanted.json is not None and not wanted.json.parent.is_dir():
-        parser.error(f"there is no folder {wanted.json.parent}")
+    for file in (wanted.json, wanted.receipt):
+        if file is not None and not file.parent.is_dir():
+            parser.error(f"there is no folder {file.parent}")
     print("A parcel goes through a locker. Starting the server, the air, a locker.", flush=True)
     from server.demo.play import play
 
-    return play(report=wanted.json, keep=wanted.keep)
+    return play(report=wanted.json, keep=wanted.keep, receipt=wanted.receipt)
 
 
 def _test(argv: list[str]) -> int:

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from server.demo.papers import hand_out, trust_file
 from server.demo.setting import COURIER, OPERATOR, RECIPIENT
 from server.demo.story import tell
 from server.demo.supervisor import supervise
@@ -27,10 +28,13 @@ LOOK_S = 0.5
 EMAILS = {"operator": OPERATOR, "courier": COURIER, "recipient": RECIPIENT}
 
 
-def play(*, report: Path | None, keep: bool, story: Tell = tell) -> int:
+def play(
+    *, report: Path | None, keep: bool, receipt: Path | None = None, story: Tell = tell
+) -> int:
     """Tell the story; 0 only if each step was verified.
 
-    The report is written however it ends, and before a kept demo begins to wait. With `keep`
+    The report is written however it ends, and before a kept demo begins to wait; the parcel's
+    receipt, and the keys to trust, once everything was verified. With `keep`
     everything that was verified runs on until Ctrl-C; nothing is left of it afterwards.
     """
     transcript = Transcript(say)
@@ -39,6 +43,9 @@ def play(*, report: Path | None, keep: bool, story: Tell = tell) -> int:
     try:
         with supervise() as supervisor:
             perform(supervisor, transcript, story, more)
+            if receipt is not None and transcript.is_verified:
+                hand_out(supervisor, receipt)
+                say(f"receipt: ./restante verify {receipt} --trust {trust_file(receipt)}")
             say(f"{summary(transcript)} in {time.monotonic() - began:.1f} s")
             if keep and transcript.is_verified:
                 more |= describe(supervisor)

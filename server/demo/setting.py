@@ -124,7 +124,7 @@ def set_up(supervisor: Supervisor, transcript: Transcript) -> tuple[Cast, Networ
     """Start everything and build the network, until a parcel can be announced."""
     root, state = OfflineRoot(), supervisor.folder / "locker"
     with transcript.step("processes", "machine", "starts every process") as step:
-        supervisor.add_settings({"RESTANTE_ROOT_KEYS": root.public_hex})
+        supervisor.add_settings({"RESTANTE_ROOT_KEYS": root.public_hex, "RESTANTE_LOG_WAIT_S": "1"})
         supervisor.launch_services()
         facts = init_locker(supervisor, state, root)
         supervisor.start_ether(CONTROLLERS)

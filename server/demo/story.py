@@ -37,6 +37,7 @@ from server.demo.evidence import (
     read_extract,
     read_journal,
 )
+from server.demo.papers import check_receipt, fetch_receipt
 from server.demo.setting import (
     CARRIER_NAME,
     PROBLEM,
@@ -111,6 +112,7 @@ def tell(supervisor: Supervisor, transcript: Transcript) -> None:
     carry_collection(scene)
     lines = prove_collection(scene)
     verify_receipts(scene, lines)
+    prove_by_log(scene)
     supervisor.check_alive()
 
 
@@ -300,6 +302,14 @@ def verify_receipts(scene: Scene, lines: list[Line]) -> None:
                 f"the receipt for entry {receipt['seq']} is not the locker's word on it",
             )
         step.detail = "the locker's signature holds on the heads of acceptance and collection"
+
+
+def prove_by_log(scene: Scene) -> None:
+    """The public log holds deposit and collection, for whoever has the receipt and nothing else."""
+    with scene.transcript.step("log_verified", "anybody", "checks the log's receipt") as step:
+        recipient = scene.cast.recipient
+        file = fetch_receipt(scene.supervisor, recipient, scene.network, scene.parcel)
+        step.detail = check_receipt(scene.supervisor, file)
 
 
 def read_whole_journal(scene: Scene) -> list[Line]:

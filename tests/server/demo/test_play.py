@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.demo.asking import Unverified
+from server.demo.papers import receipt_file, trust_file
 from server.demo.play import instructions, play
 from server.demo.supervisor import supervise
 
@@ -43,6 +44,13 @@ def restless_story(supervisor: Supervisor, transcript: Transcript) -> None:
     supervisor.launch_services()
 
 
+def story_with_receipt(supervisor: Supervisor, transcript: Transcript) -> None:
+    good_story(supervisor, transcript)
+    file = receipt_file(supervisor)
+    file.write_bytes(b"receipt")
+    trust_file(file).write_bytes(b"keys")
+
+
 def read(file: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads(file.read_text())
     return report
@@ -53,6 +61,16 @@ def test_verified_story_ends_with_0_and_a_report(tmp_path: Path) -> None:
     report = read(tmp_path / "demo.json")
     assert [step["name"] for step in report["steps"]] == ["good"]
     assert [*report] == ["steps", "versions"]
+
+
+def test_receipt_and_keys_are_handed_out_once_all_is_verified(tmp_path: Path) -> None:
+    target = tmp_path / "mine.receipt"
+    assert play(report=None, keep=False, receipt=target, story=story_with_receipt) == 0
+    assert target.read_bytes() == b"receipt"
+    assert trust_file(target).read_bytes() == b"keys"
+    target.unlink()
+    assert play(report=None, keep=False, receipt=target, story=bad_story) == 1
+    assert not target.exists()
 
 
 def test_report_is_not_needed(capsys: pytest.CaptureFixture[str]) -> None:
