@@ -338,6 +338,25 @@ def _verify(argv: list[str]) -> int:
     return verify(argv)
 
 
+def _witness(argv: list[str]) -> int:
+    from server.ledger.witness.words import add_arguments
+
+    parser = _parser(
+        "witness",
+        "Speaks c2sp.org/tlog-witness. Ends with 1 if a log it watches has split its view.",
+    )
+    add_arguments(parser)
+    options = parser.parse_args(argv)
+    outcomes: list[int] = []
+
+    def work() -> None:
+        from server.ledger.witness.desk import watch
+
+        outcomes.append(watch(options, lambda line: print(line, flush=True)))
+
+    return _told(work) or outcomes[0]
+
+
 def _bench(argv: list[str]) -> int:
     _become("tests.bench", *argv)
 
@@ -386,6 +405,7 @@ VERBS = {
         words={"draft": SERVER, "add": SERVER},
     ),
     "verify": Verb("check a receipt offline", (), _verify, explains_itself=False),
+    "witness": Verb("cosign heads of logs that only ever grow, for a partner", SERVER, _witness),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),

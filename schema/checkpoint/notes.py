@@ -194,10 +194,15 @@ def parse_checkpoint(note: Note) -> Checkpoint:
     lines = note.text.split("\n")
     if len(lines) != 4 or not lines[0]:
         raise Malformed("a checkpoint has three lines")
-    origin, size, root = lines[0], parse_size(lines[1]), _unbase64(lines[2])
-    if len(root) != HASH_SIZE:
-        raise Malformed(f"a root has {HASH_SIZE} bytes")
-    return Checkpoint(origin, size, root)
+    return Checkpoint(lines[0], parse_size(lines[1]), parse_hash(lines[2]))
+
+
+def parse_hash(text: str) -> bytes:
+    """A hash in base64, with no bit to spare."""
+    found = _unbase64(text)
+    if len(found) != HASH_SIZE:
+        raise Malformed(f"a hash has {HASH_SIZE} bytes")
+    return found
 
 
 def parse_size(text: str) -> int:

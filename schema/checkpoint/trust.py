@@ -45,6 +45,8 @@ class Trust:
     groups: Mapping[str, Group]
     quorum: str
     lockers: Mapping[LockerId, bytes]
+    urls: Mapping[NoteKey, str] = field(default_factory=dict)
+    """Where a log is read, or a witness is asked, by its key; nothing is promised of the text."""
 
     def is_quorum(self, seen: Collection[str]) -> bool:
         """Whether these witnesses are enough."""
@@ -67,14 +69,15 @@ class _Reader:
     members: set[str] = field(default_factory=set)
     quorum: str | None = None
     lockers: dict[LockerId, bytes] = field(default_factory=dict)
+    urls: dict[NoteKey, str] = field(default_factory=dict)
 
     def read(self, words: list[str]) -> None:
         match words:
-            case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self._new_key(vkey, KeyKind.LOG))
-            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+            case ["log", vkey, *url] if len(url) <= 1:
+                self.logs.append(self._new_key(vkey, KeyKind.LOG, url))
+            case ["witness", name, vkey, *url] if len(url) <= 1:
                 self._check_new(name)
-                self.witnesses[name] = self._new_key(vkey, KeyKind.WITNESS)
+                self.witnesses[name] = self._new_key(vkey, KeyKind.WITNESS, url)
             case ["group", name, least, *members]:
                 self._check_new(name)
                 self.groups[name] = self._new_group(least, members)
@@ -94,11 +97,12 @@ class _Reader:
         if name == NOBODY or name in self._names():
             raise Malformed(f"{name} is named twice")
 
-    def _new_key(self, vkey: str, kind: KeyKind) -> NoteKey:
+    def _new_key(self, vkey: str, kind: KeyKind, url: list[str]) -> NoteKey:
         key = NoteKey.parse(vkey)
         known = self.logs if kind is KeyKind.LOG else self.witnesses.values()
         if key.kind is not kind or key.public in {one.public for one in known}:
             raise Malformed(f"{key.name} is a key of another kind, or there twice")
+        self.urls |= dict.fromkeys([key] if url else [], "".join(url))
         return key
 
     def _new_group(self, least: str, members: list[str]) -> Group:
@@ -141,7 +145,14 @@ def parse_trust(raw: bytes) -> Trust:
             reader.read(words)
     if reader.quorum is None:
         raise Malformed("a trust file has one line that tells the quorum")
-    return Trust(tuple(reader.logs), reader.witnesses, reader.groups, reader.quorum, reader.lockers)
+    return Trust(
+        logs=tuple(reader.logs),
+        witnesses=reader.witnesses,
+        groups=reader.groups,
+        quorum=reader.quorum,
+        lockers=reader.lockers,
+        urls=reader.urls,
+    )
 
 
 def write_trust(
