@@ -28,7 +28,7 @@ SDL = ROOT / "schema" / "api.graphql"
 SERVER = ("postgres", "server")
 AGENT = ("agent", "bumble", "sensors")
 DEMO = (*AGENT, *SERVER, "demo", "worker")
-EVERYTHING = (*DEMO, "test")
+EVERYTHING = (*DEMO, "anchor", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +278,22 @@ def _outbox(argv: list[str]) -> int:
     return _told(lambda: asyncio.run(sit_down()))
 
 
+def _anchor(argv: list[str]) -> int:
+    from server.ledger.anchors.jobs.words import add_arguments
+
+    parser = _parser("anchor", "For whoever has the server machine: reads the same settings.")
+    add_arguments(parser)
+    word = parser.parse_args(argv).word
+
+    async def sit_down() -> None:
+        from server.ledger.anchors.jobs.desk import AnchorDesk
+
+        async with _house() as house:
+            await AnchorDesk(house, print).run(word)
+
+    return _told(lambda: asyncio.run(sit_down()))
+
+
 def _demo(argv: list[str]) -> int:
     parser = _parser("demo", "Ends with 0 only if each step was verified; leaves nothing behind.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write steps and versions there")
@@ -397,6 +413,7 @@ VERBS = {
     "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
+    "anchor": Verb("write the log's heads to a blockchain", (*SERVER, "anchor"), _anchor),
     "keys": Verb(
         "make root, service and hub keys offline, and sign with them",
         (),

@@ -18,6 +18,7 @@ from server.climate.tables import ClimateFact
 from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
+from server.ledger.anchors.tables import LogAnchor
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 from server.ledger.tables import (
     ChainHead,
@@ -79,6 +80,7 @@ TABLES = (
     WaitingLeaf,
     LogLeaf,
     LogTile,
+    LogAnchor,
     LogCheckpoint,
     LogHead,
     JournalEntry,

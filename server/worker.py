@@ -32,6 +32,8 @@ from server.kit.outbox import Done, Lease, Outcome
 from server.kit.queue import NUDGE, Pace, Queue, Timer
 from server.kit.relay import DELIVER, Relay
 from server.kit.settings import Settings
+from server.ledger.anchors.jobs.looking import anchor_log, read_anchors
+from server.ledger.anchors.setting import make_anchor, make_plan
 from server.ledger.log import jobs as tlog
 from server.ledger.log.rules import LONGEST_WAIT, origin_of
 from server.lockers import jobs as lockers
@@ -72,6 +74,9 @@ SWEEP_S = 60
 """How often what time does is done: reservations and parcels run out, lockers fall silent, what
 sign-ins left behind is forgotten.
 """
+
+ANCHOR_S = 60
+"""How often the chain is looked at, if there is one."""
 
 SEAL_S = 10
 """How often at least it is asked whether the public log is to grow."""
@@ -129,6 +134,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
         read_outbox(metrics, shop.database, shop.clock)
         read_notices(metrics, shop.database)
         read_windows(metrics, shop.database)
+        read_anchors(metrics, shop.database)
         handlers = {
             kind: metrics.watch_handler(kind, handler)
             for kind, handler in make_handlers(shop).items()
@@ -138,6 +144,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
             Timer("look", relay.look, LOOK_S),
             Timer("tidy", relay.tidy, SWEEP_S),
             *make_timers(shop),
+            *_anchor_timers(settings, shop),
         ]
         # What was loaded stays to the end: the collector need not walk through it again and again.
         gc.collect()
@@ -341,6 +348,18 @@ def _log_timer(shop: Shop) -> Timer:
 def _seal_pace(longest_wait: timedelta) -> int:
     """The seconds between two looks at a log that keeps this wait: a divisor of a minute."""
     return max(pace for pace in (1, 2, 5, SEAL_S) if pace <= longest_wait.total_seconds())
+
+
+def _anchor_timers(settings: Settings, shop: Shop) -> list[Timer]:
+    """The chain, for a log that has one. SettingsError when its settings are not complete."""
+    if settings.chain_url is None:
+        return []
+    anchor, plan = make_anchor(settings), make_plan(settings)
+
+    async def look_at_chain() -> None:
+        await anchor_log(shop.database, anchor, plan, clock=shop.clock)
+
+    return [Timer("anchor_log", look_at_chain, ANCHOR_S)]
 
 
 def _planning_timers(shop: Shop) -> list[Timer]:

@@ -147,6 +147,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_log_head")),
     )
     op.create_table(
+        "log_anchors",
+        sa.Column("chain_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("contract", sa.String(length=42), nullable=False),
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("nonce", sa.BigInteger(), nullable=True),
+        sa.Column("fee_wei", sa.BigInteger(), nullable=True),
+        sa.Column("tip_wei", sa.BigInteger(), nullable=True),
+        sa.Column("tx_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("place", sa.BigInteger(), nullable=True),
+        sa.Column("block_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("chain_id", "contract", "size", name=op.f("pk_log_anchors")),
+    )
+    with op.batch_alter_table("log_anchors", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_log_anchors_place", ["chain_id", "contract", "place"], unique=False
+        )
+
+    op.create_table(
         "outbox",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kind", sa.String(length=64), nullable=False),
@@ -1623,6 +1648,10 @@ def downgrade() -> None:
         )
 
     op.drop_table("outbox")
+    with op.batch_alter_table("log_anchors", schema=None) as batch_op:
+        batch_op.drop_index("ix_log_anchors_place")
+
+    op.drop_table("log_anchors")
     op.drop_table("log_head")
     op.drop_table("log_checkpoints")
     op.drop_table("log_tiles")

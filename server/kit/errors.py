@@ -4,6 +4,7 @@
     |-- SettingsError      whoever started the process: correct the environment and start again
     |-- KeyringError       whoever runs the machine: restore or repair the key files
     |-- DatabaseError      whoever runs the machine: migrate, or look at the database
+    |-- ChainError         whoever runs the machine: look at the chain's node and the account
     |-- TransportRefused   the client: its HTTP request is refused before any GraphQL runs
     `-- BrokenPromise      a programmer: stored data contradicts what the code promises
 
@@ -33,6 +34,10 @@ class KeyringError(ServerError):
 
 class DatabaseError(ServerError):
     """The database is not in the state that this version of the code needs."""
+
+
+class ChainError(ServerError):
+    """A blockchain's node is silent, refuses, or stands on another chain than the settings say."""
 
 
 class BrokenPromise(ServerError):

@@ -94,6 +94,21 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _whole(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,16}", text) or int(text) > most:
+            raise ValueError(f"must be a whole number up to {most}")
+        return int(text)
+
+    return parse
+
+
+def _contract(text: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError("must be 0x and 40 hexadecimal digits")
+    return text.lower()
+
+
 def _flag(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("must be true or false")
@@ -220,6 +235,49 @@ class Settings:
             _url_of("https", "http"),
             "Where to send push messages instead of Google, for a local endpoint.",
         ),
+    )
+
+    chain_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata=_told(
+            _url_of("https", "http"),
+            "JSON-RPC address of a node of the blockchain (EVM) on which the log is anchored; "
+            "without it none is.",
+        ),
+    )
+    chain_id: int | None = field(
+        default=None, metadata=_told(_whole(2**53), "Number of that chain: 1 is Ethereum.")
+    )
+    chain_contract: str | None = field(
+        default=None,
+        metadata=_told(
+            _contract, "Address of the contract of anchors; `./restante anchor deploy` makes one."
+        ),
+    )
+    chain_key: Path | None = field(
+        default=None,
+        metadata=_told(
+            _path,
+            "File with the key of the account that pays for anchors and does nothing else; "
+            "`./restante anchor key` makes one.",
+        ),
+    )
+    chain_confirmations: int = field(
+        default=12,
+        metadata=_told(_whole(100), "How many blocks must lie on an anchor before it counts."),
+    )
+    chain_gas_limit: int = field(
+        default=200_000,
+        metadata=_told(_whole(10_000_000), "Gas that an anchor may use; 140,000 do."),
+    )
+    chain_fee_cap_gwei: int = field(
+        default=100,
+        metadata=_told(_whole(1_000_000), "What a unit of gas may cost at most, in gwei."),
+    )
+    anchor_minutes: int = field(
+        default=60,
+        metadata=_told(_many, "How often the log is anchored, if it has grown, in minutes."),
     )
 
     @classmethod

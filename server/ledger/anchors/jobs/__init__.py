@@ -1,0 +1,1 @@
+"""What time does to anchors, and what whoever runs the machine does to them."""
