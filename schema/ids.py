@@ -20,6 +20,9 @@ KEY_ID_SIZE = 2
 EVERY_LOCKER = LockerId(b"*")
 """The audience of a statement that is meant for every locker."""
 
+OWN_CHAIN = LockerId(b"SLK1-own")
+"""Under this id a server keeps a chain of its own in its log; no locker can have it."""
+
 LIMIT = 1 << 53
 """Times, counters and sequence numbers stay below this, so that JSON readers keep them exact."""
 

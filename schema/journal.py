@@ -1,4 +1,4 @@
-"""Entries of a locker's journal, their hash chain and the locker's signature on its head.
+"""Entries of a journal, their hash chain and the locker's signature on its head.
 
 An entry's form and body are checked here; what it means for a parcel is the server's business.
 """
@@ -24,7 +24,7 @@ from schema.codec.fields import (
     as_uint,
 )
 from schema.cose import SigningKey, verify
-from schema.ids import LockerId
+from schema.ids import EVERY_LOCKER, LockerId
 
 HEAD_SIZE = 32
 SALT_SIZE = 16
@@ -33,6 +33,12 @@ FIRST_PREV_HEAD = bytes(HEAD_SIZE)
 
 MAX_ENTRY_SIZE = 4096
 """Our own bound on one entry; the largest body, a delegated ACCEPTED, stays under 1.5 KB."""
+
+MAX_THUMBPRINT = 64
+"""Characters of a device key's thumbprint (RFC 7638); those of SHA-256 have 43."""
+
+FIRST_OWN_KIND = 64
+"""Kinds from here on are the server's, and below it lockers'."""
 
 _VERSION = 1
 
@@ -60,6 +66,26 @@ class Kind(IntEnum):
     REFITTED = 18
     WITHDRAWN = 19
     FOUND_EMPTY = 20
+
+
+class OwnKind(IntEnum):
+    """What an entry of the server's own chain tells; no locker writes these (PROTOCOL 8, 10).
+
+    A person stands in them as `person_mark` only, so that an entry whose salt is gone names nobody.
+    """
+
+    DEVICE_ADDED = 64
+    """`[thumbprint, person]`: from now on this device key may act for this person."""
+    DEVICE_REMOVED = 65
+    """`[thumbprint, person]`: it may not any more."""
+    KEY_SET = 66
+    """`[audience, seq, SHA-256]`: lockers may be told to trust the keys of this statement."""
+    REVOCATIONS = 67
+    """`[locker, seq, SHA-256]`: the locker may be told to refuse what this statement lists."""
+    LOCKER_KEY = 68
+    """`[locker, public key, former locker or null]`: what this key signs is that locker's word."""
+    EVIDENCE = 69
+    """`[SHA-256]`: what was told of a dispute when it was opened, and cannot be changed since."""
 
 
 class ExcursionPhase(IntEnum):
@@ -184,6 +210,11 @@ def check_chain(raws: Iterable[bytes], *, lid: LockerId, first: int, prev_head: 
     return head
 
 
+def person_mark(salt: bytes, person: bytes) -> bytes:
+    """How an entry of the server's own chain names a person, by their id: only with its salt."""
+    return hashlib.sha256(b"SLK1-who" + salt + person).digest()
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The body of an ACCEPTED entry: who was let in to what.
@@ -264,6 +295,25 @@ def _decidegrees(value: Value) -> None:
         raise Malformed("no such temperature")
 
 
+def _digest(value: Value) -> None:
+    as_bytes(value, HEAD_SIZE)
+
+
+def _thumbprint(value: Value) -> None:
+    if not 0 < len(as_text(value)) <= MAX_THUMBPRINT:
+        raise Malformed("no thumbprint of a key")
+
+
+def _audience(value: Value) -> None:
+    if value != EVERY_LOCKER:
+        as_id(value)
+
+
+def _optional_id(value: Value) -> None:
+    if value is not None:
+        as_id(value)
+
+
 def _check_body(kind: int, body: list[Value]) -> None:
     """Each field in its form; a body of an unknown kind may hold anything."""
     if kind == Kind.ACCEPTED:
@@ -294,4 +344,10 @@ _FORMS: Final[dict[int, tuple[_Check, ...]]] = {
     Kind.REFITTED: (_compartments,),
     Kind.WITHDRAWN: (as_compartment, as_id),
     Kind.FOUND_EMPTY: (as_compartment, as_id),
+    OwnKind.DEVICE_ADDED: (_thumbprint, _digest),
+    OwnKind.DEVICE_REMOVED: (_thumbprint, _digest),
+    OwnKind.KEY_SET: (_audience, as_uint, _digest),
+    OwnKind.REVOCATIONS: (as_id, as_uint, _digest),
+    OwnKind.LOCKER_KEY: (as_id, _digest, _optional_id),
+    OwnKind.EVIDENCE: (_digest,),
 }

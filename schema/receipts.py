@@ -1,9 +1,10 @@
 """Receipts: entries of lockers with the proof that the public log holds them, checked offline.
 
 One strict item of CBOR: `[1, [[lid, number, seq, entry, signature, path], ...], hashes, note]`.
-`entry` is what the locker wrote, or the 32 bytes of its head once it was erased; `signature` is the
-locker's own over that head, or null; `path` points into `hashes`, the leaf's sibling first; `note`
-is the signed head of the log. Each bit counts: nothing is in it that is not checked.
+`entry` is what the locker wrote, or the server about keys in a chain of its own, or the 32 bytes of
+its head once it was erased; `signature` is the locker's own over that head, or null; `path` points
+into `hashes`, the leaf's sibling first; `note` is the signed head of the log. Each bit counts:
+nothing is in it that is not checked.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from schema.checkpoint.notes import (
 from schema.codec import Malformed, Value, decode, encode
 from schema.codec.fields import as_array, as_bytes, as_id, as_text, as_uint
 from schema.cose import SIGNATURE_SIZE
-from schema.ids import LockerId
-from schema.journal import Entry, entry_head, parse_entry, verify_head
+from schema.ids import OWN_CHAIN, LockerId
+from schema.journal import FIRST_OWN_KIND, Entry, entry_head, parse_entry, verify_head
 from schema.merkle import leaf_data, leaf_hash, root_from_inclusion
 
 if TYPE_CHECKING:
@@ -147,10 +148,14 @@ def _verify_note(note: Note, head: Checkpoint, trust: Trust) -> dict[str, int]:
 
 
 def _prove(stated: Stated, head: Checkpoint, trust: Trust) -> Proven:
-    name = f"entry {stated.seq} of locker {stated.lid.hex()}"
+    is_own = stated.lid == OWN_CHAIN
+    whose = "the server's own chain" if is_own else f"locker {stated.lid.hex()}"
+    name = f"entry {stated.seq} of {whose}"
     entry = None if stated.raw is None else parse_entry(stated.raw)
     if entry is not None and (entry.lid, entry.seq) != (stated.lid, stated.seq):
         raise Refused(f"{name} is another entry than it is said to be")
+    if entry is not None and (entry.kind >= FIRST_OWN_KIND) != is_own:
+        raise Refused(f"{name} tells what it has no business to tell")
     leaf = leaf_hash(leaf_data(stated.lid, stated.seq, stated.head))
     if root_from_inclusion(leaf, stated.number, head.size, stated.path) != head.root:
         raise Refused(f"the log does not hold {name}")

@@ -20,6 +20,7 @@ from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
 from server.ledger.anchors.tables import LogAnchor
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
+from server.ledger.own.tables import OwnSubject
 from server.ledger.tables import (
     ChainHead,
     ContradictingEntry,
@@ -83,6 +84,7 @@ TABLES = (
     LogAnchor,
     LogCheckpoint,
     LogHead,
+    OwnSubject,
     JournalEntry,
     ChainHead,
     ContradictingEntry,

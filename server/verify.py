@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from schema.checkpoint.trust import TRUST_BYTES, Trust, parse_trust
 from schema.codec import Malformed
-from schema.journal import Kind
+from schema.ids import EVERY_LOCKER, OWN_CHAIN
+from schema.journal import Kind, OwnKind
 from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, verify_receipt
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ _TOLD = {
     Kind.WITHDRAWN: "what was put in was taken out again at once",
     Kind.FOUND_EMPTY: "nothing was inside when the door opened",
     Kind.EXCURSION: "a cooled compartment changed its state",
+}
+
+_OWN_TOLD = {
+    OwnKind.DEVICE_ADDED: "a device key was added: {0}",
+    OwnKind.DEVICE_REMOVED: "a device key was removed: {0}",
+    OwnKind.KEY_SET: "key set {1} for {0} was issued: SHA-256 {2}",
+    OwnKind.REVOCATIONS: "list of revocations {1} for locker {0} was issued: SHA-256 {2}",
+    OwnKind.LOCKER_KEY: "locker {0} was enrolled by its key {1}",
+    OwnKind.EVIDENCE: "what is told of a dispute was fixed: SHA-256 {0}",
 }
 
 _AT_A_DOOR = frozenset(_TOLD) - {Kind.BOOT, Kind.ACCEPTED}
@@ -154,11 +164,28 @@ def _reason(error: Exception) -> str:
 
 def _sentence(one: Proven) -> str:
     word = "signed by the locker itself" if one.is_signed else "without the locker's own signature"
-    name = f"Entry {one.seq} of locker {one.lid.hex()}, leaf {one.number}, {word}"
+    whose = f"locker {one.lid.hex()}, leaf {one.number}, {word}"
+    if one.lid == OWN_CHAIN:
+        whose = f"the server's own chain, leaf {one.number}"
+    name = f"Entry {one.seq} of {whose}"
     if one.entry is None:
         return f"{name}: it was erased, and is proved by its hash alone."
+    if one.lid == OWN_CHAIN:
+        return f"{name}: {_moment(one.entry.t)}, {_own_told(one.entry)}."
     clock = _CLOCKS[one.entry.clockq]
     return f"{name}: {_moment(one.entry.t)} ({clock}), {_told(one.entry)}."
+
+
+def _own_told(entry: Entry) -> str:
+    if entry.kind not in _OWN_TOLD:
+        return f"something of kind {entry.kind} was noted"
+    return _OWN_TOLD[OwnKind(entry.kind)].format(*(_in_words(one) for one in entry.body))
+
+
+def _in_words(field: object) -> str:
+    if field == EVERY_LOCKER:
+        return "every locker"
+    return field.hex() if isinstance(field, bytes) else f"{field}"
 
 
 def _told(entry: Entry) -> str:
@@ -172,10 +199,10 @@ def _told(entry: Entry) -> str:
 
 
 def _kind(entry: Entry) -> str:
-    try:
-        return Kind(entry.kind).name
-    except ValueError:
-        return str(entry.kind)
+    for kinds in (Kind, OwnKind):
+        if entry.kind in set(kinds):
+            return kinds(entry.kind).name
+    return str(entry.kind)
 
 
 def _moment(at: int) -> str:

@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("lid", sa.LargeBinary(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=True),
         sa.Column("found_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("judged_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("judged_by", sa.Uuid(), nullable=True),
@@ -54,7 +54,7 @@ def upgrade() -> None:
         sa.Column("comp", sa.Integer(), nullable=True),
         sa.Column("stay", sa.LargeBinary(), nullable=True),
         sa.Column("cti", sa.LargeBinary(), nullable=True),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
+        sa.Column("raw", sa.LargeBinary(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("lid", "seq", "t", name=op.f("pk_journal_entries")),
     )
@@ -63,6 +63,22 @@ def upgrade() -> None:
             "ix_journal_entries_lid_comp_seq", ["lid", "comp", "seq"], unique=False
         )
         batch_op.create_index("ix_journal_entries_stay", ["stay"], unique=False)
+        batch_op.create_index(
+            "ix_journal_entries_cti",
+            ["cti"],
+            unique=False,
+            postgresql_where=sa.text("cti IS NOT NULL"),
+            sqlite_where=sa.text("cti IS NOT NULL"),
+        )
+
+    op.create_table(
+        "own_subjects",
+        sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_own_subjects")),
+    )
+    with op.batch_alter_table("own_subjects", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_own_subjects_person_id"), ["person_id"], unique=False)
 
     op.create_table(
         "registered_tokens",
@@ -1665,10 +1681,17 @@ def downgrade() -> None:
     op.drop_table("key_sets")
     op.drop_table("registered_tokens")
     with op.batch_alter_table("journal_entries", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_journal_entries_cti",
+            postgresql_where=sa.text("cti IS NOT NULL"),
+            sqlite_where=sa.text("cti IS NOT NULL"),
+        )
         batch_op.drop_index("ix_journal_entries_stay")
         batch_op.drop_index("ix_journal_entries_lid_comp_seq")
 
     op.drop_table("journal_entries")
+    op.drop_index("ix_own_subjects_person_id", table_name="own_subjects")
+    op.drop_table("own_subjects")
     op.drop_table("contradicting_entries")
     op.drop_table("chain_heads")
     op.drop_table("carriers")

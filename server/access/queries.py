@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from server.parcels.states import Removal
 
 
+AT_ONCE = 500
+"""Names in one statement: databases take only so many values."""
+
 _WITHDRAWN = (GrantState.REVOKED, GrantState.EXPIRED, GrantState.SUPERSEDED)
 """States of a grant that is over before its stay is."""
 
@@ -224,6 +227,39 @@ async def list_revoked(
         .limit(limit)
     )
     return (await session.exec(query)).all()
+
+
+async def list_tokens_for(
+    session: AsyncSession, holder_id: uuid.UUID, parcel_ids: Collection[uuid.UUID]
+) -> Sequence[IssuedToken]:
+    """Tokens that this person got for these parcels."""
+    query = (
+        select(IssuedToken)
+        .join(Grant, col(Grant.id) == col(IssuedToken.grant_id))
+        .where(Grant.holder_id == holder_id, col(Grant.parcel_id).in_(parcel_ids))
+    )
+    return (await session.exec(query)).all()
+
+
+async def list_tokens_of(
+    session: AsyncSession, device_ids: Collection[uuid.UUID]
+) -> Sequence[IssuedToken]:
+    """Tokens that these devices got."""
+    query = select(IssuedToken).where(col(IssuedToken.device_id).in_(device_ids))
+    return (await session.exec(query)).all()
+
+
+async def forget_tokens(session: AsyncSession, names: Sequence[bytes]) -> None:
+    """Takes away the bytes of these tokens, which name the key of a phone."""
+    for start in range(0, len(names), AT_ONCE):
+        part = col(IssuedToken.cti).in_(names[start : start + AT_ONCE])
+        await session.exec(update(IssuedToken).where(part).values(raw=b""))
+
+
+async def forget_holders(session: AsyncSession, keys: Collection[bytes]) -> None:
+    """Takes these keys out of what was passed on to them."""
+    theirs = col(PassedOn.holder).in_(keys)
+    await session.exec(update(PassedOn).where(theirs).values(holder=b""))
 
 
 async def insert_delegation(session: AsyncSession, passed: PassedOn) -> bool:

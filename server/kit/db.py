@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel import SQLModel, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from server.kit.ids import SystemRandomness
 from server.kit.sqlite import connector
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Mapped
     from sqlalchemy.orm import Session as SyncSession
 
+    from server.kit.ids import Randomness
+
+    LastStep = Callable[[AsyncSession, Randomness], Awaitable[None]]
+
 SQLITE_WAIT_MS = 10_000
 """How long a SQLite connection waits for another's write transaction before it gives up."""
 
@@ -59,6 +64,9 @@ HAS_NEWS = "restante_has_news"
 
 CHANGED = "restante_changed"
 """Place in `session.info`: the topics of which this transaction changes what others may watch."""
+
+LAST_STEPS = "restante_last_steps"
+"""Place in `session.info`: what is left to write when everything else is."""
 
 Session = AsyncSession
 """One transaction in the hands of a service, which may not import what it is made of."""
@@ -95,7 +103,8 @@ class Database:
     `statement_cache=False` turns off prepared statements, for PostgreSQL behind a transaction
     pooler. `durable=False` lets SQLite lose commits in a power cut, for data that nobody misses.
     `on_news` is awaited after the commit of a transaction that is marked `HAS_NEWS`, `on_change`
-    with the topics that were `CHANGED` in it; if we crash before, both are missed.
+    with the topics that were `CHANGED` in it; if we crash before, both are missed. `randomness` is
+    for the last steps of transactions.
     """
 
     def __init__(
@@ -106,7 +115,9 @@ class Database:
         durable: bool = True,
         on_news: Callable[[], Awaitable[None]] | None = None,
         on_change: Callable[[Iterable[str]], Awaitable[None]] | None = None,
+        randomness: Randomness | None = None,
     ) -> None:
+        self._randomness = randomness or SystemRandomness()
         self._on_news = on_news
         self._turns: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
         self.on_change = on_change
@@ -135,6 +146,8 @@ class Database:
         ):
             event.listen(session.sync_session, "after_flush", _note_changes)
             yield session
+            for step in session.info.pop(LAST_STEPS, ()):
+                await step(session, self._randomness)
         if self._on_news is not None and HAS_NEWS in session.info:
             await self._on_news()
         if self.on_change is not None and CHANGED in session.info:
@@ -180,6 +193,16 @@ class Database:
     @property
     def _reading(self) -> dict[str, Any]:
         return {READS_ONLY: True} if self.is_sqlite else {"postgresql_readonly": True}
+
+
+def at_commit(session: AsyncSession, step: LastStep) -> None:
+    """Has the step done once, as the last thing before the commit, within the transaction.
+
+    What it locks is held shortest, and by whoever holds all else already: nobody waits crosswise.
+    """
+    steps = session.info.setdefault(LAST_STEPS, [])
+    if step not in steps:
+        steps.append(step)
 
 
 class Watched(Protocol):

@@ -53,7 +53,9 @@ class JournalEntry:
     clock_quality: int = strawberry.field(
         description="2 set by the server, 1 running since, 0 only a floor: then `at` is about."
     )
-    bytes: Base64 = strawberry.field(description="The entry as the locker wrote it.")
+    bytes: Base64 | None = strawberry.field(
+        description="The entry as the locker wrote it; null once somebody whom it names was erased."
+    )
     head: Base64 = strawberry.field(
         description="The chain's head after it: SHA-256 of `SLK1-log` and the bytes. This is what "
         "the locker signs in every result that it gives a phone."
@@ -68,6 +70,6 @@ def as_entry(row: tables.JournalEntry) -> JournalEntry:
         kind=Kind(row.kind) if known else None,
         at=instant_of(row.t),
         clock_quality=row.clockq,
-        bytes=Base64(row.raw),
+        bytes=None if row.raw is None else Base64(row.raw),
         head=Base64(row.head),
     )

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from server.ledger.rules import Line, Place
 
 
+AT_ONCE = 500
+"""Names or numbers in one statement: databases take only so many values."""
+
+
 async def hold_chain(session: AsyncSession, lid: LockerId) -> ChainHead:
     """The locker's chain head, made if need be, with its row held until the transaction ends."""
     await insert_new(session, ChainHead, lid=lid, seq=0, head=FIRST_PREV_HEAD)
@@ -122,6 +126,36 @@ async def find_signed_heads(
     return {row.seq: row for row in (await session.exec(query)).all()}
 
 
+async def erase_entries(session: AsyncSession, lid: LockerId, seqs: Sequence[int]) -> None:
+    """Takes the bytes, and so the salts, of these entries away; their heads stay."""
+    for start in range(0, len(seqs), AT_ONCE):
+        part = col(JournalEntry.seq).in_(seqs[start : start + AT_ONCE])
+        await session.exec(
+            update(JournalEntry).where(col(JournalEntry.lid) == lid, part).values(raw=None)
+        )
+
+
+async def erase_entries_about(
+    session: AsyncSession, *, stays: Sequence[bytes], tokens: Sequence[bytes]
+) -> None:
+    """As above, of all entries that had their effect and name one of these stays or tokens."""
+    tip = select(col(ChainHead.seq)).where(ChainHead.lid == JournalEntry.lid).scalar_subquery()
+    for column, names in ((col(JournalEntry.stay), stays), (col(JournalEntry.cti), tokens)):
+        for start in range(0, len(names), AT_ONCE):
+            theirs = (column.in_(names[start : start + AT_ONCE]), col(JournalEntry.seq) <= tip)
+            await session.exec(update(JournalEntry).where(*theirs).values(raw=None, cti=None))
+
+
+async def list_contradicting(
+    session: AsyncSession, lids: Collection[bytes]
+) -> Sequence[ContradictingEntry]:
+    """What contradicted the journals of these lockers, and was not erased."""
+    query = select(ContradictingEntry).where(
+        col(ContradictingEntry.lid).in_(lids), col(ContradictingEntry.raw).is_not(None)
+    )
+    return (await session.exec(query)).all()
+
+
 async def insert_lines(session: AsyncSession, lines: Iterable[Line], *, now: datetime) -> None:
     """Adds entries that are not stored yet."""
     rows = [_row(line, now) for line in lines]
@@ -132,7 +166,7 @@ async def insert_lines(session: AsyncSession, lines: Iterable[Line], *, now: dat
 
 async def list_waiting(
     session: AsyncSession, lid: LockerId, *, after: int, limit: int
-) -> Sequence[tuple[int, bytes]]:
+) -> Sequence[tuple[int, bytes | None]]:
     """Numbers and bytes of stored entries behind the chain head, in order; there may be gaps."""
     rows = await session.exec(
         select(JournalEntry.seq, JournalEntry.raw)
@@ -251,7 +285,7 @@ async def insert_readings(
 
 
 async def _set_aside(
-    session: AsyncSession, lid: LockerId, seq: int, head: bytes, *, raw: bytes, now: datetime
+    session: AsyncSession, lid: LockerId, seq: int, head: bytes, *, raw: bytes | None, now: datetime
 ) -> None:
     await insert_new(
         session,

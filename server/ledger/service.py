@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schema.ids import LIMIT, LockerId
+from schema.journal import parse_entry
 from server.kit.errors import BrokenPromise
 from server.ledger import queries
 from server.ledger.log.queries import Leaf
@@ -17,6 +18,7 @@ from server.ledger.rules import (
     ENDS_OF_STAY,
     HeadAlone,
     Line,
+    about,
     find_fork,
     read_line,
     read_lines,
@@ -168,9 +170,20 @@ async def list_entries(
 async def find_acceptance(
     session: Session, lid: LockerId, comp: int, *, before: int
 ) -> Line | None:
-    """The acceptance behind what happened at this compartment: the newest before that entry."""
+    """The acceptance behind what happened at this compartment: the newest before that entry.
+
+    None as well once that was erased: then nobody knows any more who was let in.
+    """
     row = await queries.find_acceptance(session, lid, comp, before=before)
-    return None if row is None else read_line(row.raw)
+    return None if row is None or row.raw is None else read_line(row.raw)
+
+
+async def find_acceptance_seq(
+    session: Session, lid: LockerId, comp: int, *, before: int
+) -> int | None:
+    """The number of that acceptance, erased or not."""
+    row = await queries.find_acceptance(session, lid, comp, before=before)
+    return None if row is None else row.seq
 
 
 async def count_failed_openings(session: Session, lid: LockerId, comp: int, *, upto: int) -> int:
@@ -183,12 +196,28 @@ async def find_last_opening(
 ) -> Line | None:
     """The newest opening of this door before that entry."""
     row = await queries.find_last_opening(session, lid, comp, before=before)
-    return None if row is None else read_line(row.raw)
+    return None if row is None or row.raw is None else read_line(row.raw)
 
 
 async def has_closed(session: Session, lid: LockerId, comp: int, *, after: int) -> bool:
     """Whether this door was shut after that entry, as far as the journal is known."""
     return await queries.has_closed(session, lid, comp, after=after)
+
+
+async def erase_about(
+    session: Session, *, stays: Sequence[bytes], tokens: Sequence[bytes], lids: Collection[bytes]
+) -> None:
+    """Erases the bodies of entries that name one of these stays or tokens; their heads stay.
+
+    Also of what these lockers said in contradiction of their journals. Repeating changes nothing.
+    What still waits behind a gap has had no effect yet, and is left.
+    """
+    await queries.erase_entries_about(session, stays=stays, tokens=tokens)
+    for row in await queries.list_contradicting(session, lids):
+        named = about(parse_entry(row.raw or b""))
+        if named.stay in stays or named.cti in tokens:
+            row.raw = None
+            session.add(row)
 
 
 async def list_evidence(session: Session, lid: LockerId, stay: bytes) -> Sequence[JournalEntry]:
@@ -234,7 +263,7 @@ async def _advance(
     """The entries that follow the chain head without a gap, and the head moved behind them."""
     ready: list[Line] = []
     for seq, raw in await queries.list_waiting(session, lid, after=tip.seq, limit=READY_AT_ONCE):
-        if seq != tip.seq + 1 + len(ready):
+        if seq != tip.seq + 1 + len(ready) or raw is None:
             break
         ready.append(read_line(raw))
     if not ready:

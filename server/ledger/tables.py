@@ -1,7 +1,7 @@
-"""Tables of the ledger: entries, one chain head per locker, signed heads, readings, contradictions.
+"""Tables of the ledger: entries, a chain head per journal, signed heads, readings, contradictions.
 
-Only the heads change, and the judgement of what contradicts. The locker's own time stands in the
-keys, so that the large tables can be parted by month.
+Only the heads change, and the judgement of what contradicts; an erased entry loses its bytes. The
+locker's own time stands in the keys, so that the large tables can be parted by month.
 """
 
 from __future__ import annotations
@@ -9,20 +9,27 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, Text
+from sqlalchemy import BigInteger, Index, Text, text
 from sqlmodel import Field, SQLModel
 
 
 class JournalEntry(SQLModel, table=True):
     """One entry as the locker wrote it. `comp`, `stay` and `cti` repeat what its body names.
 
-    One row for each (lid, seq): the chain head's row is held by whoever writes here.
+    One row for each (lid, seq): the chain head's row is held by whoever writes here. Once somebody
+    whom it names was erased, `raw` is None, and `cti` with it; `head` proves it as before.
     """
 
     __tablename__ = "journal_entries"
     __table_args__ = (
         Index("ix_journal_entries_lid_comp_seq", "lid", "comp", "seq"),
         Index("ix_journal_entries_stay", "stay"),
+        Index(
+            "ix_journal_entries_cti",
+            "cti",
+            postgresql_where=text("cti IS NOT NULL"),
+            sqlite_where=text("cti IS NOT NULL"),
+        ),
     )
 
     lid: bytes = Field(primary_key=True)
@@ -36,7 +43,7 @@ class JournalEntry(SQLModel, table=True):
     comp: int | None = None
     stay: bytes | None = None
     cti: bytes | None = None
-    raw: bytes
+    raw: bytes | None = None
     received_at: datetime
 
 
@@ -69,7 +76,7 @@ class ContradictingEntry(SQLModel, table=True):
     lid: bytes = Field(primary_key=True)
     seq: int = Field(primary_key=True, sa_type=BigInteger)
     head: bytes = Field(primary_key=True)
-    raw: bytes
+    raw: bytes | None = None
     found_at: datetime
     judged_at: datetime | None = None
     judged_by: uuid.UUID | None = None

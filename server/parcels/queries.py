@@ -691,6 +691,34 @@ async def list_settled_ids(session: Session, person_id: uuid.UUID) -> Sequence[u
     return (await session.exec(query)).all()
 
 
+async def list_ended_stays(
+    session: Session, person_id: uuid.UUID, parcel_ids: Collection[uuid.UUID]
+) -> Sequence[bytes]:
+    """Names of stays of these parcels that hold nothing any more, and held nobody else's."""
+    others = (
+        select(StayParcel.stay_id)
+        .join(Parcel, col(Parcel.id) == col(StayParcel.parcel_id))
+        .where(
+            StayParcel.stay_id == Stay.id,
+            or_(
+                col(Parcel.recipient_id).is_distinct_from(person_id),
+                col(Parcel.state).not_in(TERMINAL),
+            ),
+        )
+    )
+    query = (
+        select(Stay.name)
+        .join(StayParcel, col(StayParcel.stay_id) == col(Stay.id))
+        .where(
+            col(StayParcel.parcel_id).in_(parcel_ids),
+            or_(col(Stay.ended_at).is_not(None), col(Stay.begun_at).is_(None)),
+            ~others.exists(),
+        )
+        .distinct()
+    )
+    return (await session.exec(query)).all()
+
+
 async def forget_names(session: Session, parcel_ids: Collection[uuid.UUID]) -> None:
     """Removes what names somebody from these parcels, and from their histories."""
     words = col(ParcelEvent.parcel_id).in_(parcel_ids)

@@ -113,9 +113,10 @@ async def _end_alarms(session: Session, locker: Locker, *, now: datetime) -> Non
     alarms = await list_open_incidents_about(session, [locker.id], [kind], limit=ALARMS_AT_ONCE)
     for alarm in alarms:
         entries = await ledger.list_entries(session, lid, after=(alarm.seq or 0) - 1, limit=1)
-        if not entries or entries[0].seq != alarm.seq:
+        raw = entries[0].raw if entries else None
+        if raw is None or entries[0].seq != alarm.seq:
             continue
-        accepted = accepted_of(read_line(entries[0].raw).entry)
+        accepted = accepted_of(read_line(raw).entry)
         if not await list_unknown_tokens(session, lid, accepted):
             end_incident(session, alarm, "The token was registered.", now=now)
 

@@ -5,6 +5,7 @@ Whoever hands them out carries them; a locker takes only what is newer than what
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -32,6 +33,8 @@ from server.kit.clock import instant_of
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, Purpose
 from server.ledger import service as ledger
+from server.ledger.own.rules import revocations_issued
+from server.ledger.own.service import note
 from server.lockers.service import keysets
 from server.lockers.service.reading import find_locker, find_locker_by_lid, find_zones
 
@@ -170,6 +173,8 @@ async def publish_revocations(session: Session, signer: Signer, *, now: datetime
     )
     seq = await queries.draw_seq(session, StatementType.REVOCATIONS)
     raw = signing.make_revocations(signer.issuer, signer.lid, seq=seq, now=now_s, listed=listed)
+    digest = hashlib.sha256(raw).digest()
+    note(session, revocations_issued(signer.lid, seq, digest), now=now)
     return await _keep(session, signer, StatementType.REVOCATIONS, seq=seq, raw=raw, now=now)
 
 

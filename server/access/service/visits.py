@@ -92,8 +92,8 @@ async def find_visit(
     opening = await queries.find_staff_opening(session, locker.id, comp, before=before)
     if opening is None:
         return None
-    behind = await ledger.find_acceptance(session, lid, comp, before=before)
-    if behind is not None and behind.seq > opening.seq:
+    behind = await ledger.find_acceptance_seq(session, lid, comp, before=before)
+    if behind is not None and behind > opening.seq:
         return None
     return StaffVisit(
         visit=opening.visit, person_id=opening.person_id, granted_at=opening.granted_at

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from schema.compartments import ClimateZone, DoorState
 from schema.cose import PUBLIC_KEY_SIZE, verify
-from schema.ids import ID_SIZE, LockerId
+from schema.ids import ID_SIZE, OWN_CHAIN, LockerId
 from schema.keys import bare_code, enrolment_message
 from server.hubs.service import find_hub
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
+from server.ledger.own.rules import locker_key
+from server.ledger.own.service import note
 from server.lockers import queries
 from server.lockers.layout import (
     CODE_BYTES,
@@ -123,9 +125,10 @@ async def enrol(
         return _TAKEN
     locker = _make_locker(enrolment, claim, keyring=keyring, ids=ids, now=now)
     if enrolment.replaces is not None:
-        return await take_over(session, enrolment, locker)
+        return await take_over(session, enrolment, locker, now=now)
     if not await queries.insert_locker(session, locker):
         return _TAKEN
+    note(session, locker_key(claim.lid, claim.sign_public, former=None), now=now)
     enrolment.locker_id = locker.id
     doors = [Door.from_json(kept) for kept in enrolment.layout]
     session.add_all(
@@ -177,6 +180,8 @@ def _check_claim(claim: EnrolmentClaim) -> Refusal | None:
     for name, (value, size) in sizes.items():
         if len(value) != size:
             return _wrong(name, f"must be {size} bytes")
+    if claim.lid == OWN_CHAIN:
+        return _TAKEN
     message = enrolment_message(claim.code, claim.lid, claim.noise_public, claim.sign_public)
     if not verify(claim.sign_public, message, claim.proof):
         return _wrong("proof", "is not the locker's signature over code, id and keys")

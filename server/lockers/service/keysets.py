@@ -5,6 +5,7 @@ The roots' private keys are never here; what they sign is brought in and verifie
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from server.kit.auth import Actor, Permission, Scope, deny
 from server.kit.clock import LAST_INSTANT_S, instant_of
 from server.kit.errors import BrokenPromise, Refusal
 from server.kit.keyring import Keyring, PrivateKey, Purpose
+from server.ledger.own.rules import key_set_issued
+from server.ledger.own.service import note
 from server.lockers import queries
 from server.lockers.tables import SignedKeySet
 
@@ -125,7 +128,9 @@ async def add_key_set(
         issued_at=instant_of(body.iat),
         statement=statement,
     )
-    await queries.insert_key_set(session, row)
+    if await queries.insert_key_set(session, row):
+        digest = hashlib.sha256(statement).digest()
+        note(session, key_set_issued(LockerId(body.lid), body.seq, digest), now=now)
     kept = await queries.find_key_set(session, body.seq)
     if kept is None or kept.statement != statement:
         return Refusal(ProblemCode.CHANGED_MEANWHILE, field="statement")

@@ -14,6 +14,8 @@ from schema.ids import LockerId, locker_text
 from schema.keys import bare_code
 from server.kit.auth import Actor, Permission, not_found
 from server.kit.errors import Refusal
+from server.ledger.own.rules import locker_key
+from server.ledger.own.service import note
 from server.lockers import queries
 from server.lockers.layout import CODE_BYTES, CODE_LIFE, write_code
 from server.lockers.rules import (
@@ -83,7 +85,9 @@ async def create_replacement(
     return IssuedEnrolment(enrolment, code)
 
 
-async def take_over(session: Session, enrolment: Enrolment, new: Locker) -> Locker | Refusal:
+async def take_over(
+    session: Session, enrolment: Enrolment, new: Locker, *, now: datetime
+) -> Locker | Refusal:
     """The new locker in the old one's place, with its compartments and whatever is kept in them.
 
     The old one is RETIRED, and nothing that it says from here on is taken. The caller holds the
@@ -102,6 +106,8 @@ async def take_over(session: Session, enrolment: Enrolment, new: Locker) -> Lock
         old.serial = serial
         sentence = "lockerId: this id or key is enrolled already."
         return Refusal(ProblemCode.INPUT_INVALID, sentence, "lockerId")
+    new_key = locker_key(LockerId(new.lid), new.sign_public, former=LockerId(old.lid))
+    note(session, new_key, now=now)
     old.state, old.version = state, old.version + 1
     old.replaced_by, enrolment.locker_id = new.id, new.id
     await session.flush()

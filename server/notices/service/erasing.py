@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.codes import ProblemCode
+from server.access.service.erasing import erase_phones, erase_traces
 from server.access.service.links import end_links
 from server.kit import outbox
 from server.kit.errors import Refusal
@@ -92,12 +93,15 @@ async def _erase(session: Session, person: Person, *, now: datetime) -> Sequence
     for start in range(0, len(settled), AT_ONCE):
         part = settled[start : start + AT_ONCE]
         await end_links(session, part, now=now)
+        await erase_traces(session, person.id, part)
         await outbox.forget_reasons(session, part)
     unsettled = await list_unsettled(session, person.id)
     if not unsettled:
         phones = await people.list_devices_ever(session, person.id)
         await outbox.forget_reasons(session, [person.id, *(phone.id for phone in phones)])
         await queries.delete_of_person(session, person.id)
+        keys = [phone.public_key for phone in phones if phone.public_key]
+        await erase_phones(session, [phone.id for phone in phones], keys)
         await forget_account(session, person, now=now)
     return unsettled
 

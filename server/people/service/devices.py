@@ -12,6 +12,8 @@ from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
 from server.kit.live import rights_topic, touch
 from server.kit.proofs import DeviceProof, use_proof
+from server.ledger.own import rules as own
+from server.ledger.own.service import note
 from server.people import queries
 from server.people.rules import (
     IDLE_LIFE,
@@ -166,6 +168,7 @@ async def revoke_device(
         device.push_kind = device.push_target = None
         session.add(device)
         touch(session, rights_topic(device.person_id))
+        note(session, own.device_removed(device.thumbprint, device.person_id), now=now)
         event = uuid.uuid5(device.id, DEVICE_REMOVED)
         await outbox.append(
             session, id=event, kind=DEVICE_REMOVED, subject=device.id, facts={}, at=now
@@ -262,6 +265,7 @@ async def _add_device(
         last_seen_at=now,
     )
     session.add(device)
+    note(session, own.device_added(device.thumbprint, person_id), now=now)
     if not is_first:
         await outbox.append(
             session, id=ids.new(), kind=DEVICE_ADDED, subject=device.id, facts={}, at=now

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, Scope, deny, not_found
 from server.kit.live import rights_topic, touch
+from server.ledger.own import rules as own
+from server.ledger.own.service import erase_subject, note
 from server.people import queries
 from server.people.rules import may_erase
 from server.people.service.devices import DEVICE_REMOVED
@@ -59,6 +61,7 @@ async def erase_account(session: Session, person: Person, *, now: datetime) -> N
     for membership in await queries.list_memberships(session, person.id):
         await session.delete(membership)
     await queries.delete_account_rows(session, person.id)
+    await erase_subject(session, person.id)
     person.erased_at = person.erased_at or now
     session.add(person)
     touch(session, rights_topic(person.id))
@@ -71,6 +74,8 @@ async def _forget_device(session: Session, device: Device, *, now: datetime) -> 
     device.revoked_at = device.revoked_at or now
     session.add(device)
     if not was_removed:
+        removed = own.device_removed(device.thumbprint, device.person_id, is_kept=False)
+        note(session, removed, now=now)
         # The rights of its tokens end as those of any phone that is removed.
         event = uuid.uuid5(device.id, DEVICE_REMOVED)
         await outbox.append(

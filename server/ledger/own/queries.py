@@ -1,0 +1,50 @@
+"""SQL of the server's own chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlmodel import col, delete, select
+
+from schema.ids import OWN_CHAIN
+from server.kit.db import insert_all_new
+from server.ledger.own.tables import OwnSubject
+from server.ledger.tables import JournalEntry
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping, Sequence
+
+    from server.kit.db import Session
+
+
+async def insert_subjects(session: Session, subjects: Mapping[int, uuid.UUID]) -> None:
+    """Notes whom entries are about, by their numbers."""
+    rows = [{"seq": seq, "person_id": person_id} for seq, person_id in subjects.items()]
+    if rows:
+        await insert_all_new(session, OwnSubject, rows)
+
+
+async def list_entries_about(
+    session: Session, person_id: uuid.UUID, *, after: int, limit: int
+) -> Sequence[JournalEntry]:
+    """Entries about this person's keys behind number `after`, in order."""
+    query = (
+        select(JournalEntry)
+        .join(OwnSubject, col(OwnSubject.seq) == col(JournalEntry.seq))
+        .where(
+            JournalEntry.lid == OWN_CHAIN,
+            OwnSubject.person_id == person_id,
+            col(OwnSubject.seq) > after,
+        )
+        .order_by(col(OwnSubject.seq))
+        .limit(limit)
+    )
+    return (await session.exec(query)).all()
+
+
+async def pop_subject(session: Session, person_id: uuid.UUID) -> Sequence[int]:
+    """The numbers of all entries about the person, which nothing connects with them any more."""
+    theirs = col(OwnSubject.person_id) == person_id
+    gone = await session.exec(delete(OwnSubject).where(theirs).returning(col(OwnSubject.seq)))
+    return gone.scalars().all()
