@@ -78,13 +78,13 @@ class OwnKind(IntEnum):
     """`[thumbprint, person]`: from now on this device key may act for this person."""
     DEVICE_REMOVED = 65
     """`[thumbprint, person]`: it may not any more."""
-    KEY_SET = 66
+    KEY_SET_ISSUED = 66
     """`[audience, seq, SHA-256]`: lockers may be told to trust the keys of this statement."""
-    REVOCATIONS = 67
+    REVOCATIONS_ISSUED = 67
     """`[locker, seq, SHA-256]`: the locker may be told to refuse what this statement lists."""
-    LOCKER_KEY = 68
+    LOCKER_ENROLLED = 68
     """`[locker, public key, former locker or null]`: what this key signs is that locker's word."""
-    EVIDENCE = 69
+    EVIDENCE_FROZEN = 69
     """`[SHA-256]`: what was told of a dispute when it was opened, and cannot be changed since."""
 
 
@@ -346,8 +346,8 @@ _FORMS: Final[dict[int, tuple[_Check, ...]]] = {
     Kind.FOUND_EMPTY: (as_compartment, as_id),
     OwnKind.DEVICE_ADDED: (_thumbprint, _digest),
     OwnKind.DEVICE_REMOVED: (_thumbprint, _digest),
-    OwnKind.KEY_SET: (_audience, as_uint, _digest),
-    OwnKind.REVOCATIONS: (as_id, as_uint, _digest),
-    OwnKind.LOCKER_KEY: (as_id, _digest, _optional_id),
-    OwnKind.EVIDENCE: (_digest,),
+    OwnKind.KEY_SET_ISSUED: (_audience, as_uint, _digest),
+    OwnKind.REVOCATIONS_ISSUED: (as_id, as_uint, _digest),
+    OwnKind.LOCKER_ENROLLED: (as_id, _digest, _optional_id),
+    OwnKind.EVIDENCE_FROZEN: (_digest,),
 }

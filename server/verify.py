@@ -56,10 +56,10 @@ _TOLD = {
 _OWN_TOLD = {
     OwnKind.DEVICE_ADDED: "a device key was added: {0}",
     OwnKind.DEVICE_REMOVED: "a device key was removed: {0}",
-    OwnKind.KEY_SET: "key set {1} for {0} was issued: SHA-256 {2}",
-    OwnKind.REVOCATIONS: "list of revocations {1} for locker {0} was issued: SHA-256 {2}",
-    OwnKind.LOCKER_KEY: "locker {0} was enrolled by its key {1}",
-    OwnKind.EVIDENCE: "what is told of a dispute was fixed: SHA-256 {0}",
+    OwnKind.KEY_SET_ISSUED: "key set {1} for {0} was issued: SHA-256 {2}",
+    OwnKind.REVOCATIONS_ISSUED: "list of revocations {1} for locker {0} was issued: SHA-256 {2}",
+    OwnKind.LOCKER_ENROLLED: "locker {0} was enrolled by its key {1}",
+    OwnKind.EVIDENCE_FROZEN: "what is told of a dispute was fixed: SHA-256 {0}",
 }
 
 _AT_A_DOOR = frozenset(_TOLD) - {Kind.BOOT, Kind.ACCEPTED}

@@ -244,7 +244,7 @@ async def list_tokens_for(
 async def list_tokens_of(
     session: AsyncSession, device_ids: Collection[uuid.UUID]
 ) -> Sequence[IssuedToken]:
-    """Tokens that these devices got."""
+    """Tokens that these devices ever got."""
     query = select(IssuedToken).where(col(IssuedToken.device_id).in_(device_ids))
     return (await session.exec(query)).all()
 

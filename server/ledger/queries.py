@@ -151,7 +151,7 @@ async def list_contradicting(
 ) -> Sequence[ContradictingEntry]:
     """What contradicted the journals of these lockers, and was not erased."""
     query = select(ContradictingEntry).where(
-        col(ContradictingEntry.lid).in_(lids), col(ContradictingEntry.raw).is_not(None)
+        col(ContradictingEntry.lid).in_(lids), col(ContradictingEntry.raw) != b""
     )
     return (await session.exec(query)).all()
 

@@ -266,7 +266,7 @@ class Countryside:
         """The journal as the server has it."""
         async with self.database.read() as session:
             rows = await ledger.list_entries(session, self.locker.lid, after=0, limit=100_000)
-        return [row.raw for row in rows]
+        return [row.raw for row in rows if row.raw is not None]
 
     async def readings(self) -> set[Reading]:
         """The readings as the server has them."""

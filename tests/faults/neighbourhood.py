@@ -357,7 +357,7 @@ class Neighbourhood:
         """The journal as the server has it."""
         async with self.life.house.database.read() as session:
             rows = await ledger.list_entries(session, self.lid, after=0, limit=100_000)
-        return [row.raw for row in rows]
+        return [row.raw for row in rows if row.raw is not None]
 
     async def parcel(self, name: str) -> Parcel:
         """What the server says of a parcel."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from schema.cose import SigningKey
 from schema.handshake import Hello, LockerVisit, OpenRequest, PhoneVisit
 from schema.ids import KeyId, LockerId, StayId, TokenId, locker_text
-from schema.journal import FIRST_PREV_HEAD, Accepted, Entry, Kind, entry_head
+from schema.journal import FIRST_PREV_HEAD, Accepted, Entry, Kind, OwnKind, entry_head
 from schema.keys import KeyEntry, Operation, Role
 from schema.noise import x25519_public
 from schema.statements import (
@@ -131,7 +131,7 @@ ACCEPTED: Final = Accepted(
     rest=(b"delegation",),
 )
 
-BODIES: Final[dict[Kind, list[Value]]] = {
+BODIES: Final[dict[Kind | OwnKind, list[Value]]] = {
     Kind.BOOT: ["1.0", 2],
     Kind.ACCEPTED: ACCEPTED.as_body(),
     Kind.PULSED: [3, 1],
@@ -152,10 +152,16 @@ BODIES: Final[dict[Kind, list[Value]]] = {
     Kind.REFITTED: [[1, 2, 255]],
     Kind.WITHDRAWN: [3, STAY],
     Kind.FOUND_EMPTY: [3, STAY],
+    OwnKind.DEVICE_ADDED: ["dGh1bWJwcmludA", bytes(32)],
+    OwnKind.DEVICE_REMOVED: ["dGh1bWJwcmludA", bytes(32)],
+    OwnKind.KEY_SET_ISSUED: [b"*", 1, bytes(32)],
+    OwnKind.REVOCATIONS_ISSUED: [LID, 2, bytes(32)],
+    OwnKind.LOCKER_ENROLLED: [LID, bytes(32), None],
+    OwnKind.EVIDENCE_FROZEN: [bytes(32)],
 }
 
 
-def make_entry(kind: Kind = Kind.BOOT, **changes: Any) -> Entry:
+def make_entry(kind: Kind | OwnKind = Kind.BOOT, **changes: Any) -> Entry:
     """The first entry of a journal, of this kind."""
     entry = Entry(
         lid=LID,

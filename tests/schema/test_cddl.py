@@ -14,7 +14,7 @@ import schema
 from schema import handshake, journal, merkle
 from schema.codes import Code, DoorEvent
 from schema.cose import Aad
-from schema.journal import Kind
+from schema.journal import Kind, OwnKind
 from schema.keys import Operation, Role
 from schema.statements import StatementType
 from tests.schema.frozen import load_frozen
@@ -65,7 +65,7 @@ def test_every_kind_of_entry_is_in_the_file() -> None:
     found = {
         int(number): name for number, name in re.findall(r"kind: (\d+), body: ([a-z-]+)", TEXT)
     }
-    names = {int(kind): kind.name.lower().replace("_", "-") for kind in Kind}
+    names = {int(kind): kind.name.lower().replace("_", "-") for kind in (*Kind, *OwnKind)}
     assert found == names | {int(Kind.STATEMENT): "statement-applied"}
 
 

@@ -17,6 +17,7 @@ from schema.journal import (
     MAX_ENTRY_SIZE,
     Accepted,
     Kind,
+    OwnKind,
     check_chain,
     entry_head,
     parse_accepted,
@@ -45,26 +46,26 @@ def _optional(size: int) -> st.SearchStrategy[bytes | None]:
     return st.none() | st.binary(min_size=size, max_size=size)
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", [*Kind, *OwnKind])
 @given(numbers=st.tuples(COUNTERS, COUNTERS, COUNTERS, COUNTERS), clockq=st.integers(0, 2))
 def test_entry_of_each_kind_is_read_back(
-    kind: Kind, numbers: tuple[int, int, int, int], clockq: int
+    kind: Kind | OwnKind, numbers: tuple[int, int, int, int], clockq: int
 ) -> None:
     boot, seq, t, mono_ms = numbers
     entry = make_entry(kind, boot=boot, seq=seq, t=t, mono_ms=mono_ms, clockq=clockq)
     assert parse_entry(entry.encode()) == entry
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_body_with_a_part_missing_or_added_is_malformed(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [*Kind, *OwnKind])
+def test_body_with_a_part_missing_or_added_is_malformed(kind: Kind | OwnKind) -> None:
     body = BODIES[kind]
     for wrong in (body[:-1], [*body, 0]):
         with pytest.raises(Malformed):
             parse_entry(make_entry(kind, body=wrong).encode())
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_body_with_any_part_of_another_type_is_malformed(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [*Kind, *OwnKind])
+def test_body_with_any_part_of_another_type_is_malformed(kind: Kind | OwnKind) -> None:
     body = BODIES[kind]
     for at in range(len(body)):
         wrong: list[Value] = [*body[:at], {1: "neither of them"}, *body[at + 1 :]]
@@ -102,7 +103,7 @@ def test_excursion_that_nobody_can_measure_is_malformed(told: list[Value]) -> No
 @pytest.mark.parametrize("kind", [Kind.DOOR_OPENED, Kind.DOOR_CLOSED])
 @pytest.mark.parametrize("occupied", [True, False, None])
 def test_door_is_told_with_what_the_sensor_said_if_it_said_anything(
-    kind: Kind, *, occupied: bool | None
+    kind: Kind | OwnKind, *, occupied: bool | None
 ) -> None:
     entry = make_entry(kind, body=[3, occupied])
     assert parse_entry(entry.encode()) == entry
@@ -195,6 +196,28 @@ def test_acceptance_of_another_form_is_malformed(wrong: dict[int, Any]) -> None:
         body[at] = value
     with pytest.raises(Malformed):
         parse_accepted(body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (OwnKind.DEVICE_ADDED, ["", bytes(32)]),
+        (OwnKind.DEVICE_ADDED, ["t" * 65, bytes(32)]),
+        (OwnKind.KEY_SET_ISSUED, [bytes(7), 1, bytes(32)]),
+        (OwnKind.LOCKER_ENROLLED, [LID, bytes(32), bytes(7)]),
+        (OwnKind.EVIDENCE_FROZEN, [bytes(31)]),
+    ],
+)
+def test_entry_of_a_server_names_keys_and_lockers_in_their_form(
+    kind: OwnKind, body: list[Value]
+) -> None:
+    with pytest.raises(Malformed):
+        parse_entry(make_entry(kind, body=body).encode())
+
+
+def test_locker_that_took_anothers_place_names_it() -> None:
+    entry = make_entry(OwnKind.LOCKER_ENROLLED, body=[LID, bytes(32), OTHER_LID])
+    assert parse_entry(entry.encode()) == entry
 
 
 def test_head_is_the_prefixed_hash_of_the_entry() -> None:

@@ -12,10 +12,11 @@ from schema.checkpoint.notes import Checkpoint, KeyKind, Note, NoteKey, cosign, 
 from schema.checkpoint.spans import inclusion_spans
 from schema.checkpoint.trust import Trust, parse_trust, write_trust
 from schema.codec import Malformed, Value, decode, encode
-from schema.journal import Kind, entry_head, head_message, parse_entry
+from schema.ids import OWN_CHAIN, LockerId
+from schema.journal import Kind, OwnKind, entry_head, head_message, parse_entry
 from schema.merkle import leaf_data, leaf_hash, tree_root
 from schema.receipts import Receipt, Refused, Stated, parse_receipt, verify_receipt, write_receipt
-from tests.schema.makers import LID, NOW, OTHER_LID, make_journal, signing_key
+from tests.schema.makers import LID, NOW, OTHER_LID, make_entry, make_journal, signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,32 @@ def test_a_true_receipt_proves_its_entries() -> None:
     assert deposit.entry is not None
     assert Kind(deposit.entry.kind) is Kind.ACCEPTED
     assert erased.entry is None, "what was erased is proved by its hash alone"
+
+
+def make_own_receipt(
+    lid: LockerId = OWN_CHAIN, kind: Kind | OwnKind = OwnKind.DEVICE_ADDED
+) -> bytes:
+    """The receipt of one entry in a log that holds nothing else."""
+    raw = make_entry(kind, lid=lid).encode()
+    leaf = leaf_hash(leaf_data(lid, 1, entry_head(raw)))
+    note = make_note(head=Checkpoint(ORIGIN, 1, tree_root([leaf])))
+    return write_receipt(Receipt((Stated(lid, 0, 1, raw, entry_head(raw), None, ()),), note))
+
+
+def test_entry_of_the_servers_own_chain_is_proved_like_any_other() -> None:
+    [proven] = verify_receipt(make_own_receipt(), make_trust()).entries
+    assert proven.entry is not None
+    assert (proven.lid, proven.entry.kind) == (OWN_CHAIN, OwnKind.DEVICE_ADDED)
+
+
+@pytest.mark.parametrize(
+    ("lid", "kind"), [(LID, OwnKind.DEVICE_ADDED), (OWN_CHAIN, Kind.DEPOSITED)]
+)
+def test_neither_locker_nor_server_tells_what_is_the_others_to_tell(
+    lid: LockerId, kind: Kind | OwnKind
+) -> None:
+    with pytest.raises(Refused, match="no business"):
+        verify_receipt(make_own_receipt(lid, kind), make_trust())
 
 
 def test_a_receipt_is_read_as_it_is_written() -> None:

@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from schema.checkpoint.trust import write_trust
+from schema.journal import OwnKind
 from schema.receipts import Receipt, write_receipt
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
 from tests.schema.makers import LID
-from tests.schema.test_receipts import LOCKER, LOG, SEERS, make_note, make_receipt, make_stated
+from tests.schema.test_receipts import (
+    LOCKER,
+    LOG,
+    SEERS,
+    make_note,
+    make_own_receipt,
+    make_receipt,
+    make_stated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +69,26 @@ def test_a_true_receipt_is_explained(
     assert "it was erased, and is proved by its hash alone" in told
     assert "w1.example.org saw this head on 2025-10-09" in told
     assert "Not proven by it:" in told
+
+
+def test_what_a_server_did_to_keys_is_told_in_words(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay()
+    told = {
+        OwnKind.DEVICE_ADDED: "own chain, leaf 0: 2025-10-09",
+        OwnKind.DEVICE_REMOVED: "a device key was removed: dGh1bWJwcmludA",
+        OwnKind.KEY_SET_ISSUED: "key set 1 for every locker was issued: SHA-256 0000",
+        OwnKind.REVOCATIONS_ISSUED: f"list of revocations 2 for locker {LID.hex()} was issued",
+        OwnKind.LOCKER_ENROLLED: f"locker {LID.hex()} was enrolled by its key 0000",
+        OwnKind.EVIDENCE_FROZEN: "what is told of a dispute was fixed: SHA-256 0000",
+    }
+    for kind, words in told.items():
+        files.receipt.write_bytes(make_own_receipt(kind=kind))
+        assert main(files.words) == HOLDS
+        assert words in capsys.readouterr().out
+    assert main([*files.words, "--json"]) == HOLDS
+    assert json.loads(capsys.readouterr().out)["entries"][0]["kind"] == "EVIDENCE_FROZEN"
 
 
 def test_programs_are_told_in_json(

@@ -45,22 +45,22 @@ def device_removed(thumbprint: str, person_id: uuid.UUID, *, is_kept: bool = Tru
 
 def key_set_issued(audience: LockerId, seq: int, digest: bytes) -> Fact:
     """A key set that a root signed was handed in, by the digest of its bytes."""
-    return Fact(OwnKind.KEY_SET, (audience, seq, digest))
+    return Fact(OwnKind.KEY_SET_ISSUED, (audience, seq, digest))
 
 
 def revocations_issued(lid: LockerId, seq: int, digest: bytes) -> Fact:
     """A list of revocations was signed, by the digest of its bytes."""
-    return Fact(OwnKind.REVOCATIONS, (lid, seq, digest))
+    return Fact(OwnKind.REVOCATIONS_ISSUED, (lid, seq, digest))
 
 
 def locker_key(lid: LockerId, sign_public: bytes, *, former: LockerId | None) -> Fact:
     """A locker was enrolled by its key; `former` is the one whose place it took."""
-    return Fact(OwnKind.LOCKER_KEY, (lid, sign_public, former))
+    return Fact(OwnKind.LOCKER_ENROLLED, (lid, sign_public, former))
 
 
 def evidence_frozen(digest: bytes) -> Fact:
     """What is told of a dispute, by the digest of its bytes."""
-    return Fact(OwnKind.EVIDENCE, (digest,))
+    return Fact(OwnKind.EVIDENCE_FROZEN, (digest,))
 
 
 def write_line(fact: Fact, *, seq: int, prev_head: bytes, salt: bytes, noted_at: datetime) -> Line:

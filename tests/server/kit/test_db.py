@@ -11,11 +11,13 @@ from sqlalchemy import insert
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 
-from server.kit.db import HAS_NEWS, Database, held, insert_new
+from server.kit.db import HAS_NEWS, Database, at_commit, held, insert_new
 from server.kit.proofs import UsedProof
 from tests.fakes.sources import START
 
 if TYPE_CHECKING:
+    from server.kit.db import Session
+    from server.kit.ids import Randomness
     from tests.fakes.sources import MovableClock
 
 
@@ -144,3 +146,30 @@ async def fail_with_news(database: Database) -> None:
     async with database.write() as session:
         session.info[HAS_NEWS] = True
         raise LookupError
+
+
+async def test_last_step_is_done_once_and_undone_with_the_rest(database: Database) -> None:
+    async def note(session: Session, randomness: Randomness) -> None:
+        session.add(UsedProof(digest=randomness.take(8), expires_at=START))
+
+    async with database.write() as session:
+        for _ in range(2):
+            at_commit(session, note)
+        assert await count_in(session) == 0
+    assert await count(database) == 1
+
+    async def fail(_session: Session, _randomness: Randomness) -> None:
+        raise RuntimeError
+
+    async def write() -> None:
+        async with database.write() as session:
+            at_commit(session, note)
+            at_commit(session, fail)
+
+    with pytest.raises(RuntimeError):
+        await write()
+    assert await count(database) == 1
+
+
+async def count_in(session: Session) -> int:
+    return len((await session.exec(select(UsedProof))).all())

@@ -56,6 +56,7 @@ async def test_recipient_holds_a_receipt_that_the_locker_signed(
     assert isinstance(evidence, Evidence)
     last = evidence.entries[-1]
     assert (last.kind, last.seq, last.stay) == (Kind.COLLECTED, seq, stay_of(1))
+    assert last.raw is not None
     assert last.head == entry_head(last.raw)
     assert verify_head(
         evidence.locker.sign_public,

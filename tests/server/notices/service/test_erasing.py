@@ -10,12 +10,17 @@ import pytest
 from sqlmodel import col, select
 
 from schema.codes import ProblemCode
+from schema.keys import Operation
+from server.access.rules import Action, GrantState
 from server.access.service import links
-from server.access.tables import GuestLink
+from server.access.tables import Grant, GuestLink, IssuedToken, PassedOn
 from server.kit import outbox
 from server.kit.auth import ANONYMOUS
 from server.kit.errors import Refusal
 from server.kit.outbox import Outbox
+from server.ledger import service as ledger
+from server.ledger.own.rules import device_added
+from server.ledger.own.service import note
 from server.notices.jobs import NoticeJobs
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.service.erasing import SWEEP, erase_account, finish_erasures, forget_past
@@ -42,7 +47,7 @@ if TYPE_CHECKING:
     import uuid
 
     from server.kit.auth import Actor
-    from server.kit.db import Database
+    from server.kit.db import Database, Session
     from tests.fakes.sources import CountedIds, DerivedKeyring, MovableClock
 
 S = ParcelState
@@ -116,6 +121,53 @@ class Life:
             wanted = Preferences(favourite_hubs=(self.town.hub_id,))
             kept = await change_preferences(session, self.town.recipient, wanted=wanted, now=now)
             assert isinstance(kept, Preferences)
+
+    async def open_doors(self) -> None:
+        """A token of theirs, one passed on to their phone, and what a locker wrote of both."""
+        async with self.database.write() as session:
+            await self._open_doors(session)
+
+    async def _open_doors(self, session: Session) -> None:
+        grant = Grant(
+            id=key_of("grant"),
+            created_at=self.clock.now(),
+            action=Action.INSPECT,
+            state=GrantState.USED,
+            locker_id=self.town.locker_id,
+            stay=bytes(8),
+            holder_id=self.person,
+            not_before=self.clock.now(),
+        )
+        session.add(grant)
+        await session.flush()
+        token = IssuedToken(
+            cti=b"token-01",
+            grant_id=grant.id,
+            device_id=key_of("recipient phone"),
+            lid=self.town.machine.lid,
+            kid=b"k1",
+            iat=0,
+            exp=1,
+            comps=[],
+            raw=MARK.encode(),
+        )
+        session.add(token)
+        await session.flush()
+        session.add(
+            PassedOn(
+                id=self.ids.new(),
+                name=b"passed-1",
+                created_at=self.clock.now(),
+                grant_id=grant.id,
+                cti=token.cti,
+                holder=MARK.encode(),
+                exp=1,
+            )
+        )
+        self.town.machine.accept(Operation.OPEN, 3, token.cti, chain=(b"", MARK.encode()))
+        contents = self.town.machine.contents()
+        await ledger.append(session, contents, now=self.clock.now())
+        note(session, device_added(MARK, self.person), now=self.clock.now())
 
     def _tell(self, session: object, subject: uuid.UUID, reason: str) -> None:
         notice = Notice(
@@ -259,11 +311,15 @@ async def life(
 async def test_not_a_byte_of_the_person_is_left_in_any_table(life: Life) -> None:
     await life.add_parcel("parcel", S.COLLECTED)
     await life.add_parcel("former", S.RETURNED)
+    await life.open_doors()
     expected = {
         "contact_addresses.address",
         "devices.name",
         "devices.public_key",
         "devices.push_target",
+        "issued_tokens.raw",
+        "journal_entries.raw",
+        "delegations.holder",
         "notices.reason",
         "notices.receipt",
         "outbox.reason",
