@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from schema.ids import LockerId
 
 _LEAF, _NODE = b"\x00", b"\x01"  # RFC 6962 s. 2.1
-_LEAF_VERSION = 1
+_OPENING, _HEAD = b"\x84\x01\x48", b"\x58\x20"
+"""Before the locker's 8 bytes: four parts, version 1; before the head: 32 bytes."""
 
 
 def leaf_data(lid: LockerId, seq: int, head: bytes) -> bytes:
-    """What the log commits to for one journal entry (PROTOCOL 10)."""
-    return encode([_LEAF_VERSION, lid, seq, head])
+    """What the log commits to for one journal entry (PROTOCOL 10): CBOR `[1, lid, seq, head]`.
+
+    Put together here, since a log that grows does little else.
+    """
+    return _OPENING + lid + encode(seq) + _HEAD + head
 
 
 def leaf_hash(data: bytes) -> bytes:
@@ -28,7 +32,12 @@ def leaf_hash(data: bytes) -> bytes:
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node."""
-    return hashlib.sha256(_NODE + left + right).digest()
+    return pair_hash(left + right)
+
+
+def pair_hash(pair: bytes) -> bytes:
+    """The hash of the inner node over two hashes that lie side by side."""
+    return hashlib.sha256(_NODE + pair).digest()
 
 
 def tree_root(hashes: Sequence[bytes]) -> bytes:

@@ -128,6 +128,7 @@ def upgrade() -> None:
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("queued_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("lid", "seq", name=op.f("pk_log_waiting")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("log_waiting", schema=None) as batch_op:
         batch_op.create_index("ix_log_waiting_queued_at", ["queued_at"], unique=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from schema.checkpoint.notes import HASH_SIZE
 from schema.checkpoint.spans import Node, fold, perfect_nodes
 from schema.codec import Malformed
-from schema.merkle import tree_root
+from schema.merkle import pair_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -119,14 +119,9 @@ def read_bundle(bundle: bytes) -> list[bytes]:
     return entries
 
 
-def hashes_of(tile: bytes) -> list[bytes]:
-    """The hashes in a tile, from left to right."""
-    return [tile[start : start + HASH_SIZE] for start in range(0, len(tile), HASH_SIZE)]
-
-
 def full_tile_hash(tile: bytes) -> bytes:
     """The hash that stands for a full tile in the level above."""
-    return tree_root(hashes_of(tile))
+    return _perfect_root(tile)
 
 
 def _node_hash(node: Node, tile: bytes) -> bytes:
@@ -135,7 +130,15 @@ def _node_hash(node: Node, tile: bytes) -> bytes:
     part = tile[start * HASH_SIZE : (start + (1 << inner)) * HASH_SIZE]
     if len(part) < HASH_SIZE << inner:
         raise Malformed(f"a tile is too short for subtree {node.number} of level {node.level}")
-    return tree_root(hashes_of(part))
+    return _perfect_root(part)
+
+
+def _perfect_root(row: bytes) -> bytes:
+    """The root over a row of hashes whose number is a power of two: each round halves it."""
+    while len(row) > HASH_SIZE:
+        pairs = range(0, len(row), 2 * HASH_SIZE)
+        row = b"".join([pair_hash(row[start : start + 2 * HASH_SIZE]) for start in pairs])
+    return row
 
 
 def _digits(number: int) -> Sequence[int]:

@@ -24,6 +24,7 @@ SECTIONS = {
     "live": "live",
     "reminders": "reminders",
     "push": "push",
+    "log": "public_log",
     "demo": "story",
 }
 """Each in a module of this folder, loaded in its turn: a server in memory would slow a locker."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, tuple_
-from sqlmodel import and_, col, delete, func, select, update
+from sqlalchemy import insert, tuple_
+from sqlmodel import and_, col, delete, func, or_, select, update
 
 from schema.checkpoint.tiles import TileId
 from schema.ids import LockerId
@@ -13,8 +13,11 @@ from server.kit.db import held, insert_all_new, insert_new, replace_all
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Mapped
 
     from server.kit.db import Session
 
@@ -42,32 +45,36 @@ async def count_waiting(session: Session) -> tuple[int, datetime | None]:
     return (await session.exec(query)).one()
 
 
-async def list_waiting(session: Session, *, limit: int) -> list[Leaf]:
-    """Leaves that wait, the oldest first, those of a locker in the order of its journal."""
-    order = col(WaitingLeaf.queued_at), col(WaitingLeaf.lid), col(WaitingLeaf.seq)
-    columns = col(WaitingLeaf.lid), col(WaitingLeaf.seq), col(WaitingLeaf.head)
-    rows = await session.exec(select(*columns).order_by(*order).limit(limit))
-    return [Leaf(LockerId(lid), seq, head) for lid, seq, head in rows]
-
-
 async def hold_size(session: Session) -> int:
     """How many leaves the tree has; nobody else lets it grow until the transaction ends."""
     await insert_new(session, LogHead, id=THE_HEAD, size=0)
     return (await session.exec(held(select(LogHead).where(LogHead.id == THE_HEAD)))).one().size
 
 
-async def append_leaves(session: Session, leaves: Sequence[Leaf], *, size: int) -> None:
-    """Makes waiting leaves the next ones of a tree of `size`, whose head is held."""
-    rows = [{"number": number, **leaf._asdict()} for number, leaf in enumerate(leaves, size)]
-    await insert_all_new(session, LogLeaf, rows)
-    taken = and_(col(WaitingLeaf.lid) == bindparam("of"), col(WaitingLeaf.seq) == bindparam("at"))
+async def take_waiting(session: Session, *, size: int, limit: int) -> list[Leaf]:
+    """Makes the oldest leaves that wait the next ones of a tree of `size`, whose head is held.
+
+    The leaves of a locker keep the order of its journal. None of them leaves the database to get
+    into the tree.
+    """
+    keys = col(WaitingLeaf.lid), col(WaitingLeaf.seq)
+    order = col(WaitingLeaf.queued_at), *keys
+    number = func.row_number().over(order_by=order) + (size - 1)
+    oldest = select(number, *keys, col(WaitingLeaf.head)).order_by(*order).limit(limit)
+    columns = [col(LogLeaf.number), col(LogLeaf.lid), col(LogLeaf.seq), col(LogLeaf.head)]
+    await session.exec(insert(LogLeaf).from_select(columns, oldest))
+    leaves = await list_leaves(session, first=size, count=limit)
+    taken = select(LogLeaf.lid, LogLeaf.seq).where(LogLeaf.number >= size)
+    # Without the connection the session would fetch each row that goes, to forget it.
     connection = await session.connection()
-    await connection.execute(
-        delete(WaitingLeaf).where(taken), [{"of": leaf.lid, "at": leaf.seq} for leaf in leaves]
-    )
-    await session.exec(
-        update(LogHead).where(col(LogHead.id) == THE_HEAD).values(size=size + len(leaves))
-    )
+    await connection.execute(delete(WaitingLeaf).where(tuple_(*keys).in_(taken)))
+    await set_size(session, size + len(leaves))
+    return leaves
+
+
+async def set_size(session: Session, size: int) -> None:
+    """Notes how many leaves the tree has, whose head is held."""
+    await session.exec(update(LogHead).where(col(LogHead.id) == THE_HEAD).values(size=size))
 
 
 async def write_tiles(session: Session, tiles: Mapping[TileId, bytes]) -> None:
@@ -80,8 +87,8 @@ async def read_tiles(session: Session, tiles: Collection[TileId]) -> dict[TileId
     """Those of the tiles that there are, as wide as they are now."""
     if not tiles:
         return {}
-    key = tuple_(col(LogTile.level), col(LogTile.number))
-    query = select(LogTile.level, LogTile.number, LogTile.hashes).where(key.in_(tiles))
+    wanted = _any_of(col(LogTile.level), col(LogTile.number), tiles)
+    query = select(LogTile.level, LogTile.number, LogTile.hashes).where(wanted)
     return {TileId(level, number): hashes for level, number, hashes in await session.exec(query)}
 
 
@@ -107,7 +114,7 @@ async def find_leaves(
     query = (
         select(LogLeaf.lid, LogLeaf.seq, LogLeaf.number, LogCheckpoint)
         .join(LogCheckpoint, col(LogCheckpoint.size) == newest)
-        .where(tuple_(col(LogLeaf.lid), col(LogLeaf.seq)).in_(entries))
+        .where(_any_of(col(LogLeaf.lid), col(LogLeaf.seq), entries))
     )
     rows = (await session.exec(query)).all()
     head = rows[0][3] if rows else None
@@ -119,4 +126,17 @@ async def list_leaves(session: Session, *, first: int, count: int) -> list[Leaf]
     columns = col(LogLeaf.lid), col(LogLeaf.seq), col(LogLeaf.head)
     wanted = col(LogLeaf.number).between(first, first + count - 1)
     rows = await session.exec(select(*columns).where(wanted).order_by(col(LogLeaf.number)))
-    return [Leaf(LockerId(lid), seq, head) for lid, seq, head in rows]
+    return [*map(Leaf._make, rows)]
+
+
+def _any_of(
+    first: Mapped[Any], second: Mapped[Any], pairs: Collection[tuple[Any, Any]]
+) -> ColumnElement[bool]:
+    """Whether both columns are one of these pairs, of which there is at least one.
+
+    By the first column in groups: SQLite looks through the whole table for a list of pairs.
+    """
+    groups: dict[Any, list[Any]] = {}
+    for one, other in pairs:
+        groups.setdefault(one, []).append(other)
+    return or_(*(and_(first == one, second.in_(others)) for one, others in groups.items()))

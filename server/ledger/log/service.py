@@ -67,10 +67,9 @@ async def grow_and_sign(
     while the tree stays as it is.
     """
     size = await queries.hold_size(session)
-    leaves = await queries.list_waiting(session, limit=most)
+    leaves = await queries.take_waiting(session, size=size, limit=most)
     if not leaves:
         return 0
-    await queries.append_leaves(session, leaves, size=size)
     hashes = [leaf_hash(leaf_data(*leaf)) for leaf in leaves]
     edge = await queries.read_tiles(session, edge_tiles(size))
     grown = grow(edge, size=size, leaves=hashes)

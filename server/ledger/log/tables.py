@@ -12,7 +12,11 @@ class WaitingLeaf(SQLModel, table=True):
     """An entry that the tree does not hold yet; written in the commit that took the entry."""
 
     __tablename__ = "log_waiting"
-    __table_args__ = (Index("ix_log_waiting_queued_at", "queued_at"),)
+    __table_args__ = (
+        Index("ix_log_waiting_queued_at", "queued_at"),
+        # Each row is written once and deleted once: a tree less to do it in.
+        {"sqlite_with_rowid": False},
+    )
 
     lid: bytes = Field(primary_key=True)
     seq: int = Field(primary_key=True, sa_type=BigInteger)
