@@ -166,11 +166,35 @@ def _told(work: Callable[[], None]) -> int:
 
 def _operator(argv: list[str]) -> int:
     parser = _parser("operator", "For whoever has the server machine: reads the same settings.")
-    words = parser.add_subparsers(dest="word", required=True, metavar="add")
+    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
     add = words.add_parser("add", help="make the owner of an e-mail address an operator")
     add.add_argument("email", metavar="EMAIL", help="the address; repeating changes nothing")
-    email = parser.parse_args(argv).email
-    return _told(lambda: asyncio.run(_add_operator(email)))
+    log = words.add_parser("log", help="tell how the public log is; ends with 1 for a split view")
+    log.add_argument(
+        "--forget",
+        action="store_true",
+        help="forget what witnesses hold against the log, once somebody has looked into it",
+    )
+    options = parser.parse_args(argv)
+    if options.word == "add":
+        return _told(lambda: asyncio.run(_add_operator(options.email)))
+    outcomes: list[int] = []
+    return (
+        _told(lambda: outcomes.append(asyncio.run(_tell_log(forget=options.forget)))) or outcomes[0]
+    )
+
+
+async def _tell_log(*, forget: bool) -> int:
+    from server.ledger.log.cosigning.service import describe_log, forget_troubles
+
+    async with _house() as house:
+        if forget:
+            async with house.database.write() as session:
+                print(f"forgotten: {await forget_troubles(session)}")
+        async with house.database.read() as session:
+            lines, is_split = await describe_log(session, now=house.clock.now())
+    print("\n".join(lines))
+    return 1 if is_split else 0
 
 
 async def _add_operator(email: str) -> None:
@@ -411,7 +435,7 @@ VERBS = {
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
-    "operator": Verb("make somebody an operator of the network", SERVER, _operator),
+    "operator": Verb("make somebody an operator, look at the public log", SERVER, _operator),
     "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
     "anchor": Verb("write the log's heads to a blockchain", (*SERVER, "anchor"), _anchor),
     "keys": Verb(

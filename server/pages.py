@@ -1,18 +1,20 @@
 """What is fetched as files, by anybody: the public log's head, tiles and entries.
 
-Paths, types and caching of c2sp.org/tlog-tiles: a file never changes, but for the head.
+Paths, types and caching of c2sp.org/tlog-tiles: a file never changes, but for the head. `status`
+is ours: how far the log has come by its own word, and since when (Unix seconds) something waits.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from schema.checkpoint.tiles import parse_path
 from schema.codec import Malformed
 from server.ledger.log import service as tlog
+from server.ledger.log.cosigning.service import measure
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -30,10 +32,10 @@ def log_routes(database: Database) -> list[Route]:
 
     async def get_checkpoint(_request: Request) -> Response:
         async with database.read() as session:
-            checkpoint = await tlog.find_checkpoint(session)
-        if checkpoint is None:
-            return PlainTextResponse("the log is empty", 404, headers=BRIEFLY)
-        return PlainTextResponse(checkpoint.note, headers=BRIEFLY)
+            published = await tlog.find_checkpoint(session)
+        if published is None:
+            return PlainTextResponse("the log has no head yet", 404, headers=BRIEFLY)
+        return PlainTextResponse(published.note, headers=BRIEFLY)
 
     async def get_tile(request: Request) -> Response:
         try:
@@ -46,7 +48,20 @@ def log_routes(database: Database) -> list[Route]:
             return PlainTextResponse("not in the log yet", 404, headers=BRIEFLY)
         return Response(held, media_type="application/octet-stream", headers=FOR_EVER)
 
+    async def get_status(_request: Request) -> Response:
+        async with database.read() as session:
+            state = await measure(session)
+        since = None if state.oldest_at is None else int(state.oldest_at.timestamp())
+        told = {
+            "published": state.published,
+            "signed": state.signed,
+            "waiting": state.waiting,
+            "oldest_at": since,
+        }
+        return JSONResponse(told, headers=BRIEFLY)
+
     return [
         Route(f"{LOG_PATH}/checkpoint", get_checkpoint),
+        Route(f"{LOG_PATH}/status", get_status),
         Route(f"{LOG_PATH}/tile/{{tile:path}}", get_tile),
     ]

@@ -19,6 +19,7 @@ from server.hubs.tables import Hub, HubClosure, HubOpening, Partner
 from server.kit.outbox import Outbox
 from server.kit.proofs import UsedProof
 from server.ledger.anchors.tables import LogAnchor
+from server.ledger.log.cosigning.tables import LogCosignature, WitnessTrouble
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 from server.ledger.own.tables import OwnSubject
 from server.ledger.tables import (
@@ -85,6 +86,8 @@ TABLES = (
     LogCheckpoint,
     LogHead,
     OwnSubject,
+    LogCosignature,
+    WitnessTrouble,
     JournalEntry,
     ChainHead,
     ContradictingEntry,

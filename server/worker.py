@@ -35,6 +35,10 @@ from server.kit.settings import Settings
 from server.ledger.anchors.jobs.looking import anchor_log, read_anchors
 from server.ledger.anchors.setting import make_anchor, make_plan
 from server.ledger.log import jobs as tlog
+from server.ledger.log.cosigning import jobs as cosigning
+from server.ledger.log.cosigning.asking import make_client, read_witnessing
+from server.ledger.log.cosigning.policy import NO_WITNESSES, Witnessing
+from server.ledger.log.cosigning.service import read_log
 from server.ledger.log.rules import LONGEST_WAIT, origin_of
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
@@ -103,6 +107,7 @@ class Shop:
     letters: Letters
     public_url: str
     log_wait: timedelta = LONGEST_WAIT
+    witnessing: Witnessing = NO_WITNESSES
 
 
 def work(environ: Mapping[str, str]) -> None:
@@ -135,6 +140,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
         read_notices(metrics, shop.database)
         read_windows(metrics, shop.database)
         read_anchors(metrics, shop.database)
+        read_log(metrics, shop.database, shop.clock)
         handlers = {
             kind: metrics.watch_handler(kind, handler)
             for kind, handler in make_handlers(shop).items()
@@ -175,6 +181,10 @@ async def open_shop(settings: Settings, metrics: Metrics) -> AsyncIterator[Shop]
             on_change=live.nudge,
         )
         open_things.push_async_callback(database.close)
+        witnessing = NO_WITNESSES
+        if settings.log_policy is not None:
+            client = await open_things.enter_async_context(make_client())
+            witnessing = read_witnessing(settings.log_policy, client)
         push: Push = NoPush()
         if settings.fcm_project is not None:
             firebase = FirebasePush(
@@ -194,6 +204,7 @@ async def open_shop(settings: Settings, metrics: Metrics) -> AsyncIterator[Shop]
             letters=MeasuredLetters(make_letters(settings), metrics),
             public_url=settings.public_url,
             log_wait=timedelta(seconds=settings.log_wait_s),
+            witnessing=witnessing,
         )
 
 
@@ -320,7 +331,7 @@ def make_timers(shop: Shop) -> list[Timer]:
     )
     return [
         *_parcel_timers(shop),
-        _log_timer(shop),
+        *_log_timers(shop),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(
             Timer(job.__name__, job, WATCH_S)
@@ -330,8 +341,8 @@ def make_timers(shop: Shop) -> list[Timer]:
     ]
 
 
-def _log_timer(shop: Shop) -> Timer:
-    """The public log, which nobody else lets grow."""
+def _log_timers(shop: Shop) -> list[Timer]:
+    """The public log, which nobody else lets grow, and whoever has to see its heads."""
 
     async def seal_log() -> None:
         await tlog.seal_log(
@@ -340,9 +351,14 @@ def _log_timer(shop: Shop) -> Timer:
             keyring=shop.keyring,
             clock=shop.clock,
             longest_wait=shop.log_wait,
+            is_witnessed=shop.witnessing.is_asked_for,
         )
 
-    return Timer("seal_log", seal_log, _seal_pace(shop.log_wait))
+    async def cosign_log() -> None:
+        await cosigning.cosign_log(shop.database, shop.witnessing, clock=shop.clock)
+
+    pace_s = _seal_pace(shop.log_wait)
+    return [Timer("seal_log", seal_log, pace_s), Timer("cosign_log", cosign_log, min(5, pace_s))]
 
 
 def _seal_pace(longest_wait: timedelta) -> int:

@@ -155,7 +155,28 @@ def upgrade() -> None:
         sa.Column("root", sa.LargeBinary(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("signed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("size", name=op.f("pk_log_checkpoints")),
+    )
+    op.create_table(
+        "log_cosignatures",
+        sa.Column("witness", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("kept_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("witness", "size", name=op.f("pk_log_cosignatures")),
+    )
+    op.create_table(
+        "log_troubles",
+        sa.Column("witness", sa.Text(), nullable=False),
+        sa.Column("is_split", sa.Boolean(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("witness", name=op.f("pk_log_troubles")),
     )
     op.create_table(
         "log_head",
@@ -1670,6 +1691,8 @@ def downgrade() -> None:
 
     op.drop_table("log_anchors")
     op.drop_table("log_head")
+    op.drop_table("log_troubles")
+    op.drop_table("log_cosignatures")
     op.drop_table("log_checkpoints")
     op.drop_table("log_tiles")
     op.drop_table("log_leaves")

@@ -203,6 +203,14 @@ class Settings:
             "How long an entry waits at most for a signed head of the public log, in seconds.",
         ),
     )
+    log_policy: Path | None = field(
+        default=None,
+        metadata=_told(
+            _path,
+            "File of the witnesses of the public log and how many must have seen a head before it "
+            "is published (c2sp.org/tlog-policy, with addresses); without it none are asked.",
+        ),
+    )
     root_keys: tuple[bytes, ...] = field(
         default=(),
         metadata=_told(

@@ -71,3 +71,17 @@ async def test_files_that_the_log_does_not_have_are_not_found(
         answer = await api.get(f"/log/tile/{path}")
         assert answer.status_code == 404, path
         assert "immutable" not in answer.headers.get("cache-control", "")
+
+
+async def test_the_log_says_how_far_it_is(
+    house: House, api: httpx.AsyncClient, clock: MovableClock
+) -> None:
+    locker = await fill(house, clock)
+    size = len(locker.contents().entries)
+    told = (await api.get("/log/status")).json()
+    assert told == {"published": size, "signed": size, "waiting": 0, "oldest_at": None}
+    locker.boot()
+    async with house.database.write() as session:
+        await ledger.append(session, locker.contents(), now=clock.now())
+    told = (await api.get("/log/status")).json()
+    assert (told["waiting"], told["oldest_at"]) == (1, int(clock.now().timestamp()))

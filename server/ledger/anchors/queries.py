@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
     from server.kit.db import Session
     from server.ledger.anchors.port import Book
+    from server.ledger.log.queries import Published
 
 OPEN = (AnchorState.QUEUED, AnchorState.SENT)
 
 
 async def insert_head(
-    session: Session, book: Book, checkpoint: LogCheckpoint, *, now: datetime
+    session: Session, book: Book, checkpoint: Published, *, now: datetime
 ) -> bool:
     """Queues a head unless it was queued before."""
     return await insert_new(

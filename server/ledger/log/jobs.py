@@ -23,10 +23,12 @@ async def seal_log(
     keyring: Keyring,
     clock: Clock,
     longest_wait: timedelta = LONGEST_WAIT,
+    is_witnessed: bool = False,
 ) -> int:
     """Lets the log grow if enough waits, or something for long enough; by how many leaves.
 
-    May run at any time and several times at once: each holds the head while it adds its part.
+    May run at any time and several times at once: each holds the head while it adds its part. A
+    head that has to be witnessed is published by `cosigning.jobs.cosign_log`.
     """
     async with database.read() as session:
         if not await is_growth_due(session, now=clock.now(), longest_wait=longest_wait):
@@ -34,6 +36,12 @@ async def seal_log(
 
     async def seal_some() -> int:
         async with database.write() as session:
-            return await grow_and_sign(session, origin=origin, keyring=keyring, now=clock.now())
+            return await grow_and_sign(
+                session,
+                origin=origin,
+                keyring=keyring,
+                now=clock.now(),
+                is_witnessed=is_witnessed,
+            )
 
     return await do_portions(seal_some, size=MOST_LEAVES)

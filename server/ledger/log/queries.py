@@ -32,6 +32,14 @@ class Leaf(NamedTuple):
     head: bytes
 
 
+class Published(NamedTuple):
+    """A head that everybody may see, and its note with the cosignatures it needs."""
+
+    size: int
+    root: bytes
+    note: str
+
+
 async def insert_waiting(session: Session, leaves: Iterable[Leaf], *, now: datetime) -> None:
     """Writes down leaves that the tree is to hold."""
     rows = [{**leaf._asdict(), "queued_at": now} for leaf in leaves]
@@ -99,25 +107,44 @@ async def insert_checkpoint(session: Session, checkpoint: LogCheckpoint) -> None
 
 
 async def find_newest_checkpoint(session: Session) -> LogCheckpoint | None:
-    """The head that was signed last."""
+    """The head that was signed last, whoever may see it."""
     query = select(LogCheckpoint).order_by(col(LogCheckpoint.size).desc()).limit(1)
     return (await session.exec(query)).one_or_none()
 
 
+async def find_published(session: Session) -> Published | None:
+    """The largest head that was published."""
+    query = (
+        select(LogCheckpoint)
+        .where(col(LogCheckpoint.published).is_not(None))
+        .order_by(col(LogCheckpoint.size).desc())
+        .limit(1)
+    )
+    row = (await session.exec(query)).one_or_none()
+    return None if row is None else _as_published(row)
+
+
 async def find_leaves(
     session: Session, entries: Collection[tuple[LockerId, int]]
-) -> tuple[dict[tuple[LockerId, int], int], LogCheckpoint | None]:
-    """The numbers of the leaves of these entries, but for those that wait, and the newest signed
-    head, which holds them all.
+) -> tuple[dict[tuple[LockerId, int], int], Published | None]:
+    """The numbers of the leaves of these entries, but for those that wait, and the newest
+    published head, which holds them all.
     """
-    newest = select(func.max(col(LogCheckpoint.size))).scalar_subquery()
+    newest = (
+        select(func.max(col(LogCheckpoint.size)))
+        .where(col(LogCheckpoint.published).is_not(None))
+        .scalar_subquery()
+    )
     query = (
         select(LogLeaf.lid, LogLeaf.seq, LogLeaf.number, LogCheckpoint)
         .join(LogCheckpoint, col(LogCheckpoint.size) == newest)
-        .where(_any_of(col(LogLeaf.lid), col(LogLeaf.seq), entries))
+        .where(
+            _any_of(col(LogLeaf.lid), col(LogLeaf.seq), entries),
+            col(LogLeaf.number) < col(LogCheckpoint.size),
+        )
     )
     rows = (await session.exec(query)).all()
-    head = rows[0][3] if rows else None
+    head = _as_published(rows[0][3]) if rows else None
     return {(LockerId(lid), seq): number for lid, seq, number, _ in rows}, head
 
 
@@ -140,3 +167,7 @@ def _any_of(
     for one, other in pairs:
         groups.setdefault(one, []).append(other)
     return or_(*(and_(first == one, second.in_(others)) for one, others in groups.items()))
+
+
+def _as_published(row: LogCheckpoint) -> Published:
+    return Published(row.size, row.root, row.published or "")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from schema.ids import LockerId
     from server.kit.db import Session
     from server.kit.keyring import Keyring
-    from server.ledger.log.queries import Leaf
+    from server.ledger.log.queries import Leaf, Published
 
 MOST_LEAVES = 4_096
 """Leaves that one transaction takes into the tree."""
@@ -38,7 +38,7 @@ class Inclusion:
 
 @dataclass(frozen=True, slots=True)
 class Inclusions:
-    """Proofs for several entries under one signed head."""
+    """Proofs for several entries under one published head, with the cosignatures it needs."""
 
     note: str
     of: Mapping[tuple[LockerId, int], Inclusion]
@@ -58,13 +58,19 @@ async def is_growth_due(
 
 
 async def grow_and_sign(
-    session: Session, *, origin: str, keyring: Keyring, now: datetime, most: int = MOST_LEAVES
+    session: Session,
+    *,
+    origin: str,
+    keyring: Keyring,
+    now: datetime,
+    most: int = MOST_LEAVES,
+    is_witnessed: bool = False,
 ) -> int:
     """Takes waiting leaves into the tree and signs its new head; how many there were.
 
     Growth and signed head are one commit, and whoever grows holds the head: no size ever has two
     roots, and a head that anybody can have seen is there after a crash. Nothing is signed anew
-    while the tree stays as it is.
+    while the tree stays as it is. A head that no witness need see is published with its signature.
     """
     size = await queries.hold_size(session)
     leaves = await queries.take_waiting(session, size=size, limit=most)
@@ -81,27 +87,29 @@ async def grow_and_sign(
     tiles |= await queries.read_tiles(session, missing)
     checkpoint = Checkpoint(origin, size, span_hash(whole, tiles))
     keys = [key.signing for key in keyring.list_keys(Purpose.LOG)]
+    note = str(sign_checkpoint(checkpoint, keys))
     await queries.insert_checkpoint(
         session,
         LogCheckpoint(
             size=size,
             root=checkpoint.root,
-            note=f"{sign_checkpoint(checkpoint, keys)}",
+            note=note,
             signed_at=now,
+            published=None if is_witnessed else note,
         ),
     )
     return len(leaves)
 
 
-async def find_checkpoint(session: Session) -> LogCheckpoint | None:
-    """The newest signed head; None while the log is empty."""
-    return await queries.find_newest_checkpoint(session)
+async def find_checkpoint(session: Session) -> Published | None:
+    """The newest published head; None while there is none."""
+    return await queries.find_published(session)
 
 
 async def prove_inclusion(
     session: Session, entries: Collection[tuple[LockerId, int]]
 ) -> Inclusions | None:
-    """The proofs that the newest signed head holds these entries; None while one of them waits.
+    """The proofs that the newest published head holds these entries; None while one waits for it.
 
     Two statements, however many entries and however large the log.
     """

@@ -51,7 +51,10 @@ class LogTile(SQLModel, table=True):
 
 
 class LogCheckpoint(SQLModel, table=True):
-    """A signed head: one for each size that was ever signed, so that no size has two roots."""
+    """A signed head: one for each size that was ever signed, so that no size has two roots.
+
+    `published` is the note with the cosignatures that were asked for; nobody sees it before.
+    """
 
     __tablename__ = "log_checkpoints"
 
@@ -61,6 +64,7 @@ class LogCheckpoint(SQLModel, table=True):
     root: bytes
     note: str = Field(sa_type=Text)
     signed_at: datetime
+    published: str | None = Field(default=None, sa_type=Text)
 
 
 class LogHead(SQLModel, table=True):

@@ -215,8 +215,8 @@ async def test_both_keys_sign_while_one_replaces_the_other(log: Log) -> None:
     await log.queue(make_leaves(1))
     await log.grow()
     async with log.database.read() as session:
-        row = await service.find_checkpoint(session)
-    assert row is not None
-    note = parse_note(row.note.encode())
+        published = await service.find_checkpoint(session)
+    assert published is not None
+    note = parse_note(published.note.encode())
     for key in (old, new):
         assert note.is_signed_by(NoteKey(ORIGIN, KeyKind.LOG, key.public))
