@@ -36,7 +36,7 @@ NODE_TYPES: tuple[type, ...] = (
 
 
 @strawberry.type(description="The signed-in person.")
-class Me(people.Me, parcels.Me, notices.Me):
+class Me(people.Me, parcels.Me, access.Me, notices.Me):
     """Joined from the verticals; it has no data of its own."""
 
 

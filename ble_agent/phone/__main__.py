@@ -9,71 +9,40 @@ import asyncio
 import json
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.backends.carrier import ServiceError, deliver
 from ble_agent.errors import AgentError
 from ble_agent.phone import bundles, receipts, rounds, sharing
-from ble_agent.phone.account import Account
 from ble_agent.phone.bluetooth import reach
 from ble_agent.phone.bundles import (
     fetch_deposits,
-    fetch_time,
     fetch_unlock,
     list_parcels,
     read_pass,
 )
 from ble_agent.phone.door import replay, visit_door
 from ble_agent.phone.files import parse_object, read_file, write_file
+from ble_agent.phone.handset import Phone
 from ble_agent.phone.inbox import Inbox, list_notices
+from ble_agent.phone.keys import check_keys
 from ble_agent.phone.staff import fetch_inspection, join, read_staff_pass, register
 from ble_agent.phone.wallet import Wallet
 from ble_agent.phone.words import make_parser
+from schema.checkpoint.trust import parse_trust
 from schema.codec import Malformed
 from schema.ids import locker_text
-from schema.statements import time_nonce
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ble_agent.phone.bundles import Pass
-    from ble_agent.phone.errand import TimeSource
 
 FIND_S = 20.0
 DOOR_S = 300.0
 """How long the phone follows a door: longer than CLOSE_OVERDUE, shorter than patience."""
-
-
-@dataclass(frozen=True, slots=True)
-class Phone:
-    """A wallet, and the server if one was named."""
-
-    wallet: Wallet
-    url: str | None
-    radio: str
-
-    def account(self) -> Account:
-        """The account of this wallet's key; AgentError without a server."""
-        if self.url is None:
-            raise AgentError("name the server: --server https://host")
-        return Account(self.url, self.wallet.key)
-
-    def time_source(self, locker_id: str) -> TimeSource | None:
-        """How to bring the time to a locker that lost it: only while a server is named."""
-        if self.url is None:
-            return None
-        account = self.account()
-
-        async def find_time(hello: bytes) -> bytes | None:
-            try:
-                return await fetch_time(account, locker_id, time_nonce(hello))
-            except ServiceError:
-                return None  # the door may do without; the locker says so if it may not
-
-        return find_time
 
 
 async def request_code(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
@@ -272,6 +241,14 @@ async def fetch_receipt(phone: Phone, options: argparse.Namespace) -> dict[str, 
     return {"parcel": options.parcel, "bytes": len(found), "file": f"{path}"}
 
 
+async def show_keys(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Look in the public log for keys of this account that are none of its phones'."""
+    trust = None if options.trust is None else parse_trust(read_file(options.trust))
+    return await check_keys(
+        phone.account(), phone.wallet.key.public, mine=options.mine, trust=trust
+    )
+
+
 async def fetch_removals(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep what takes parcels out of their compartments."""
     found = await bundles.fetch_removals(
@@ -371,11 +348,12 @@ _VERBS: dict[str, _Verb] = {
     "import": ("keep a bundle printed by another phone", import_bundle),
     "receipts": ("list what lockers have vouched for", show_receipts),
     "receipt": ("fetch and keep a parcel's receipt of the public log", fetch_receipt),
+    "keys": ("look in the public log for keys of the account that are not its phones'", show_keys),
 }
 
 
 def main(argv: list[str]) -> int:
-    """Run one verb; 1 with a sentence on stderr when it cannot be done, 2 when it was refused."""
+    """Run one verb; 1 with a sentence on stderr if it cannot be done, 2 if refused or warned."""
     parser = make_parser(__doc__, {name: text for name, (text, _) in _VERBS.items()})
     options = parser.parse_args(argv)
     try:
@@ -389,7 +367,7 @@ def main(argv: list[str]) -> int:
         print(json.dumps(answer))
     else:
         print("\n".join(f"{name}: {value}" for name, value in answer.items()))
-    return 2 if answer.get("code", 0) or answer.get("att") else 0
+    return 2 if any(answer.get(name) for name in ("code", "att", "alarms")) else 0
 
 
 async def _run(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:

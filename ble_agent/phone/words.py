@@ -63,5 +63,11 @@ def _add_words(parts: Mapping[str, argparse.ArgumentParser]) -> None:
     parts["delegate"].add_argument(
         "--file", type=Path, help="where to write it; else it is printed"
     )
+    parts["keys"].add_argument(
+        "--trust", metavar="FILE", help="keys of the log, from somebody you trust"
+    )
+    parts["keys"].add_argument(
+        "--mine", action="append", default=[], metavar="THUMBPRINT", help="another phone of yours"
+    )
     for name in ("accept", "replay", "import"):
         parts[name].add_argument("file", help="file written before")

@@ -18,6 +18,8 @@ from server.graph import api_schema
 from server.hubs.tables import Hub, HubClosure, HubOpening
 from server.kit.graph import global_id, read_id
 from server.kit.keyring import Purpose
+from server.ledger.own.rules import device_added
+from server.ledger.own.service import note
 from server.lockers.incidents import Finding, IncidentKind
 from server.lockers.service.facts import open_incident
 from server.lockers.tables import Compartment, CompartmentEvent, Locker
@@ -72,6 +74,7 @@ LISTS = {
     "Me.sentParcels": "{ me { sentParcels(first: 100) { edges { node { code location { hub "
     "{ name } } } } } } }",
     "Me.devices": "{ me { devices { name } } }",
+    "Me.keyHistory": "{ me { keyHistory(first: 100) { edges { node { kind thumbprint } } } } }",
     "Me.roles": "{ me { roles { role place } } }",
     "Me.addresses": "{ me { addresses } }",
     "Me.notices": "{ me { notices(first: 100) { edges { node { kind parcel state } } } } }",
@@ -248,6 +251,7 @@ class Village:
         )
         phone = await town.add_phone(session, f"operator {new}")
         phone.person_id = self.person_id
+        note(session, device_added(phone.thumbprint, self.person_id), now=START)
         finding = Finding(kind=IncidentKind.OBJECTION, subject_id=new, hub_id=town.hub_id)
         await open_incident(session, finding, ids=ids, now=START)
         parcel = await town.add_parcel(session, str(new))

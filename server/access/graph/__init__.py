@@ -12,6 +12,7 @@ from server.access.graph.emergencies import EmergencyMutation, EmergencyQuery
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.guests import GuestMutation, GuestQuery
 from server.access.graph.inspections import InspectionMutation
+from server.access.graph.key_history import Me
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.passes import PassMutation
 from server.access.graph.rounds import RoundMutation
@@ -51,4 +52,4 @@ NODE_TYPES: tuple[type, ...] = (
 )
 NODES: Mapping[str, NodeLoader] = {**types.NODES, **sharing.NODES, **emergencies.NODES}
 
-__all__ = ["NODES", "NODE_TYPES", "Mutation", "Query"]
+__all__ = ["NODES", "NODE_TYPES", "Me", "Mutation", "Query"]

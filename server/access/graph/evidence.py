@@ -108,7 +108,7 @@ class EvidenceQuery:
             return as_problem(not_found(context.actor, "parcelId"))
         async with context.database.read() as session:
             outcome = await receipts.make_parcel_receipt(session, context.actor, parcel_id=key)
-        return _as_receipt(outcome)
+        return as_receipt(outcome)
 
     @strawberry.field(
         description="The proof that the public log holds one entry of a locker's journal, for "
@@ -131,7 +131,7 @@ class EvidenceQuery:
             outcome = await receipts.make_entry_proof(
                 session, context.actor, locker_id=key, seq=seq
             )
-        return _as_receipt(outcome)
+        return as_receipt(outcome)
 
     @strawberry.field(description="Name and keys of the public log.")
     async def public_log(self, info: Info[Context, None]) -> PublicLog:
@@ -201,7 +201,7 @@ class EvidenceQuery:
         return connect(page, rows, key=_place_of, node=as_entry)
 
 
-def _as_receipt(outcome: bytes | Refusal) -> Receipt | Problem:
+def as_receipt(outcome: bytes | Refusal) -> Receipt | Problem:
     if isinstance(outcome, Refusal):
         return as_problem(outcome)
     return Receipt(receipt=Base64(outcome))

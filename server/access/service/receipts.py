@@ -44,7 +44,7 @@ async def make_parcel_receipt(
     if isinstance(found, Refusal):
         return found
     rows = [row for row in found.entries if row.kind in IN_A_RECEIPT]
-    return await _write(session, rows)
+    return await write_proof(session, rows)
 
 
 async def make_entry_proof(
@@ -55,10 +55,14 @@ async def make_entry_proof(
     NOT_FOUND to others, and where there is no such entry; WRONG_STATE while the log lacks it.
     """
     row = await find_journal_entry(session, actor, locker_id=locker_id, seq=seq)
-    return row if isinstance(row, Refusal) else await _write(session, [row])
+    return row if isinstance(row, Refusal) else await write_proof(session, [row])
 
 
-async def _write(session: Session, rows: Sequence[JournalEntry]) -> bytes | Refusal:
+async def write_proof(session: Session, rows: Sequence[JournalEntry]) -> bytes | Refusal:
+    """The receipt of these entries, of whatever chains, for whom the caller has let see them.
+
+    WRONG_STATE while the log does not hold all of them, and where there are none.
+    """
     places = [(LockerId(row.lid), row.seq) for row in rows]
     proofs = await tlog.prove_inclusion(session, places) if places else None
     if proofs is None:

@@ -60,6 +60,9 @@ described(
 class Device(Node):
     """As its owner sees it. The key itself and the push target are not told."""
 
+    thumbprint: str = strawberry.field(
+        description="Of its key (RFC 7638), to be looked for in `keyHistory`."
+    )
     name: str = strawberry.field(description="Given by its owner; may be empty.")
     registered_at: datetime = strawberry.field(description="When its key signed in first.")
     confirmed_at: datetime | None = strawberry.field(description="When its waiting was ended.")
@@ -128,6 +131,7 @@ def as_device(row: tables.Device, context: Context) -> Device:
     is_waiting = row.trust.is_waiting(context.clock.now())
     return Device(
         id=global_id("Device", row.id),
+        thumbprint=row.thumbprint,
         name=row.name,
         registered_at=row.registered_at,
         confirmed_at=row.confirmed_at,

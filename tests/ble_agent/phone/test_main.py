@@ -69,6 +69,8 @@ def test_file_that_holds_no_bundle_is_refused_with_a_sentence(
     ("words", "sentence"),
     [
         (["parcels"], "name the server"),
+        (["keys"], "name the server"),
+        (["keys", "--trust", "/nowhere/at/all"], "cannot be read"),
         (["deliver"], "name the server"),
         (["fetch-inspection", "a-locker", "3", "a smell"], "name the server"),
         (["export", "parcel-9"], "nothing is cached for parcel parcel-9"),
