@@ -18,9 +18,12 @@ from sqlalchemy import (
     Enum,
     MetaData,
     Select,
+    and_,
     bindparam,
     event,
+    false,
     inspect,
+    or_,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -294,6 +297,26 @@ async def update_all(
     connection = await session.connection()
     change = update(metadata.tables[str(table.__tablename__)]).where(where).values(**values)
     await connection.execute(change, list(rows))
+
+
+def one_of(
+    columns: Sequence[Mapped[Any]], keys: Collection[tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """Whether these columns together are one of the keys; of none they are none.
+
+    Grouped by all but the last column: for a plain list of tuples SQLite looks through the whole
+    table.
+    """
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for *first, last in keys:
+        groups.setdefault(tuple(first), []).append(last)
+    *leading, final = columns
+
+    def is_in_group(first: tuple[Any, ...], lasts: list[Any]) -> ColumnElement[bool]:
+        same = (column == value for column, value in zip(leading, first, strict=True))
+        return and_(*same, final.in_(lasts))
+
+    return or_(false(), *(is_in_group(first, lasts) for first, lasts in groups.items()))
 
 
 async def replace_all(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, tuple_
+from sqlalchemy import delete, func
 from sqlmodel import col, select
 
-from server.kit.db import held, insert_new
+from server.kit.db import held, insert_new, one_of
 from server.parcels.tables import Parcel
 from server.pickups.habits import Counts, Level, Pool
 from server.pickups.keys import OF_PERSON, Key, restore_pool, store_pool
@@ -38,7 +38,7 @@ POOL = 1
 async def list_counts(session: Session, keys: Collection[Key]) -> dict[Key, HabitCounts]:
     """The rows of these keys that exist."""
     names = (col(HabitCounts.level), col(HabitCounts.subject_id), col(HabitCounts.part))
-    statement = select(HabitCounts).where(tuple_(*names).in_([*keys]))
+    statement = select(HabitCounts).where(one_of(names, keys))
     rows = (await session.exec(statement)).all()
     return {Key(row.level, row.subject_id, row.part): row for row in rows}
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import insert, tuple_
-from sqlmodel import and_, col, delete, func, or_, select, update
+from sqlmodel import col, delete, func, select, update
 
 from schema.checkpoint.tiles import TileId
 from schema.ids import LockerId
-from server.kit.db import held, insert_all_new, insert_new, replace_all
+from server.kit.db import held, insert_all_new, insert_new, one_of, replace_all
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
-
-    from sqlalchemy import ColumnElement
-    from sqlalchemy.orm import Mapped
 
     from server.kit.db import Session
 
@@ -95,7 +92,7 @@ async def read_tiles(session: Session, tiles: Collection[TileId]) -> dict[TileId
     """Those of the tiles that there are, as wide as they are now."""
     if not tiles:
         return {}
-    wanted = _any_of(col(LogTile.level), col(LogTile.number), tiles)
+    wanted = one_of((col(LogTile.level), col(LogTile.number)), tiles)
     query = select(LogTile.level, LogTile.number, LogTile.hashes).where(wanted)
     return {TileId(level, number): hashes for level, number, hashes in await session.exec(query)}
 
@@ -139,7 +136,7 @@ async def find_leaves(
         select(LogLeaf.lid, LogLeaf.seq, LogLeaf.number, LogCheckpoint)
         .join(LogCheckpoint, col(LogCheckpoint.size) == newest)
         .where(
-            _any_of(col(LogLeaf.lid), col(LogLeaf.seq), entries),
+            one_of((col(LogLeaf.lid), col(LogLeaf.seq)), entries),
             col(LogLeaf.number) < col(LogCheckpoint.size),
         )
     )
@@ -154,19 +151,6 @@ async def list_leaves(session: Session, *, first: int, count: int) -> list[Leaf]
     wanted = col(LogLeaf.number).between(first, first + count - 1)
     rows = await session.exec(select(*columns).where(wanted).order_by(col(LogLeaf.number)))
     return [*map(Leaf._make, rows)]
-
-
-def _any_of(
-    first: Mapped[Any], second: Mapped[Any], pairs: Collection[tuple[Any, Any]]
-) -> ColumnElement[bool]:
-    """Whether both columns are one of these pairs, of which there is at least one.
-
-    By the first column in groups: SQLite looks through the whole table for a list of pairs.
-    """
-    groups: dict[Any, list[Any]] = {}
-    for one, other in pairs:
-        groups.setdefault(one, []).append(other)
-    return or_(*(and_(first == one, second.in_(others)) for one, others in groups.items()))
 
 
 def _as_published(row: LogCheckpoint) -> Published:

@@ -7,11 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import select
+from sqlmodel import col, select
 
-from server.kit.db import HAS_NEWS, Database, at_commit, held, insert_new
+from server.kit.db import HAS_NEWS, Database, at_commit, held, insert_new, one_of
 from server.kit.proofs import UsedProof
 from tests.fakes.sources import START
 
@@ -173,3 +173,34 @@ async def test_last_step_is_done_once_and_undone_with_the_rest(database: Databas
 
 async def count_in(session: Session) -> int:
     return len((await session.exec(select(UsedProof))).all())
+
+
+async def test_rows_of_several_keys_are_found_by_these_keys_alone(
+    database: Database, clock: MovableClock
+) -> None:
+    early, late = clock.now(), clock.now() + timedelta(hours=1)
+    columns = (col(UsedProof.digest), col(UsedProof.expires_at))
+    async with database.write() as session:
+        for name, at in ((b"1", early), (b"2", late), (b"3", late)):
+            session.add(UsedProof(digest=name, expires_at=at))
+    for keys, found in (
+        ([(b"1", early), (b"3", late), (b"2", early)], {b"1", b"3"}),
+        ([(b"9", early)], set()),
+        ([], set()),
+    ):
+        async with database.read() as session:
+            rows = await session.exec(select(UsedProof).where(one_of(columns, keys)))
+            assert {row.digest for row in rows} == found
+
+
+async def test_rows_of_several_keys_are_found_by_an_index_on_sqlite(database: Database) -> None:
+    if not database.is_sqlite:
+        return
+    keys = [(name, START) for name in (b"1", b"2", b"3")]
+    query = select(UsedProof).where(
+        one_of((col(UsedProof.digest), col(UsedProof.expires_at)), keys)
+    )
+    written = query.compile(database.engine.sync_engine, compile_kwargs={"literal_binds": True})
+    async with database.read() as session:
+        plan = await session.exec(text(f"EXPLAIN QUERY PLAN {written}"))  # type: ignore[call-overload]  # plain SQL
+    assert not [step for *_, step in plan if step.startswith("SCAN")]
