@@ -1,10 +1,13 @@
 """Receipts: entries of lockers with the proof that the public log holds them, checked offline.
 
-One strict item of CBOR: `[1, [[lid, number, seq, entry, signature, path], ...], hashes, note]`.
+One strict item of CBOR:
+`[1, [[lid, number, seq, entry, signature, path], ...], hashes, note, anchor]`.
 `entry` is what the locker wrote, or the server about keys in a chain of its own, or the 32 bytes of
 its head once it was erased; `signature` is the locker's own over that head, or null; `path` points
-into `hashes`, the leaf's sibling first; `note` is the signed head of the log. Each bit counts:
-nothing is in it that is not checked.
+into `hashes`, the leaf's sibling first; `note` is the signed head of the log; `anchor` is null, or
+`[size, root, path]` of the first head on a chain that holds all of it, with the proof that the log
+of `note` continues it. Each bit counts: nothing is in it that is not checked. Whether a chain holds
+the anchor is asked elsewhere.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schema.checkpoint.anchors import AnchoredHead
 from schema.checkpoint.notes import (
     HASH_SIZE,
     Checkpoint,
@@ -20,6 +24,7 @@ from schema.checkpoint.notes import (
     parse_checkpoint,
     parse_note,
 )
+from schema.checkpoint.spans import is_consistent
 from schema.codec import Malformed, Value, decode, encode
 from schema.codec.fields import as_array, as_bytes, as_id, as_text, as_uint
 from schema.cose import SIGNATURE_SIZE
@@ -54,11 +59,20 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
+class StatedAnchor:
+    """A head that is said to be on a chain, not verified, and the way from it to the newest."""
+
+    head: AnchoredHead
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a receipt says, none of it verified."""
 
     entries: tuple[Stated, ...]
     note: Note
+    anchor: StatedAnchor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,8 @@ class Verdict:
     head: Checkpoint
     seen: dict[str, int]
     """Witnesses by their name in the trust file, and when they saw the head, in Unix seconds."""
+    anchor: AnchoredHead | None
+    """An older head that held it all already, if the receipt names one; no chain was asked."""
 
 
 class Refused(ValueError):
@@ -97,8 +113,12 @@ def write_receipt(receipt: Receipt) -> bytes:
         path: list[Value] = [places.setdefault(sibling, len(places)) for sibling in one.path]
         stated = one.head if one.raw is None else one.raw
         entries.append([one.lid, one.number, one.seq, stated, one.signature, path])
+    anchor: Value = None
+    if receipt.anchor is not None:
+        steps: list[Value] = [places.setdefault(one, len(places)) for one in receipt.anchor.path]
+        anchor = [*receipt.anchor.head, steps]
     hashes: list[Value] = list(places)
-    written = encode([_VERSION, entries, hashes, str(receipt.note)])
+    written = encode([_VERSION, entries, hashes, str(receipt.note), anchor])
     _check_size(written, len(entries), len(hashes))
     return written
 
@@ -106,12 +126,13 @@ def write_receipt(receipt: Receipt) -> bytes:
 def parse_receipt(raw: bytes) -> Receipt:
     """What the bytes say. Malformed unless they are what `write_receipt` would have written."""
     _check_size(raw, 0, 0)
-    version, listed, shared, note = as_array(decode(raw), 4)
+    version, listed, shared, note, anchor = as_array(decode(raw), 5)
     if as_uint(version) != _VERSION:
         raise Malformed(f"receipts of version {_VERSION} are known, no others")
     hashes = [as_bytes(one, HASH_SIZE) for one in as_array(shared)]
     entries = tuple(_parse_entry(one, hashes) for one in as_array(listed))
-    receipt = Receipt(entries, parse_note(as_text(note).encode()))
+    stated = None if anchor is None else _parse_anchor(anchor, hashes)
+    receipt = Receipt(entries, parse_note(as_text(note).encode()), stated)
     if not entries or write_receipt(receipt) != raw:
         raise Malformed("a receipt has at least one entry, and one way to be written")
     return receipt
@@ -121,13 +142,15 @@ def verify_receipt(raw: bytes, trust: Trust) -> Verdict:
     """What the receipt proves to whoever trusts these keys; `Refused` if anything is amiss.
 
     The head is signed by a known log and seen by a quorum, no signature on it is unknown; the log
-    holds each entry; a signature of a locker is that of a known one.
+    holds each entry; a signature of a locker is that of a known one; an anchor holds each entry
+    too, and the head continues it.
     """
     try:
         receipt = parse_receipt(raw)
         head = parse_checkpoint(receipt.note)
         seen = _verify_note(receipt.note, head, trust)
-        return Verdict(tuple(_prove(one, head, trust) for one in receipt.entries), head, seen)
+        entries = tuple(_prove(one, head, trust) for one in receipt.entries)
+        return Verdict(entries, head, seen, _verify_anchor(receipt, head, trust))
     except Malformed as error:
         raise Refused(f"{error}") from error
 
@@ -145,6 +168,21 @@ def _verify_note(note: Note, head: Checkpoint, trust: Trust) -> dict[str, int]:
     if not trust.is_quorum(seen):
         raise Refused("too few of the witnesses that you trust have seen this head")
     return seen
+
+
+def _verify_anchor(receipt: Receipt, head: Checkpoint, trust: Trust) -> AnchoredHead | None:
+    if receipt.anchor is None:
+        return None
+    if not trust.anchors:
+        raise Refused("it names an anchor, and your trust file no contract that could hold it")
+    size, root = receipt.anchor.head
+    if any(one.number >= size for one in receipt.entries):
+        raise Refused("its anchor is older than what it proves")
+    if not is_consistent(
+        size, head.size, old_root=root, new_root=head.root, proof=receipt.anchor.path
+    ):
+        raise Refused("the log does not continue its anchor")
+    return receipt.anchor.head
 
 
 def _prove(stated: Stated, head: Checkpoint, trust: Trust) -> Proven:
@@ -174,9 +212,6 @@ def _parse_entry(value: Value, hashes: Sequence[bytes]) -> Stated:
     lid, number, seq, stated, signature, path = as_array(value, 6)
     data = as_bytes(stated)
     raw = None if len(data) == HASH_SIZE else data
-    places = [as_uint(place) for place in as_array(path)]
-    if any(place >= len(hashes) for place in places):
-        raise Malformed("a path points to no hash")
     return Stated(
         lid=LockerId(as_id(lid)),
         number=as_uint(number),
@@ -184,8 +219,21 @@ def _parse_entry(value: Value, hashes: Sequence[bytes]) -> Stated:
         raw=raw,
         head=data if raw is None else entry_head(raw),
         signature=None if signature is None else as_bytes(signature, SIGNATURE_SIZE),
-        path=tuple(hashes[place] for place in places),
+        path=_parse_path(path, hashes),
     )
+
+
+def _parse_anchor(value: Value, hashes: Sequence[bytes]) -> StatedAnchor:
+    size, root, path = as_array(value, 3)
+    head = AnchoredHead(as_uint(size), as_bytes(root, HASH_SIZE))
+    return StatedAnchor(head, _parse_path(path, hashes))
+
+
+def _parse_path(value: Value, hashes: Sequence[bytes]) -> tuple[bytes, ...]:
+    places = [as_uint(place) for place in as_array(value)]
+    if any(place >= len(hashes) for place in places):
+        raise Malformed("a path points to no hash")
+    return tuple(hashes[place] for place in places)
 
 
 def _check_size(raw: bytes, entries: int, hashes: int) -> None:

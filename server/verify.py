@@ -1,6 +1,7 @@
 """The receipt checker: what a receipt proves, in words, with nothing but `schema` and PyNaCl.
 
-Reads two files and no network, database or setting: `restante-verify FILE --trust FILE`.
+Reads two files and no network, database or setting: `restante-verify FILE --trust FILE`; with
+`--chain URL` it asks that node of a blockchain, and nobody else, for the receipt's anchor.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from schema.checkpoint.anchors import Contract
 from schema.checkpoint.trust import TRUST_BYTES, Trust, parse_trust
 from schema.codec import Malformed
 from schema.ids import EVERY_LOCKER, OWN_CHAIN
@@ -65,6 +67,17 @@ _OWN_TOLD = {
 _AT_A_DOOR = frozenset(_TOLD) - {Kind.BOOT, Kind.ACCEPTED}
 
 
+class Unasked(Exception):
+    """A chain was to be asked and could not be."""
+
+
+class Kept(NamedTuple):
+    """Where a chain holds the receipt's anchor, and since when, in Unix seconds."""
+
+    contract: Contract
+    at: int
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """0 if the receipt holds, 1 if it is refused, 2 if nothing can be said of it."""
     options = _parser().parse_args(argv)
@@ -74,26 +87,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, Malformed) as error:
         print(f"restante-verify: {_reason(error)}", file=sys.stderr)
         return CANNOT_TELL
-    return _judge(raw, trust, as_json=options.json)
+    return _judge(raw, trust, chain=options.chain, as_json=options.json)
 
 
-def _judge(raw: bytes, trust: Trust, *, as_json: bool) -> int:
+def _judge(raw: bytes, trust: Trust, *, chain: str | None, as_json: bool) -> int:
+    kept = None
     try:
         verdict = verify_receipt(raw, trust)
+        if chain is not None:
+            kept = _ask_chain(chain, verdict, trust)
     except Refused as error:
         if as_json:
             print(json.dumps({"holds": False, "reason": f"{error}"}))
         else:
             print(f"REFUSED: {error}.")
         return REFUSED
+    except Unasked as error:
+        print(f"restante-verify: {error}", file=sys.stderr)
+        return CANNOT_TELL
     if as_json:
-        print(json.dumps(as_object(verdict), indent=1))
+        print(json.dumps(as_object(verdict, kept), indent=1))
     else:
-        print("\n".join(describe(verdict)))
+        print("\n".join(describe(verdict, kept)))
     return HOLDS
 
 
-def describe(verdict: Verdict) -> list[str]:
+def _ask_chain(url: str, verdict: Verdict, trust: Trust) -> Kept:
+    """Since when the chain holds the anchor; `Refused` if it does not, `Unasked` without answer."""
+    # The network is for those who ask for it: its parts take a tenth of a second to load.
+    from server.ledger.anchors.asking import NoAnswer, list_kept
+
+    if verdict.anchor is None:
+        raise Unasked("the receipt names no anchor yet, fetch it again later; or leave out --chain")
+    try:
+        found = list_kept(url, trust.anchors, origin=verdict.head.origin, head=verdict.anchor)
+    except NoAnswer as error:
+        raise Unasked(f"--chain: {error}") from error
+    for contract, head in found:
+        if head is not None and (head.size, head.root) == verdict.anchor:
+            return Kept(contract, head.at)
+    contract, head = found[-1]
+    word = "no anchor of this size" if head is None else "another root for this size"
+    raise Refused(f"contract {contract.address} on chain {contract.chain_id} holds {word}")
+
+
+def describe(verdict: Verdict, kept: Kept | None = None) -> list[str]:
     """The verdict in sentences, one a line."""
     head = verdict.head
     lines = ["This receipt holds. Certain is:"]
@@ -103,20 +141,34 @@ def describe(verdict: Verdict) -> list[str]:
         "signed."
     )
     lines += [f"- {name} saw this head on {_moment(at)}." for name, at in verdict.seen.items()]
+    if kept is not None and verdict.anchor is not None:
+        lines.append(
+            f"- All of this was on chain {kept.contract.chain_id} since {_moment(kept.at)}: "
+            f"contract {kept.contract.address} holds the head over {verdict.anchor.size} leaves."
+        )
     lines.append("Not proven by it:")
+    if verdict.anchor is not None and kept is None:
+        lines.append(
+            f"- that a chain holds the head over {verdict.anchor.size} leaves, which held all of "
+            "this already: no chain was asked (--chain)"
+        )
     if not verdict.seen:
         lines.append("- that the log shows everybody the same: no witness is asked for")
     return lines + [f"- {one}" for one in NEVER_PROVEN]
 
 
-def as_object(verdict: Verdict) -> dict[str, Any]:
+def as_object(verdict: Verdict, kept: Kept | None = None) -> dict[str, Any]:
     """The verdict for programs."""
+    anchor = None if verdict.anchor is None else {"size": verdict.anchor.size}
+    if anchor is not None and kept is not None:
+        anchor |= {"chain": kept.contract.chain_id, "since": kept.at}
     return {
         "holds": True,
         "log": verdict.head.origin,
         "size": verdict.head.size,
         "root": verdict.head.root.hex(),
         "seen": verdict.seen,
+        "anchor": anchor,
         "entries": [
             {
                 "locker": one.lid.hex(),
@@ -144,7 +196,13 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="FILE",
-        help="keys of logs, witnesses and lockers (c2sp.org/tlog-policy, and `locker ID KEY`)",
+        help="keys of logs, witnesses and lockers (c2sp.org/tlog-policy, and `locker ID KEY`), "
+        "contracts of anchors (`anchor CHAIN CONTRACT`)",
+    )
+    parser.add_argument(
+        "--chain",
+        metavar="URL",
+        help="ask this node of a blockchain (JSON-RPC) for the receipt's anchor",
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser

@@ -1,7 +1,8 @@
 """Whom a reader of the log trusts: a policy file of c2sp.org/tlog-policy, and keys of lockers.
 
-Ours has one more kind of line, `locker <id> <key>`, in hexadecimal and base64. What is not
-understood is refused: a line that is skipped could have been the one that mattered.
+Ours has two more kinds of line: `locker <id> <key>`, in hexadecimal and base64, and `anchor <chain>
+<contract>` for a contract that holds heads of the log. What is not understood is refused: a line
+that is skipped could have been the one that mattered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from schema.checkpoint.anchors import Contract, parse_contract
 from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.codec import Malformed
 from schema.cose import PUBLIC_KEY_SIZE
@@ -47,6 +49,7 @@ class Trust:
     lockers: Mapping[LockerId, bytes]
     urls: Mapping[NoteKey, str] = field(default_factory=dict)
     """Where a log is read, or a witness is asked, by its key; nothing is promised of the text."""
+    anchors: tuple[Contract, ...] = ()
 
     def is_quorum(self, seen: Collection[str]) -> bool:
         """Whether these witnesses are enough."""
@@ -70,6 +73,7 @@ class _Reader:
     quorum: str | None = None
     lockers: dict[LockerId, bytes] = field(default_factory=dict)
     urls: dict[NoteKey, str] = field(default_factory=dict)
+    anchors: list[Contract] = field(default_factory=list)
 
     def read(self, words: list[str]) -> None:
         match words:
@@ -87,6 +91,8 @@ class _Reader:
                 self.quorum = name
             case ["locker", lid, key]:
                 self._add_locker(lid, key)
+            case ["anchor", chain_id, address]:
+                self._add_anchor(parse_contract(chain_id, address))
             case _:
                 raise Malformed(f"no line of a trust file: {words[0]}")
 
@@ -126,6 +132,11 @@ class _Reader:
             raise Malformed(f"locker {lid} has a wrong id or key, or is there twice")
         self.lockers[name] = public
 
+    def _add_anchor(self, contract: Contract) -> None:
+        if contract in self.anchors:
+            raise Malformed(f"contract {contract.address} is there twice")
+        self.anchors.append(contract)
+
 
 def parse_trust(raw: bytes) -> Trust:
     """The trust that a file tells; Malformed when a line of it is not understood."""
@@ -152,6 +163,7 @@ def parse_trust(raw: bytes) -> Trust:
         quorum=reader.quorum,
         lockers=reader.lockers,
         urls=reader.urls,
+        anchors=tuple(reader.anchors),
     )
 
 
@@ -161,6 +173,7 @@ def write_trust(
     witnesses: Iterable[NoteKey] = (),
     least: int = 0,
     lockers: Mapping[LockerId, bytes],
+    anchors: Iterable[Contract] = (),
 ) -> str:
     """A trust file that asks for `least` of these witnesses."""
     lines = [f"log {key}" for key in logs]
@@ -172,4 +185,5 @@ def write_trust(
     lines += [
         f"locker {lid.hex()} {base64.b64encode(public).decode()}" for lid, public in lockers.items()
     ]
+    lines += [f"anchor {contract}" for contract in anchors]
     return "".join(f"{line}\n" for line in lines)

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schema.checkpoint.anchors import AnchoredHead, Contract
 from schema.checkpoint.notes import Checkpoint, KeyKind, Note, NoteKey, cosign, sign_checkpoint
-from schema.checkpoint.spans import inclusion_spans
+from schema.checkpoint.spans import consistency_spans, inclusion_spans
 from schema.checkpoint.trust import Trust, parse_trust, write_trust
 from schema.codec import Malformed, Value, decode, encode
 from schema.ids import OWN_CHAIN, LockerId
 from schema.journal import Kind, OwnKind, entry_head, head_message, parse_entry
 from schema.merkle import leaf_data, leaf_hash, tree_root
-from schema.receipts import Receipt, Refused, Stated, parse_receipt, verify_receipt, write_receipt
+from schema.receipts import (
+    Receipt,
+    Refused,
+    Stated,
+    StatedAnchor,
+    parse_receipt,
+    verify_receipt,
+    write_receipt,
+)
 from tests.schema.makers import LID, NOW, OTHER_LID, make_entry, make_journal, signing_key
 
 if TYPE_CHECKING:
@@ -37,9 +46,20 @@ for seq, raw in enumerate(JOURNAL, 1):
 HEAD = Checkpoint(ORIGIN, SIZE, tree_root(LEAVES))
 
 
+ANCHORED = 700
+CONTRACT = Contract(1, f"0x{'ab' * 20}")
+
+
 def make_trust(*, least: int = 2) -> Trust:
     lockers = {LID: LOCKER.public}
-    return parse_trust(write_trust([LOG], witnesses=SEERS, least=least, lockers=lockers).encode())
+    text = write_trust([LOG], witnesses=SEERS, least=least, lockers=lockers, anchors=[CONTRACT])
+    return parse_trust(text.encode())
+
+
+def make_anchor(size: int = ANCHORED) -> StatedAnchor:
+    spans = consistency_spans(size, SIZE)
+    path = tuple(tree_root(LEAVES[span.start : span.end]) for span in spans)
+    return StatedAnchor(AnchoredHead(size, tree_root(LEAVES[:size])), path)
 
 
 def make_note(seen: int = 2, head: Checkpoint = HEAD) -> Note:
@@ -70,6 +90,7 @@ def make_receipt() -> Receipt:
     return Receipt(
         (make_stated(2), make_stated(3, is_signed=False), make_stated(5, is_erased=True)),
         make_note(),
+        make_anchor(),
     )
 
 
@@ -80,6 +101,7 @@ def test_a_true_receipt_proves_its_entries() -> None:
     verdict = verify_receipt(RECEIPT, make_trust())
     assert verdict.head == HEAD
     assert verdict.seen == {"w0.example.org": NOW, "w1.example.org": NOW + 1}
+    assert verdict.anchor == (ANCHORED, tree_root(LEAVES[:ANCHORED]))
     assert [(one.seq, one.is_signed) for one in verdict.entries] == [
         (2, True),
         (3, False),
@@ -220,6 +242,43 @@ def test_a_head_of_another_root_is_refused() -> None:
     assert "the log does not hold" in refused(replace(make_receipt(), note=note))
 
 
+def test_an_anchor_without_a_contract_to_trust_is_refused() -> None:
+    trust = replace(make_trust(), anchors=())
+    assert "no contract" in refused(make_receipt(), trust)
+    plain = replace(make_receipt(), anchor=None)
+    assert verify_receipt(write_receipt(plain), trust).anchor is None
+
+
+@pytest.mark.parametrize("size", [FIRST + 6, 512, SIZE])
+def test_an_anchor_may_be_of_any_size_that_holds_all(size: int) -> None:
+    receipt = replace(make_receipt(), anchor=make_anchor(size))
+    verdict = verify_receipt(write_receipt(receipt), make_trust())
+    assert verdict.anchor == (size, tree_root(LEAVES[:size]))
+
+
+ANCHORS: dict[str, tuple[StatedAnchor, str]] = {
+    "an older one": (make_anchor(FIRST + 5), "older than what it proves"),
+    "another size": (
+        replace(make_anchor(), head=AnchoredHead(701, make_anchor().head.root)),
+        "does not continue",
+    ),
+    "another root": (
+        replace(make_anchor(), head=AnchoredHead(ANCHORED, bytes(32))),
+        "does not continue",
+    ),
+    "a larger one": (
+        replace(make_anchor(), head=AnchoredHead(SIZE + 1, make_anchor().head.root)),
+        "does not continue",
+    ),
+    "no way to it": (replace(make_anchor(), path=()), "does not continue"),
+}
+
+
+@pytest.mark.parametrize(("anchor", "reason"), ANCHORS.values(), ids=ANCHORS.keys())
+def test_an_anchor_of_another_log_is_refused(anchor: StatedAnchor, reason: str) -> None:
+    assert reason in refused(replace(make_receipt(), anchor=anchor))
+
+
 def test_an_empty_receipt_is_refused() -> None:
     assert "at least one entry" in refused(Receipt((), make_note()))
 
@@ -242,8 +301,21 @@ def restated(change: Callable[[list[Value]], object]) -> bytes:
         lambda value: value[1][0][5].__setitem__(0, 999),
         lambda value: value.__setitem__(3, value[3] + "\n"),
         lambda value: value.__setitem__(3, ""),
+        lambda value: value[4].append(None),
+        lambda value: value[4][2].__setitem__(0, 999),
     ],
-    ids=["version", "unused", "order", "missing", "more", "nowhere", "longer", "no note"],
+    ids=[
+        "version",
+        "unused",
+        "order",
+        "missing",
+        "more",
+        "nowhere",
+        "longer",
+        "no note",
+        "more anchor",
+        "off",
+    ],
 )
 def test_another_way_to_write_it_is_refused(change: Callable[[list[Value]], object]) -> None:
     with pytest.raises(Refused):

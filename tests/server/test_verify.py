@@ -17,6 +17,8 @@ from schema.receipts import Receipt, write_receipt
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
 from tests.schema.makers import LID
 from tests.schema.test_receipts import (
+    ANCHORED,
+    CONTRACT,
     LOCKER,
     LOG,
     SEERS,
@@ -48,8 +50,9 @@ def lay(tmp_path: Path) -> Callable[..., Files]:
     def make(receipt: Receipt | None = None, *, least: int = 2) -> Files:
         files = Files(tmp_path / "parcel.receipt", tmp_path / "parcel.receipt.trust")
         files.receipt.write_bytes(write_receipt(receipt or make_receipt()))
+        lockers = {LID: LOCKER.public}
         files.trust.write_text(
-            write_trust([LOG], witnesses=SEERS, least=least, lockers={LID: LOCKER.public})
+            write_trust([LOG], witnesses=SEERS, least=least, lockers=lockers, anchors=[CONTRACT])
         )
         return files
 
@@ -69,6 +72,8 @@ def test_a_true_receipt_is_explained(
     assert "it was erased, and is proved by its hash alone" in told
     assert "w1.example.org saw this head on 2025-10-09" in told
     assert "Not proven by it:" in told
+    assert f"a chain holds the head over {ANCHORED} leaves" in told
+    assert "no chain was asked" in told
 
 
 def test_what_a_server_did_to_keys_is_told_in_words(
@@ -98,6 +103,7 @@ def test_programs_are_told_in_json(
     assert main([*files.words, "--json"]) == HOLDS
     told = json.loads(capsys.readouterr().out)
     assert told["holds"] is True
+    assert told["anchor"] == {"size": ANCHORED}
     assert [one["kind"] for one in told["entries"]] == ["ACCEPTED", "PULSED", None]
     files.receipt.write_bytes(b"\0")
     assert main([*files.words, "--json"]) == REFUSED

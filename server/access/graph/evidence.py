@@ -29,6 +29,7 @@ from server.kit.graph import (
     read_id,
 )
 from server.kit.keyring import Purpose
+from server.ledger.anchors.setting import find_contract
 from server.ledger.graph import JournalEntry, as_entry
 from server.ledger.log.rules import origin_of
 from server.lockers.graph.types import Locker, as_locker
@@ -85,6 +86,10 @@ class PublicLog:
     keys: list[str] = strawberry.field(
         description="The keys that sign its heads, as vkeys; two while one replaces the other."
     )
+    anchor: str | None = strawberry.field(
+        description="Number of the blockchain and address of the contract that hold its heads, as "
+        "they stand after `anchor` in a trust file; null if it is not anchored."
+    )
 
 
 @strawberry.type
@@ -107,7 +112,12 @@ class EvidenceQuery:
         if key is None:
             return as_problem(not_found(context.actor, "parcelId"))
         async with context.database.read() as session:
-            outcome = await receipts.make_parcel_receipt(session, context.actor, parcel_id=key)
+            outcome = await receipts.make_parcel_receipt(
+                session,
+                context.actor,
+                parcel_id=key,
+                contract=find_contract(context.settings),
+            )
         return as_receipt(outcome)
 
     @strawberry.field(
@@ -129,18 +139,25 @@ class EvidenceQuery:
             return as_problem(not_found(context.actor, "lockerId" if key is None else "seq"))
         async with context.database.read() as session:
             outcome = await receipts.make_entry_proof(
-                session, context.actor, locker_id=key, seq=seq
+                session,
+                context.actor,
+                locker_id=key,
+                seq=seq,
+                contract=find_contract(context.settings),
             )
         return as_receipt(outcome)
 
-    @strawberry.field(description="Name and keys of the public log.")
+    @strawberry.field(description="Name, keys and anchor of the public log.")
     async def public_log(self, info: Info[Context, None]) -> PublicLog:
         """Anybody may ask."""
         context = context_of(info)
         origin = origin_of(context.settings.public_url)
         keys = context.keyring.list_keys(Purpose.LOG)
+        contract = find_contract(context.settings)
         return PublicLog(
-            origin=origin, keys=[f"{NoteKey(origin, KeyKind.LOG, key.public)}" for key in keys]
+            origin=origin,
+            keys=[f"{NoteKey(origin, KeyKind.LOG, key.public)}" for key in keys],
+            anchor=None if contract is None else f"{contract}",
         )
 
     @strawberry.field(

@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from schema.checkpoint.anchors import Contract
 from server.kit.errors import ChainError
-from server.ledger.anchors.port import MOST_HEADS, Book, ChainHead, Fee, Reading, Signed
+from server.ledger.anchors.port import MOST_HEADS, ChainHead, Fee, Reading, Signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,9 @@ class EvmAnchor:
     """One log in a contract, written with one account. Its key is never shown."""
 
     def __init__(
-        self, url: str, book: Book, *, origin: str, key: bytes, confirmations: int, gas: int
+        self, url: str, contract: Contract, *, origin: str, key: bytes, confirmations: int, gas: int
     ) -> None:
-        self.book = book
+        self.contract = contract
         self.name = hashlib.sha256(origin.encode()).digest()
         self._url = url
         self._key = key
@@ -69,9 +70,9 @@ class EvmAnchor:
         without the address in the settings it makes another contract, which costs, and harms not.
         """
         with _asking():
-            if not self.book.contract:
+            if not self.contract.address:
                 at = self._wait(self._send(_abi()["bytecode"], cap_wei=cap_wei, gas=1_000_000))
-                self.book = Book(self.book.chain_id, str(at["contractAddress"]).lower())
+                self.contract = Contract(self.contract.chain_id, str(at["contractAddress"]).lower())
             owner = self._contract.functions.owner_of(self.name).call()
             if int(owner, 16) == 0:
                 data = self._contract.encode_abi("register", args=[self.name])
@@ -79,7 +80,7 @@ class EvmAnchor:
                 owner = self._contract.functions.owner_of(self.name).call()
             if owner != self.address:
                 raise ChainError(f"the log belongs to {owner} there, not to {self.address}")
-            return self.book.contract
+            return self.contract.address
 
     def _read(self, since: int) -> Reading:
         with _asking():
@@ -149,7 +150,7 @@ class EvmAnchor:
     ) -> Signed:
         words = {
             "type": 2,
-            "chainId": self.book.chain_id,
+            "chainId": self.contract.chain_id,
             "nonce": nonce,
             "gas": gas or self._gas,
             "maxFeePerGas": fee.most_wei,
@@ -162,8 +163,10 @@ class EvmAnchor:
 
     def _check_chain(self) -> None:
         there = int(self._web3.eth.chain_id)
-        if there != self.book.chain_id:
-            raise ChainError(f"the node is on chain {there}, the settings say {self.book.chain_id}")
+        if there != self.contract.chain_id:
+            raise ChainError(
+                f"the node is on chain {there}, the settings say {self.contract.chain_id}"
+            )
 
     @cached_property
     def _web3(self) -> Any:
@@ -177,7 +180,7 @@ class EvmAnchor:
 
     @cached_property
     def _contract(self) -> Any:
-        address = self._web3.to_checksum_address(self.book.contract)
+        address = self._web3.to_checksum_address(self.contract.address)
         return self._web3.eth.contract(address=address, abi=_abi()["abi"])
 
     @cached_property

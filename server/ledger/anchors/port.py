@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from schema.checkpoint.anchors import Contract
+
 MOST_HEADS = 64
 """Heads that one reading brings; the next goes on from there."""
-
-
-class Book(NamedTuple):
-    """Where heads are written: a contract, by its address in lower case, on a chain."""
-
-    chain_id: int
-    contract: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a log is anchored: where, how often, and what a transaction may cost at most."""
 
-    book: Book
+    contract: Contract
     origin: str
     every: timedelta
     cap_wei: int

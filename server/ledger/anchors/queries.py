@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
+    from schema.checkpoint.anchors import Contract
     from server.kit.db import Session
-    from server.ledger.anchors.port import Book
     from server.ledger.log.queries import Published
 
 OPEN = (AnchorState.QUEUED, AnchorState.SENT)
 
 
 async def insert_head(
-    session: Session, book: Book, checkpoint: Published, *, now: datetime
+    session: Session, contract: Contract, checkpoint: Published, *, now: datetime
 ) -> bool:
     """Queues a head unless it was queued before."""
     return await insert_new(
         session,
         LogAnchor,
-        **book._asdict(),
+        chain_id=contract.chain_id,
+        contract=contract.address,
         size=checkpoint.size,
         root=checkpoint.root,
         state=AnchorState.QUEUED,
@@ -42,29 +43,29 @@ async def insert_head(
     )
 
 
-async def find_newest(session: Session, book: Book) -> LogAnchor | None:
+async def find_newest(session: Session, contract: Contract) -> LogAnchor | None:
     """The largest head of the log's own that was ever queued there."""
-    query = select(LogAnchor).where(_in(book), col(LogAnchor.state) != AnchorState.FOREIGN)
+    query = select(LogAnchor).where(_in(contract), col(LogAnchor.state) != AnchorState.FOREIGN)
     return (await session.exec(query.order_by(col(LogAnchor.size).desc()).limit(1))).one_or_none()
 
 
-async def hold_open(session: Session, book: Book) -> LogAnchor | None:
+async def hold_open(session: Session, contract: Contract) -> LogAnchor | None:
     """The smallest head that is still on its way; nobody else moves it until the end."""
-    query = select(LogAnchor).where(_in(book), col(LogAnchor.state).in_(OPEN))
+    query = select(LogAnchor).where(_in(contract), col(LogAnchor.state).in_(OPEN))
     query = query.order_by(col(LogAnchor.size)).limit(1)
     return (await session.exec(held(query))).one_or_none()
 
 
-async def count_placed(session: Session, book: Book) -> int:
+async def count_placed(session: Session, contract: Contract) -> int:
     """How many heads of the contract are known to be settled."""
-    query = select(func.max(col(LogAnchor.place))).where(_in(book))
+    query = select(func.max(col(LogAnchor.place))).where(_in(contract))
     last = (await session.exec(query)).one()
     return 0 if last is None else int(last) + 1
 
 
-async def list_placed(session: Session, book: Book, *, first: int) -> list[LogAnchor]:
+async def list_placed(session: Session, contract: Contract, *, first: int) -> list[LogAnchor]:
     """Rows of heads that were settled at this place or after it."""
-    query = select(LogAnchor).where(_in(book), col(LogAnchor.place) >= first)
+    query = select(LogAnchor).where(_in(contract), col(LogAnchor.place) >= first)
     return [*(await session.exec(query.order_by(col(LogAnchor.place))))]
 
 
@@ -79,10 +80,12 @@ async def write_rows(session: Session, rows: Sequence[Mapping[str, Any]]) -> Non
     await replace_all(session, LogAnchor, rows)
 
 
-async def move_offer(session: Session, book: Book, size: int, *, tried: int, **values: Any) -> bool:
+async def move_offer(
+    session: Session, contract: Contract, size: int, *, tried: int, **values: Any
+) -> bool:
     """Changes a head that is on its way, unless somebody else has `tried` since."""
     mine = and_(
-        _in(book),
+        _in(contract),
         col(LogAnchor.size) == size,
         col(LogAnchor.attempts) == tried,
         col(LogAnchor.state).in_(OPEN),
@@ -91,12 +94,12 @@ async def move_offer(session: Session, book: Book, size: int, *, tried: int, **v
     return bool(result.rowcount)
 
 
-async def requeue_from(session: Session, book: Book, *, place: int, now: datetime) -> None:
+async def requeue_from(session: Session, contract: Contract, *, place: int, now: datetime) -> None:
     """Heads from this place on are no longer on the chain: ours are to be sent anew.
 
     What was never ours stays known.
     """
-    gone = and_(_in(book), col(LogAnchor.place) >= place)
+    gone = and_(_in(contract), col(LogAnchor.place) >= place)
     ours = and_(gone, col(LogAnchor.state) == AnchorState.CONFIRMED)
     queued = {"state": AnchorState.QUEUED, "not_before": now}
     await session.exec(update(LogAnchor).where(ours).values(place=None, block_at=None, **queued))
@@ -104,27 +107,27 @@ async def requeue_from(session: Session, book: Book, *, place: int, now: datetim
 
 
 async def list_queued_at(
-    session: Session, book: Book, sizes: Collection[int]
+    session: Session, contract: Contract, sizes: Collection[int]
 ) -> dict[int, datetime]:
     """When heads of these sizes were queued, as far as they were."""
     query = select(LogAnchor.size, LogAnchor.queued_at)
-    query = query.where(_in(book), col(LogAnchor.size).in_(sizes))
+    query = query.where(_in(contract), col(LogAnchor.size).in_(sizes))
     return dict((await session.exec(query)).all())
 
 
-async def find_covering(session: Session, book: Book, *, leaf: int) -> LogAnchor | None:
+async def find_covering(session: Session, contract: Contract, *, leaf: int) -> LogAnchor | None:
     """The first confirmed head that holds this leaf."""
     query = select(LogAnchor).where(
-        _in(book), col(LogAnchor.state) == AnchorState.CONFIRMED, col(LogAnchor.size) > leaf
+        _in(contract), col(LogAnchor.state) == AnchorState.CONFIRMED, col(LogAnchor.size) > leaf
     )
     return (await session.exec(query.order_by(col(LogAnchor.size)).limit(1))).one_or_none()
 
 
 async def list_newest(
-    session: Session, book: Book, *, limit: int, state: AnchorState | None = None
+    session: Session, contract: Contract, *, limit: int, state: AnchorState | None = None
 ) -> list[LogAnchor]:
     """The largest heads, in this state or whatever became of them."""
-    query = select(LogAnchor).where(_in(book)).order_by(col(LogAnchor.size).desc()).limit(limit)
+    query = select(LogAnchor).where(_in(contract)).order_by(col(LogAnchor.size).desc()).limit(limit)
     if state is not None:
         query = query.where(col(LogAnchor.state) == state)
     return [*(await session.exec(query))]
@@ -153,5 +156,7 @@ def offer_of(row: LogAnchor) -> Offer:
     )
 
 
-def _in(book: Book) -> ColumnElement[bool]:
-    return and_(col(LogAnchor.chain_id) == book.chain_id, col(LogAnchor.contract) == book.contract)
+def _in(contract: Contract) -> ColumnElement[bool]:
+    return and_(
+        col(LogAnchor.chain_id) == contract.chain_id, col(LogAnchor.contract) == contract.address
+    )

@@ -7,10 +7,11 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from schema.checkpoint.anchors import Contract
 from server.kit.durable import write_new
 from server.kit.errors import KeyringError, SettingsError
 from server.ledger.anchors.evm import EvmAnchor
-from server.ledger.anchors.port import Book, Plan
+from server.ledger.anchors.port import Plan
 from server.ledger.log.rules import origin_of
 
 if TYPE_CHECKING:
@@ -25,20 +26,20 @@ GWEI = 10**9
 _OTHERS = 0o077
 
 
-def find_book(settings: Settings) -> Book | None:
+def find_contract(settings: Settings) -> Contract | None:
     """The contract that the settings name, if they do: enough to tell people of it."""
     if settings.chain_id is None or settings.chain_contract is None:
         return None
-    return Book(settings.chain_id, settings.chain_contract)
+    return Contract(settings.chain_id, settings.chain_contract)
 
 
 def make_plan(settings: Settings) -> Plan:
     """How the log is anchored; SettingsError names the setting that is missing."""
-    book = find_book(settings)
-    if book is None:
+    contract = find_contract(settings)
+    if contract is None:
         raise SettingsError("anchors need RESTANTE_CHAIN_ID and RESTANTE_CHAIN_CONTRACT")
     return Plan(
-        book=book,
+        contract=contract,
         origin=origin_of(settings.public_url),
         every=timedelta(minutes=settings.anchor_minutes),
         cap_wei=settings.chain_fee_cap_gwei * GWEI,
@@ -58,7 +59,7 @@ def make_anchor(settings: Settings) -> EvmAnchor:
         raise SettingsError("anchors need web3: `./restante anchor key` installs it")
     return EvmAnchor(
         settings.chain_url,
-        Book(settings.chain_id, settings.chain_contract or ""),
+        Contract(settings.chain_id, settings.chain_contract or ""),
         origin=origin_of(settings.public_url),
         key=read_key(settings.chain_key),
         confirmations=settings.chain_confirmations,

@@ -70,9 +70,9 @@ class AnchorDesk:
     async def _status(self) -> None:
         plan = make_plan(self.house.settings)
         async with self.house.database.read() as session:
-            rows = await service.list_newest(session, plan.book, limit=MOST_TOLD)
-            alarms = await service.list_alarms(session, plan.book, limit=MOST_TOLD)
-        self.tell(f"{plan.origin} in {plan.book.contract} on chain {plan.book.chain_id}")
+            rows = await service.list_newest(session, plan.contract, limit=MOST_TOLD)
+            alarms = await service.list_alarms(session, plan.contract, limit=MOST_TOLD)
+        self.tell(f"{plan.origin} in {plan.contract.address} on chain {plan.contract.chain_id}")
         for row in alarms:
             self.tell(
                 f"ALARM: the chain holds a head of {row.size} leaves that this log never signed"

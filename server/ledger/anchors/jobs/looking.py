@@ -29,7 +29,7 @@ async def anchor_log(
     async with database.write() as session:
         await service.queue_head(session, plan, now=clock.now(), at_once=at_once)
     async with database.read() as session:
-        since = await service.find_start(session, plan.book)
+        since = await service.find_start(session, plan.contract)
     try:
         reading = await anchor.read(since=since)
     except ChainError as error:
@@ -41,7 +41,7 @@ async def anchor_log(
         return
     signed = anchor.sign(send.size, send.root, nonce=send.nonce, fee=send.fee)
     async with database.write() as session:
-        if not await service.note_sent(session, plan.book, send, signed, now=clock.now()):
+        if not await service.note_sent(session, plan.contract, send, signed, now=clock.now()):
             return
     # If we crash here, the next look makes the same transaction and sends it.
     try:
@@ -49,7 +49,9 @@ async def anchor_log(
     except ChainError as error:
         logger.warning("anchor of %d leaves: %s", send.size, error)
         async with database.write() as session:
-            await service.note_refused(session, plan.book, send, reason=f"{error}", now=clock.now())
+            await service.note_refused(
+                session, plan.contract, send, reason=f"{error}", now=clock.now()
+            )
 
 
 def read_anchors(metrics: Metrics, database: Database) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from sqlmodel import update
+
+from schema.checkpoint.anchors import AnchoredHead, Contract
 from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.checkpoint.trust import Trust, parse_trust, write_trust
 from schema.codes import ProblemCode
@@ -13,7 +17,9 @@ from server.access.service.receipts import make_entry_proof, make_parcel_receipt
 from server.kit.errors import Refusal
 from server.kit.keyring import Purpose
 from server.ledger import service as ledger
-from server.ledger.log.service import grow_and_sign
+from server.ledger.anchors.tables import AnchorState, LogAnchor
+from server.ledger.log.queries import Leaf
+from server.ledger.log.service import find_checkpoint, grow_and_sign, queue_leaves
 from server.ledger.tables import SignedHead
 from server.people.roles import Role
 from tests.fakes.counting import counted_statements
@@ -127,3 +133,42 @@ async def test_proof_takes_the_log_two_statements_for_all_entries_together(
     async with counted_statements(database) as counts, database.read() as session:
         await make_parcel_receipt(session, town.recipient, parcel_id=key_of("parcel"))
     assert sum("log_" in statement for statement in counts) == 2
+
+
+async def test_receipt_names_the_first_anchor_that_holds_all_of_it(
+    database: Database, town: Town, keyring: DerivedKeyring
+) -> None:
+    await collected(database, town)
+    await seal(database, keyring)
+    contract = Contract(1, f"0x{'ab' * 20}")
+    trust = replace(trust_in(town, keyring), anchors=(contract,))
+
+    async def anchored() -> AnchoredHead | None:
+        async with database.read() as session:
+            raw = await make_parcel_receipt(
+                session, town.recipient, parcel_id=key_of("parcel"), contract=contract
+            )
+        assert isinstance(raw, bytes)
+        return verify_receipt(raw, trust).anchor
+
+    assert await anchored() is None
+    async with database.write() as session:
+        head = await find_checkpoint(session)
+        assert head is not None
+        for size, state in ((1, AnchorState.CONFIRMED), (head.size, AnchorState.SENT)):
+            row = LogAnchor(
+                chain_id=1,
+                contract=contract.address,
+                size=size,
+                root=head.root,
+                state=state,
+                queued_at=START,
+                not_before=START,
+            )
+            session.add(row)
+    assert await anchored() is None, "one is too small, the other may never get there"
+    async with database.write() as session:
+        await session.exec(update(LogAnchor).values(state=AnchorState.CONFIRMED))
+        await queue_leaves(session, [Leaf(town.machine.lid, 99, bytes(32))], now=START)
+    await seal(database, keyring)
+    assert await anchored() == (head.size, head.root)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schema.checkpoint.anchors import Contract
 from schema.ids import LockerId
 from server.ledger.anchors.evm import EvmAnchor
 from server.ledger.anchors.jobs.looking import anchor_log
-from server.ledger.anchors.port import Book, Plan
+from server.ledger.anchors.port import Plan
 from server.ledger.anchors.queries import list_newest
 from server.ledger.anchors.setting import GWEI
 from server.ledger.log import service as tlog
@@ -43,7 +44,7 @@ def chain_url(chain: LocalChain) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def contract(chain: LocalChain, chain_url: str) -> str:
     """The contract, put on the chain by whoever came first."""
-    anchor = make_anchor(chain_url, Book(chain.id, ""), origin="first.example.org/log")
+    anchor = make_anchor(chain_url, Contract(chain.id, ""), origin="first.example.org/log")
     chain.fund(anchor.address)
     return anchor.deploy(cap_wei=CAP_WEI)
 
@@ -55,15 +56,17 @@ def anchor(
     """A registered log with an account that can pay."""
     chain.heal()
     origin = f"{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]}.example.org/log"
-    anchor = make_anchor(chain_url, Book(chain.id, contract), origin=origin)
+    anchor = make_anchor(chain_url, Contract(chain.id, contract), origin=origin)
     chain.fund(anchor.address)
     anchor.deploy(cap_wei=CAP_WEI)
     return anchor
 
 
-def make_anchor(url: str, book: Book, *, origin: str) -> EvmAnchor:
+def make_anchor(url: str, contract: Contract, *, origin: str) -> EvmAnchor:
     key = hashlib.sha256(origin.encode()).digest()
-    return EvmAnchor(url, book, origin=origin, key=key, confirmations=CONFIRMATIONS, gas=200_000)
+    return EvmAnchor(
+        url, contract, origin=origin, key=key, confirmations=CONFIRMATIONS, gas=200_000
+    )
 
 
 class AnchoredLog:
@@ -75,7 +78,9 @@ class AnchoredLog:
         self.database = database
         self.anchor = anchor
         self.clock = clock
-        self.plan = Plan(book=anchor.book, origin="log", every=timedelta(hours=1), cap_wei=CAP_WEI)
+        self.plan = Plan(
+            contract=anchor.contract, origin="log", every=timedelta(hours=1), cap_wei=CAP_WEI
+        )
         self._keyring = keyring
         self._size = 0
 
@@ -101,7 +106,7 @@ class AnchoredLog:
 
     async def rows(self) -> list[LogAnchor]:
         async with self.database.read() as session:
-            return (await list_newest(session, self.plan.book, limit=100))[::-1]
+            return (await list_newest(session, self.plan.contract, limit=100))[::-1]
 
     async def states(self) -> dict[int, AnchorState]:
         return {row.size: row.state for row in await self.rows()}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schema.checkpoint.anchors import Contract
 from server.kit.errors import ChainError
-from server.ledger.anchors.port import Book
 from tests.server.ledger.anchors.conftest import CAP_WEI, CONFIRMATIONS, make_anchor
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ async def test_what_a_node_refuses_is_told_in_its_words(
 async def test_another_chain_another_contract_and_a_silent_node_are_told_apart(
     chain: LocalChain, chain_url: str, contract: str
 ) -> None:
-    elsewhere = make_anchor(chain_url, Book(1, contract), origin="a")
+    elsewhere = make_anchor(chain_url, Contract(1, contract), origin="a")
     with pytest.raises(ChainError, match="the settings say 1"):
         await elsewhere.read(since=0)
-    nowhere = make_anchor(chain_url, Book(chain.id, f"0x{'1' * 40}"), origin="a")
+    nowhere = make_anchor(chain_url, Contract(chain.id, f"0x{'1' * 40}"), origin="a")
     with pytest.raises(ChainError, match="no contract of ours"):
         await nowhere.read(since=0)
-    silent = make_anchor("http://127.0.0.1:1/passphrase", Book(chain.id, contract), origin="a")
+    silent = make_anchor("http://127.0.0.1:1/passphrase", Contract(chain.id, contract), origin="a")
     with pytest.raises(ChainError, match="no answer") as told:
         await silent.read(since=0)
     assert "passphrase" not in str(told.value)
@@ -69,8 +69,8 @@ async def test_another_chain_another_contract_and_a_silent_node_are_told_apart(
 def test_a_log_that_somebody_else_registered_is_not_ours(
     chain: LocalChain, chain_url: str, anchor: EvmAnchor
 ) -> None:
-    assert anchor.deploy(cap_wei=CAP_WEI) == anchor.book.contract
-    thief = make_anchor(chain_url, anchor.book, origin="thief")
+    assert anchor.deploy(cap_wei=CAP_WEI) == anchor.contract.address
+    thief = make_anchor(chain_url, anchor.contract, origin="thief")
     thief.name = anchor.name
     chain.fund(thief.address)
     with pytest.raises(ChainError, match=f"belongs to {anchor.address}"):

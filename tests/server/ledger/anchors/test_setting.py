@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from schema.checkpoint.anchors import Contract
 from server.kit.errors import KeyringError, SettingsError
-from server.ledger.anchors.port import Book
 from server.ledger.anchors.setting import (
-    find_book,
+    find_contract,
     make_anchor,
     make_key,
     make_plan,
@@ -29,11 +29,11 @@ NAMED = replace(SETTINGS, chain_id=5, chain_contract=ADDRESS)
 
 
 def test_a_plan_needs_the_contract_and_its_chain() -> None:
-    assert find_book(SETTINGS) is None
+    assert find_contract(SETTINGS) is None
     with pytest.raises(SettingsError, match="RESTANTE_CHAIN_CONTRACT"):
         make_plan(replace(NAMED, chain_contract=None))
     plan = make_plan(replace(NAMED, anchor_minutes=5, chain_fee_cap_gwei=2))
-    assert plan.book == find_book(NAMED) == Book(5, ADDRESS)
+    assert plan.contract == find_contract(NAMED) == Contract(5, ADDRESS)
     assert (plan.origin, plan.every, plan.cap_wei) == (
         "testserver/log",
         timedelta(minutes=5),
