@@ -133,6 +133,12 @@ class World:
     push: ListedPush = field(default_factory=ListedPush)
     letters: ListedLetters = field(default_factory=ListedLetters)
     mishap: Mishap = field(default_factory=Mishap)
+    database: MortalDatabase = field(init=False)
+    """Its connections end with each process. What lives on is how statements are compiled, which
+    no process tells the next and each would find out again."""
+
+    def __post_init__(self) -> None:
+        self.database = MortalDatabase(self.url, self.mishap)
 
 
 class Life:
@@ -150,7 +156,7 @@ class Life:
         keyring = FileKeyring(world.folder / "keys", clock=world.clock, randomness=world.randomness)
         self.house = House(
             settings=world.settings,
-            database=MortalDatabase(world.url, world.mishap),
+            database=world.database,
             clock=world.clock,
             ids=world.ids,
             randomness=world.randomness,
