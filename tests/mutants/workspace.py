@@ -48,7 +48,7 @@ use_git_change_detection = false
 Each mutant runs in a fork of a process that has collected the tests and run none of them.
 """
 
-WITHOUT = ("cacheprovider", "randomly", "schemathesis", "xdist")
+WITHOUT = ("cacheprovider", "randomly", "xdist")
 OPTIONS = [
     "--ignore=tests/schema/test_threats.py",  # reads the names of all tests there are
     "-p",
