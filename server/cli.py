@@ -318,6 +318,24 @@ def _anchor(argv: list[str]) -> int:
     return _told(lambda: asyncio.run(sit_down()))
 
 
+def _log(argv: list[str]) -> int:
+    parser = _parser("log", "Reads the settings of the server.")
+    words = parser.add_subparsers(dest="word", required=True, metavar="export")
+    export = words.add_parser("export", help="bring a folder of its files to the newest head")
+    export.add_argument("folder", type=Path, metavar="DIR", help="to be served as /log")
+    folder: Path = parser.parse_args(argv).folder
+
+    async def fill() -> None:
+        from server.ledger.shelf.folder import FolderShelf
+        from server.ledger.shelf.jobs import fill_shelf
+
+        async with _house() as house:
+            size = await fill_shelf(house.database, FolderShelf(folder))
+        print(f"{folder} holds the log up to leaf {size}" if size else "the log is empty")
+
+    return _told(lambda: asyncio.run(fill()))
+
+
 def _demo(argv: list[str]) -> int:
     parser = _parser("demo", "Ends with 0 only if each step was verified; leaves nothing behind.")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write steps and versions there")
@@ -438,6 +456,7 @@ VERBS = {
     "operator": Verb("make somebody an operator, look at the public log", SERVER, _operator),
     "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
     "anchor": Verb("write the log's heads to a blockchain", (*SERVER, "anchor"), _anchor),
+    "log": Verb("write the public log as files that any web server may serve", SERVER, _log),
     "keys": Verb(
         "make root, service and hub keys offline, and sign with them",
         (),

@@ -40,6 +40,8 @@ from server.ledger.log.cosigning.asking import make_client, read_witnessing
 from server.ledger.log.cosigning.policy import NO_WITNESSES, Witnessing
 from server.ledger.log.cosigning.service import read_log
 from server.ledger.log.rules import LONGEST_WAIT, origin_of
+from server.ledger.shelf.folder import FolderShelf
+from server.ledger.shelf.jobs import fill_shelf
 from server.lockers import jobs as lockers
 from server.lockers.service.doors import DOOR_LEFT_OPEN, DOOR_STILL_OPEN
 from server.lockers.service.occupancy import LOOK_S as OCCUPANCY_S
@@ -151,6 +153,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
             Timer("tidy", relay.tidy, SWEEP_S),
             *make_timers(shop),
             *_anchor_timers(settings, shop),
+            *_shelf_timers(settings, shop),
         ]
         # What was loaded stays to the end: the collector need not walk through it again and again.
         gc.collect()
@@ -376,6 +379,18 @@ def _anchor_timers(settings: Settings, shop: Shop) -> list[Timer]:
         await anchor_log(shop.database, anchor, plan, clock=shop.clock)
 
     return [Timer("anchor_log", look_at_chain, ANCHOR_S)]
+
+
+def _shelf_timers(settings: Settings, shop: Shop) -> list[Timer]:
+    """The log as files, if somebody else is to serve them."""
+    if settings.log_folder is None:
+        return []
+    shelf = FolderShelf(settings.log_folder)
+
+    async def fill_log_folder() -> None:
+        await fill_shelf(shop.database, shelf)
+
+    return [Timer("fill_log_folder", fill_log_folder, SWEEP_S)]
 
 
 def _planning_timers(shop: Shop) -> list[Timer]:

@@ -245,6 +245,12 @@ class Settings:
         ),
     )
 
+    log_folder: Path | None = field(
+        default=None,
+        metadata=_told(
+            _path, "Folder that the worker keeps filled with the public log's files, to be served."
+        ),
+    )
     chain_url: str | None = field(
         default=None,
         repr=False,

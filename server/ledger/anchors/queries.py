@@ -10,7 +10,6 @@ from server.kit.db import held, insert_new, replace_all
 from server.ledger.anchors.port import Fee
 from server.ledger.anchors.rules import Offer
 from server.ledger.anchors.tables import AnchorState, LogAnchor
-from server.ledger.log.tables import LogCheckpoint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -67,12 +66,6 @@ async def list_placed(session: Session, contract: Contract, *, first: int) -> li
     """Rows of heads that were settled at this place or after it."""
     query = select(LogAnchor).where(_in(contract), col(LogAnchor.place) >= first)
     return [*(await session.exec(query.order_by(col(LogAnchor.place))))]
-
-
-async def find_roots(session: Session, sizes: Collection[int]) -> dict[int, bytes]:
-    """The roots that the log signed, by size."""
-    query = select(LogCheckpoint.size, LogCheckpoint.root).where(col(LogCheckpoint.size).in_(sizes))
-    return dict((await session.exec(query)).all())
 
 
 async def write_rows(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from server.ledger.anchors import queries
 from server.ledger.anchors.rules import find_send, is_anchor_due, is_spent, pause_after
 from server.ledger.anchors.tables import AnchorState, LogAnchor
+from server.ledger.log.queries import find_roots
 from server.ledger.log.service import find_checkpoint
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ async def _note_settled(
     if not fresh:
         return
     sizes = [head.size for _, head in fresh]
-    roots = await queries.find_roots(session, sizes)
+    roots = await find_roots(session, sizes)
     queued = await queries.list_queued_at(session, contract, sizes)
     rows = []
     for place, head in fresh:

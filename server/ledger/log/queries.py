@@ -121,6 +121,12 @@ async def find_published(session: Session) -> Published | None:
     return None if row is None else _as_published(row)
 
 
+async def find_roots(session: Session, sizes: Collection[int]) -> dict[int, bytes]:
+    """The roots that were signed, by size."""
+    query = select(LogCheckpoint.size, LogCheckpoint.root).where(col(LogCheckpoint.size).in_(sizes))
+    return dict((await session.exec(query)).all())
+
+
 async def find_leaves(
     session: Session, entries: Collection[tuple[LockerId, int]]
 ) -> tuple[dict[tuple[LockerId, int], int], Published | None]:

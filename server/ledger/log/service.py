@@ -106,6 +106,11 @@ async def find_checkpoint(session: Session) -> Published | None:
     return await queries.find_published(session)
 
 
+async def find_root(session: Session, size: int) -> bytes | None:
+    """The root that was signed for this size, if one was."""
+    return (await queries.find_roots(session, [size])).get(size)
+
+
 async def prove_inclusion(
     session: Session, entries: Collection[tuple[LockerId, int]]
 ) -> Inclusions | None:
