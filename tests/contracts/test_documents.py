@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -13,14 +15,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ble_agent.__main__ import main as agent
+from ble_agent.phone.__main__ import main as phone
 from schema.codes import ProblemCode
 from server.cli import VERBS
+from server.cli import main as cli
 from server.kit.settings import Settings
 from tests.bench.__main__ import SECTIONS
 from tests.contracts.documents import HEADINGS, commands, table_under
 from tests.contracts.tree import ROOT, own_files
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from enum import Enum
 
 README = ROOT / "README.md"
@@ -54,16 +60,38 @@ def test_every_code_is_documented(codes: type[Enum]) -> None:
         assert [cells[0] for cells in told.values()] == [code.name for code in codes]
 
 
+OF_THE_AGENT = {"agent", "locker"}
+IN_A_PROCESS = {"bench": "tests.bench", "bluez": "tests.bluez", "mutants": "tests.mutants"}
+"""Verbs whose process becomes another program."""
+
+
 @cache
 def help_of(*words: str) -> str:
     """What a verb says about its options; `test` passes everything on, so pytest answers."""
-    if words[0] == "test" and len(words) > 1:
-        return help_of("test")
-    argv = ["pytest"] if words[0] == "test" else ["server.cli", *words]
+    name, *rest = words
+    if name == "test":
+        return help_in_a_process("pytest")
+    if name in IN_A_PROCESS:
+        return help_in_a_process(IN_A_PROCESS[name], *rest)
+    program: Callable[[list[str]], int] = cli
+    argv = [*words, "--help"]
+    if name == "phone":
+        program, argv = phone, argv[1:]
+    elif name in OF_THE_AGENT:
+        program = agent
+    with contextlib.redirect_stdout(io.StringIO()) as told, pytest.raises(SystemExit) as end:
+        program(argv)
+    assert not end.value.code, told.getvalue()
+    return told.getvalue()
+
+
+@cache
+def help_in_a_process(module: str, *words: str) -> str:
+    """The same of a program that has to be started for it."""
     run = subprocess.run(
-        [sys.executable, "-m", *argv, "--help"],
+        [sys.executable, "-m", module, *words, "--help"],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
