@@ -109,6 +109,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many hostile inputs the parsers are fed together; CI's longer gate: 1000000",
     )
     parser.addoption(
+        "--events",
+        type=int,
+        default=400,
+        metavar="N",
+        help="how many entries forty lockers bring into the public log; CI: 10000",
+    )
+    parser.addoption(
         "--kills",
         type=int,
         default=2,
