@@ -415,6 +415,40 @@ def _witness(argv: list[str]) -> int:
     return _told(work) or outcomes[0]
 
 
+def _monitor(argv: list[str]) -> int:
+    from server.ledger.monitor.words import add_arguments
+
+    parser = _parser(
+        "monitor",
+        "Needs PyNaCl alone. Ends with 0 if nothing was found, 1 while any finding stands, 2 if "
+        "nothing can be said.",
+    )
+    add_arguments(parser)
+    options = parser.parse_args(argv)
+    if not options.every > 0:
+        parser.error("--every must be at least 1")
+    import signal
+    import threading
+
+    from server.kit.clock import SystemClock
+    from server.ledger.monitor.desk import CANNOT_TELL, open_desk
+    from server.ledger.monitor.findings import CannotTell
+
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ending.set())
+    try:
+        desk = open_desk(options, SystemClock(), lambda line: print(line, flush=True))
+        if options.forget:
+            desk.forget()
+    except CannotTell as error:
+        print(f"restante: {error}", file=sys.stderr)
+        return CANNOT_TELL
+    if options.once:
+        return desk.look(told=())
+    return desk.watch(every_s=options.every, wait=ending.wait)
+
+
 def _bench(argv: list[str]) -> int:
     _become("tests.bench", *argv)
 
@@ -466,6 +500,7 @@ VERBS = {
     ),
     "verify": Verb("check a receipt offline", (), _verify, explains_itself=False),
     "witness": Verb("cosign heads of logs that only ever grow, for a partner", SERVER, _witness),
+    "monitor": Verb("follow a public log from outside, say what is wrong", (), _monitor),
     "test": Verb("run the tests of every commit", EVERYTHING, _test),
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),
