@@ -166,35 +166,11 @@ def _told(work: Callable[[], None]) -> int:
 
 def _operator(argv: list[str]) -> int:
     parser = _parser("operator", "For whoever has the server machine: reads the same settings.")
-    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
+    words = parser.add_subparsers(dest="word", required=True, metavar="add")
     add = words.add_parser("add", help="make the owner of an e-mail address an operator")
     add.add_argument("email", metavar="EMAIL", help="the address; repeating changes nothing")
-    log = words.add_parser("log", help="tell how the public log is; ends with 1 for a split view")
-    log.add_argument(
-        "--forget",
-        action="store_true",
-        help="forget what witnesses hold against the log, once somebody has looked into it",
-    )
-    options = parser.parse_args(argv)
-    if options.word == "add":
-        return _told(lambda: asyncio.run(_add_operator(options.email)))
-    outcomes: list[int] = []
-    return (
-        _told(lambda: outcomes.append(asyncio.run(_tell_log(forget=options.forget)))) or outcomes[0]
-    )
-
-
-async def _tell_log(*, forget: bool) -> int:
-    from server.ledger.log.cosigning.service import describe_log, forget_troubles
-
-    async with _house() as house:
-        if forget:
-            async with house.database.write() as session:
-                print(f"forgotten: {await forget_troubles(session)}")
-        async with house.database.read() as session:
-            lines, is_split = await describe_log(session, now=house.clock.now())
-    print("\n".join(lines))
-    return 1 if is_split else 0
+    email = parser.parse_args(argv).email
+    return _told(lambda: asyncio.run(_add_operator(email)))
 
 
 async def _add_operator(email: str) -> None:
@@ -320,20 +296,53 @@ def _anchor(argv: list[str]) -> int:
 
 def _log(argv: list[str]) -> int:
     parser = _parser("log", "Reads the settings of the server.")
-    words = parser.add_subparsers(dest="word", required=True, metavar="export")
+    words = parser.add_subparsers(dest="word", required=True, metavar="WORD")
     export = words.add_parser("export", help="bring a folder of its files to the newest head")
     export.add_argument("folder", type=Path, metavar="DIR", help="to be served as /log")
-    folder: Path = parser.parse_args(argv).folder
+    status = words.add_parser("status", help="tell its key and how it is; 1 for a split view")
+    status.add_argument(
+        "--forget",
+        action="store_true",
+        help="forget what witnesses hold against the log, once somebody has looked into it",
+    )
+    options = parser.parse_args(argv)
+    outcomes = [0]
 
-    async def fill() -> None:
-        from server.ledger.shelf.folder import FolderShelf
-        from server.ledger.shelf.jobs import fill_shelf
+    def work() -> None:
+        if options.word == "export":
+            asyncio.run(_export_log(options.folder))
+        else:
+            outcomes.append(asyncio.run(_tell_log(forget=options.forget)))
 
-        async with _house() as house:
-            size = await fill_shelf(house.database, FolderShelf(folder))
-        print(f"{folder} holds the log up to leaf {size}" if size else "the log is empty")
+    return _told(work) or outcomes[-1]
 
-    return _told(lambda: asyncio.run(fill()))
+
+async def _export_log(folder: Path) -> None:
+    from server.ledger.shelf.folder import FolderShelf
+    from server.ledger.shelf.jobs import fill_shelf
+
+    async with _house() as house:
+        size = await fill_shelf(house.database, FolderShelf(folder))
+    print(f"{folder} holds the log up to leaf {size}" if size else "the log is empty")
+
+
+async def _tell_log(*, forget: bool) -> int:
+    from schema.checkpoint.notes import KeyKind, NoteKey
+    from server.kit.keyring import Purpose
+    from server.ledger.log.cosigning.service import describe_log, forget_troubles
+    from server.ledger.log.rules import origin_of
+
+    async with _house() as house:
+        if forget:
+            async with house.database.write() as session:
+                print(f"forgotten: {await forget_troubles(session)}")
+        async with house.database.read() as session:
+            lines, is_split = await describe_log(session, now=house.clock.now())
+        origin, url = origin_of(house.settings.public_url), f"{house.settings.public_url}/log"
+        for key in house.keyring.list_keys(Purpose.LOG):
+            print(f"log {NoteKey(origin, KeyKind.LOG, key.public)} {url}")
+    print("\n".join(lines))
+    return 1 if is_split else 0
 
 
 def _demo(argv: list[str]) -> int:
@@ -487,10 +496,10 @@ VERBS = {
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
-    "operator": Verb("make somebody an operator, look at the public log", SERVER, _operator),
+    "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
     "anchor": Verb("write the log's heads to a blockchain", (*SERVER, "anchor"), _anchor),
-    "log": Verb("write the public log as files that any web server may serve", SERVER, _log),
+    "log": Verb("tell how the public log is, write it as files to be served", SERVER, _log),
     "keys": Verb(
         "make root, service and hub keys offline, and sign with them",
         (),

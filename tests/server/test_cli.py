@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from sqlmodel import select
 
+from schema.checkpoint.notes import NoteKey
+from server.ledger.log.cosigning.tables import WitnessTrouble
 from server.lockers.tables import SignedKeySet
 from server.people.tables import Membership
 from tests.contracts.tree import ROOT
+from tests.fakes.sources import START
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +115,38 @@ def test_words_of_keys_that_cannot_be_done_end_in_a_sentence(tmp_path: Path) -> 
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr == f"restante: {tmp_path / 'none'} cannot be read\n"
     assert "--locker" in run("keys", "draft", "x", "--locker", "nowhere").stderr
+
+
+async def test_the_public_log_is_told_with_its_key(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    settings = {
+        "RESTANTE_DATABASE_URL": database_url,
+        "RESTANTE_STATE_DIR": str(tmp_path / "state"),
+        "RESTANTE_PUBLIC_URL": "https://lockers.example.org",
+    }
+    told = run("log", "status", **settings)
+    assert (told.returncode, told.stderr) == (0, "")
+    first, *rest = told.stdout.splitlines()
+    word, vkey, url = first.split()
+    assert (word, url) == ("log", "https://lockers.example.org/log")
+    assert NoteKey.parse(vkey).name == "lockers.example.org/log"
+    assert rest == [
+        "signed: 0 leaves; published: 0; waiting: 0",
+        "to be published: nothing waits",
+    ]
+    async with database.write() as session:
+        trouble = WitnessTrouble(
+            witness="w1.example.org+x",
+            is_split=True,
+            size=5,
+            reason="another root",
+            since_at=START,
+            last_at=START,
+            times=1,
+        )
+        session.add(trouble)
+    split = run("log", "status", **settings)
+    assert split.returncode == 1
+    assert "SPLIT VIEW: w1.example.org+x: another root" in split.stdout
+    assert run("log", "status", "--forget", **settings).returncode == 0

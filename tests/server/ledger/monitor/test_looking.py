@@ -1,4 +1,4 @@
-"""A lying log, played: whatever it does with its files, a monitor remembers, and says what it is."""
+"""A lying log, played: whatever it does with its files, a monitor remembers, and says what."""
 
 from __future__ import annotations
 
