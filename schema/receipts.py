@@ -12,7 +12,7 @@ the anchor is asked elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from schema.checkpoint.anchors import AnchoredHead
@@ -26,6 +26,7 @@ from schema.checkpoint.notes import (
 )
 from schema.checkpoint.spans import is_consistent
 from schema.codec import Malformed, Value, decode, encode
+from schema.codec.base45 import as_base45, parse_base45
 from schema.codec.fields import as_array, as_bytes, as_id, as_text, as_uint
 from schema.cose import SIGNATURE_SIZE
 from schema.ids import OWN_CHAIN, LockerId
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
 RECEIPT_BYTES = 262_144
 MOST_ENTRIES = 256
 MOST_HASHES = 4_096
+
+SHOWN_PREFIX = "SLK1-RECEIPT:"
+MOST_SHOWN = 4_296
+"""Letters of the largest QR code (version 40-L, ISO/IEC 18004 table 7)."""
 
 _VERSION = 1
 
@@ -136,6 +141,31 @@ def parse_receipt(raw: bytes) -> Receipt:
     if not entries or write_receipt(receipt) != raw:
         raise Malformed("a receipt has at least one entry, and one way to be written")
     return receipt
+
+
+def show_receipt(raw: bytes) -> str | None:
+    """A receipt as the text of a QR code: whole if it fits, else its last entry alone.
+
+    That one goes without its anchor if it must. None when nothing of it fits.
+    """
+    whole = parse_receipt(raw)
+    last = replace(whole, entries=whole.entries[-1:])
+    for receipt in (whole, last, replace(last, anchor=None)):
+        text = SHOWN_PREFIX + as_base45(write_receipt(receipt))
+        if len(text) <= MOST_SHOWN:
+            return text
+    return None
+
+
+def read_receipt(data: bytes) -> bytes:
+    """The receipt in a file, which may hold the text of its QR code; Malformed if that is torn."""
+    if not data.startswith(SHOWN_PREFIX.encode()):
+        return data
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError as error:
+        raise Malformed("the code of a receipt has other letters") from error
+    return parse_base45(text.removesuffix("\n").removeprefix(SHOWN_PREFIX))
 
 
 def verify_receipt(raw: bytes, trust: Trust) -> Verdict:

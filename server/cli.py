@@ -28,7 +28,7 @@ SDL = ROOT / "schema" / "api.graphql"
 SERVER = ("postgres", "server")
 AGENT = ("agent", "bumble", "sensors")
 DEMO = (*AGENT, *SERVER, "demo", "worker")
-EVERYTHING = (*DEMO, "anchor", "test")
+EVERYTHING = (*DEMO, "anchor", "qr", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,7 +495,13 @@ VERBS = {
     "worker": Verb("run the worker: notices and what time does", (*SERVER, "worker"), _worker),
     "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
-    "phone": Verb("a reference phone on the command line", AGENT, _phone, explains_itself=False),
+    "phone": Verb(
+        "a reference phone on the command line",
+        AGENT,
+        _phone,
+        explains_itself=False,
+        words={"receipt": ("qr",)},
+    ),
     "operator": Verb("make somebody an operator of the network", SERVER, _operator),
     "outbox": Verb("look at what waits to be told or done, try it again", SERVER, _outbox),
     "anchor": Verb("write the log's heads to a blockchain", (*SERVER, "anchor"), _anchor),

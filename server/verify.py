@@ -18,7 +18,7 @@ from schema.checkpoint.trust import TRUST_BYTES, Trust, parse_trust
 from schema.codec import Malformed
 from schema.ids import EVERY_LOCKER, OWN_CHAIN
 from schema.journal import Kind, OwnKind
-from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, verify_receipt
+from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, read_receipt, verify_receipt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         trust = parse_trust(_read(options.trust, TRUST_BYTES))
-        raw = _read(options.file, RECEIPT_BYTES)
+        raw = _read_receipt(options.file)
     except (OSError, Malformed) as error:
         print(f"restante-verify: {_reason(error)}", file=sys.stderr)
         return CANNOT_TELL
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _judge(raw: bytes, trust: Trust, *, chain: str | None, as_json: bool) -> int:
     kept = None
     try:
-        verdict = verify_receipt(raw, trust)
+        verdict = verify_receipt(_unshown(raw), trust)
         if chain is not None:
             kept = _ask_chain(chain, verdict, trust)
     except Refused as error:
@@ -190,7 +190,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Ends with 0 if the receipt holds, 1 if it is refused, 2 if nothing can be said. "
         "Take the trust file from somebody you trust, never from whoever gave you the receipt.",
     )
-    parser.add_argument("file", type=Path, metavar="FILE", help="the receipt")
+    parser.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="the receipt, or the text of its QR code; - reads it from stdin",
+    )
     parser.add_argument(
         "--trust",
         type=Path,
@@ -206,6 +211,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _read_receipt(path: Path) -> bytes:
+    """The file, or what comes in for the name `-`."""
+    if path == Path("-"):
+        return sys.stdin.buffer.read(RECEIPT_BYTES + 1)
+    return _read(path, RECEIPT_BYTES)
+
+
+def _unshown(data: bytes) -> bytes:
+    try:
+        return read_receipt(data)
+    except Malformed as error:
+        raise Refused(f"{error}") from error
 
 
 def _read(path: Path, most: int) -> bytes:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ble_agent.backends.carrier import ServiceError, deliver
+from ble_agent.backends.carrier import ServiceError, Unreachable, deliver
 from ble_agent.errors import AgentError
 from ble_agent.phone import bundles, receipts, rounds, sharing
 from ble_agent.phone.bluetooth import reach
@@ -33,6 +33,7 @@ from ble_agent.phone.words import make_parser
 from schema.checkpoint.trust import parse_trust
 from schema.codec import Malformed
 from schema.ids import locker_text
+from schema.receipts import show_receipt
 
 if TYPE_CHECKING:
     import argparse
@@ -238,7 +239,13 @@ async def fetch_receipt(phone: Phone, options: argparse.Namespace) -> dict[str, 
     """Keep the receipt of a parcel, which anybody can check with nothing but it and trust."""
     found = await receipts.fetch_receipt(phone.account(), options.parcel)
     path = phone.wallet.put_proof(options.parcel, found)
-    return {"parcel": options.parcel, "bytes": len(found), "file": f"{path}"}
+    try:
+        code = show_receipt(found)
+    except Malformed as error:
+        raise Unreachable("the answer holds no receipt") from error
+    if options.svg is not None and code is not None:
+        receipts.draw_code(code, options.svg)
+    return {"parcel": options.parcel, "bytes": len(found), "file": f"{path}", "code": code}
 
 
 async def show_keys(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:

@@ -7,8 +7,11 @@ import binascii
 from typing import TYPE_CHECKING, Final
 
 from ble_agent.backends.carrier import Unreachable, ask, pick
+from ble_agent.errors import AgentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ble_agent.phone.account import Account
     from ble_agent.phone.wallet import Wallet
 
@@ -56,3 +59,20 @@ async def fetch_receipt(account: Account, parcel: str) -> bytes:
         return base64.b64decode(pick(data, "receipt", "Receipt")["receipt"], validate=True)
     except (binascii.Error, KeyError, TypeError) as error:
         raise Unreachable("the answer holds no receipt") from error
+
+
+def draw_code(code: str, file: Path) -> None:
+    """The text as a QR code, a drawing of lines (SVG); AgentError without segno or a place for it.
+
+    Version 40 has 177 squares a side: it wants paper or a large screen.
+    """
+    try:
+        import segno
+    except ImportError as error:
+        raise AgentError("drawing a code needs segno: ./restante phone receipt") from error
+    try:
+        segno.make(code, error="l", micro=False, boost_error=False).save(
+            str(file), kind="svg", scale=2
+        )
+    except OSError as error:
+        raise AgentError(f"{file}: {error.strerror}") from error

@@ -45,6 +45,9 @@ def _add_words(parts: Mapping[str, argparse.ArgumentParser]) -> None:
     parts["deposit"].add_argument("--beside", metavar="PARCEL", help="to this one of its recipient")
     for name in ("open", "delegate", "replay", "export", "receipt"):
         parts[name].add_argument("parcel", help="id of the parcel")
+    parts["receipt"].add_argument(
+        "--svg", type=Path, metavar="FILE", help="draw its QR code, which the checker reads too"
+    )
     parts["open"].add_argument("--compartment", type=int, help="another one than was kept")
     parts["open"].add_argument("--record", type=Path, metavar="FILE", help="keep the request sent")
     for name in ("service", "open-all"):

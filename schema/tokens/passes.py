@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from schema.codec import Malformed
+from schema.codec.base45 import as_base45, parse_base45
 from schema.cose import SIGNATURE_SIZE, SigningKey, verify
 from schema.tokens import Token, parse_token
 
@@ -25,9 +26,6 @@ QR_PREFIX = "SLK1:"
 
 _WINDOWS = 1 << 32
 _STEP_SIZE = 4
-_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"  # RFC 9285 s. 4
-_BASE = len(_ALPHABET)
-_DIGITS = {letter: number for number, letter in enumerate(_ALPHABET)}
 _MAX_QR_TEXT = 2048
 
 
@@ -73,14 +71,14 @@ def show_token(token: bytes, holder: SigningKey, now: int) -> str:
     """The text of the QR code for this minute."""
     step = now // QR_STEP_S
     signature = holder.sign(_qr_message(step, token))
-    return QR_PREFIX + _base45(token + signature + step.to_bytes(_STEP_SIZE, "big"))
+    return QR_PREFIX + as_base45(token + signature + step.to_bytes(_STEP_SIZE, "big"))
 
 
 def parse_shown_token(text: str) -> ShownToken:
     """The token in a scanned text; Malformed unless it is exactly of this form."""
     if not text.startswith(QR_PREFIX) or len(text) > _MAX_QR_TEXT:
         raise Malformed("not the code of an unlock token")
-    data = _parse_base45(text.removeprefix(QR_PREFIX))
+    data = parse_base45(text.removeprefix(QR_PREFIX))
     token_size = len(data) - SIGNATURE_SIZE - _STEP_SIZE
     if token_size <= 0:
         raise Malformed("a code that is too short")
@@ -90,28 +88,3 @@ def parse_shown_token(text: str) -> ShownToken:
 
 def _qr_message(step: int, token: bytes) -> bytes:
     return b"SLK1-qr" + step.to_bytes(_STEP_SIZE, "big") + token
-
-
-def _base45(data: bytes) -> str:
-    out = []
-    for at in range(0, len(data), 2):
-        pair = data[at : at + 2]
-        number = int.from_bytes(pair, "big")
-        for _ in range(len(pair) + 1):
-            number, digit = divmod(number, _BASE)
-            out.append(_ALPHABET[digit])
-    return "".join(out)
-
-
-def _parse_base45(text: str) -> bytes:
-    out = bytearray()
-    for at in range(0, len(text), 3):
-        group = text[at : at + 3]
-        try:
-            number = sum(_DIGITS[letter] * _BASE**place for place, letter in enumerate(group))
-            out += number.to_bytes(len(group) - 1, "big")
-        except (KeyError, OverflowError) as error:
-            raise Malformed("not base45") from error
-        if len(group) == 1:
-            raise Malformed("not base45")
-    return bytes(out)

@@ -17,11 +17,15 @@ from schema.ids import OWN_CHAIN, LockerId
 from schema.journal import Kind, OwnKind, entry_head, head_message, parse_entry
 from schema.merkle import leaf_data, leaf_hash, tree_root
 from schema.receipts import (
+    MOST_SHOWN,
+    SHOWN_PREFIX,
     Receipt,
     Refused,
     Stated,
     StatedAnchor,
     parse_receipt,
+    read_receipt,
+    show_receipt,
     verify_receipt,
     write_receipt,
 )
@@ -325,3 +329,57 @@ def test_another_way_to_write_it_is_refused(change: Callable[[list[Value]], obje
 def test_a_receipt_of_too_many_entries_is_not_written() -> None:
     with pytest.raises(Malformed):
         write_receipt(Receipt((make_stated(2),) * 257, make_note()))
+
+
+def shown(receipt: Receipt) -> tuple[str, Receipt]:
+    """The text of a receipt's code, and what a reader has of it."""
+    text = show_receipt(write_receipt(receipt))
+    assert text is not None
+    assert len(text) <= MOST_SHOWN
+    return text, parse_receipt(read_receipt(f"{text}\n".encode()))
+
+
+def test_a_receipt_fits_a_code_whole_or_by_its_last_entry() -> None:
+    assert read_receipt(RECEIPT) == RECEIPT
+    text, receipt = shown(make_receipt())
+    assert receipt == make_receipt()
+    assert text.startswith("SLK1-RECEIPT:")
+    long = replace(make_receipt(), entries=(make_stated(3), make_stated(2)) * 20)
+    assert shown(long)[1] == replace(long, entries=(make_stated(2),))
+    assert verify_receipt(read_receipt(shown(long)[0].encode()), make_trust())
+
+
+def test_a_code_that_is_too_small_goes_without_the_anchor_or_is_none() -> None:
+    hashes = tuple(number.to_bytes(32, "big") for number in range(80))
+    anchored = replace(make_receipt(), anchor=StatedAnchor(AnchoredHead(1, bytes(32)), hashes))
+    assert shown(anchored)[1].anchor is None
+    long = replace(make_stated(2), path=hashes)
+    assert show_receipt(write_receipt(Receipt((long,), make_note()))) is None
+
+
+@pytest.mark.parametrize(
+    "change", [lambda one: one[:-1], lambda one: f"{one}A", lambda one: f"{one}\n\n", str.lower]
+)
+def test_the_text_of_a_code_has_one_way_to_be_written(change: Callable[[str], str]) -> None:
+    text = shown(make_receipt())[0]
+    with pytest.raises((Malformed, Refused)):
+        verify_receipt(read_receipt(change(text).encode()), make_trust())
+
+
+def test_the_text_of_a_code_has_no_other_letters() -> None:
+    with pytest.raises(Malformed):
+        read_receipt(f"{SHOWN_PREFIX}\u00e9".encode())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_letter_of_a_code_can_be_changed(seed: int) -> None:
+    text = shown(make_receipt())[0]
+    rng = random.Random(seed)
+    place = rng.randrange(len(SHOWN_PREFIX), len(text))
+    other = rng.choice(
+        [one for one in "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:" if one != text[place]]
+    )
+    with pytest.raises((Malformed, Refused)):
+        verify_receipt(
+            read_receipt((text[:place] + other + text[place + 1 :]).encode()), make_trust()
+        )

@@ -13,7 +13,7 @@ import pytest
 
 from schema.checkpoint.trust import write_trust
 from schema.journal import OwnKind
-from schema.receipts import Receipt, write_receipt
+from schema.receipts import Receipt, show_receipt, write_receipt
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
 from tests.schema.makers import LID
 from tests.schema.test_receipts import (
@@ -116,6 +116,21 @@ def test_a_receipt_that_proves_nothing_is_refused_with_the_reason(
     receipt = replace(make_receipt(), note=make_note(1))
     assert main(lay(receipt).words) == REFUSED
     assert "REFUSED: too few of the witnesses" in capsys.readouterr().out
+
+
+def test_the_text_of_a_code_is_read_from_a_file_or_as_it_comes_in(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay()
+    text = show_receipt(files.receipt.read_bytes())
+    assert text is not None
+    files.receipt.write_text(f"{text}\n")
+    assert main(files.words) == HOLDS
+    words = [sys.executable, "-m", "server.verify", "-", "--trust", f"{files.trust}"]
+    for sent, status in ((text, HOLDS), (text[:-1], REFUSED), (f"{text}\u00e9", REFUSED)):
+        run = subprocess.run(words, cwd=ROOT, input=sent.encode(), capture_output=True, check=False)
+        assert run.returncode == status
+    assert "This receipt holds." in capsys.readouterr().out
 
 
 def test_without_witnesses_it_says_what_that_means(

@@ -11,6 +11,7 @@ from strawberry.types import Info
 
 from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.ids import LIMIT
+from schema.receipts import show_receipt
 from server.access.service import evidence, receipts
 from server.kit.auth import not_found
 from server.kit.errors import Refusal
@@ -69,6 +70,10 @@ class Receipt:
     receipt: Base64 = strawberry.field(
         description="Entries, the locker's signatures where anybody brought them, and the way to "
         "the signed head of the public log; a few kilobytes."
+    )
+    code: str | None = strawberry.field(
+        description="The text of a QR code that holds the receipt, or if it is too long its last "
+        "entry alone, which the checker takes as well; null if that is too long."
     )
 
 
@@ -221,7 +226,7 @@ class EvidenceQuery:
 def as_receipt(outcome: bytes | Refusal) -> Receipt | Problem:
     if isinstance(outcome, Refusal):
         return as_problem(outcome)
-    return Receipt(receipt=Base64(outcome))
+    return Receipt(receipt=Base64(outcome), code=show_receipt(outcome))
 
 
 def _place_of(row: tables.JournalEntry) -> uuid.UUID:
