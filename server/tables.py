@@ -40,7 +40,7 @@ from server.lockers.tables import (
     Reservation,
     SignedKeySet,
 )
-from server.notices.tables import Notice, Reminder
+from server.notices.tables import DisputeEvidence, Notice, Reminder
 from server.parcels.tables import (
     Assistance,
     Beat,
@@ -146,6 +146,7 @@ TABLES = (
     SignedStatement,
     StatementCounter,
     Notice,
+    DisputeEvidence,
     Reminder,
 )
 """All tables, lowest part of the house first."""

@@ -18,7 +18,8 @@ from schema.checkpoint.trust import TRUST_BYTES, Trust, parse_trust
 from schema.codec import Malformed
 from schema.ids import EVERY_LOCKER, OWN_CHAIN
 from schema.journal import Kind, OwnKind
-from schema.receipts import RECEIPT_BYTES, Proven, Refused, Verdict, read_receipt, verify_receipt
+from schema.receipts import Proven, Refused, Verdict, read_receipt, verify_receipt
+from schema.receipts.evidence import EVIDENCE_BYTES, Upheld, is_evidence, verify_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,9 +92,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _judge(raw: bytes, trust: Trust, *, chain: str | None, as_json: bool) -> int:
-    kept = None
+    kept, upheld = None, None
     try:
-        verdict = verify_receipt(_unshown(raw), trust)
+        if is_evidence(raw):
+            upheld = verify_evidence(raw, trust)
+        verdict = verify_receipt(_unshown(raw), trust) if upheld is None else upheld.verdict
         if chain is not None:
             kept = _ask_chain(chain, verdict, trust)
     except Refused as error:
@@ -106,9 +109,11 @@ def _judge(raw: bytes, trust: Trust, *, chain: str | None, as_json: bool) -> int
         print(f"restante-verify: {error}", file=sys.stderr)
         return CANNOT_TELL
     if as_json:
-        print(json.dumps(as_object(verdict, kept), indent=1))
+        beside = {} if upheld is None else {"told": upheld.told, "fixed_at": upheld.fixed_at}
+        print(json.dumps(as_object(verdict, kept) | beside, indent=1))
     else:
-        print("\n".join(describe(verdict, kept)))
+        told = [] if upheld is None else _describe_told(upheld)
+        print("\n".join(describe(verdict, kept) + told))
     return HOLDS
 
 
@@ -157,6 +162,14 @@ def describe(verdict: Verdict, kept: Kept | None = None) -> list[str]:
     return lines + [f"- {one}" for one in NEVER_PROVEN]
 
 
+def _describe_told(upheld: Upheld) -> list[str]:
+    rest = {name: value for name, value in upheld.told.items() if name != "entries"}
+    return [
+        f"Told by the server, fixed on {_moment(upheld.fixed_at)} and unchanged since, not proven:",
+        json.dumps(rest, indent=1, sort_keys=True),
+    ]
+
+
 def as_object(verdict: Verdict, kept: Kept | None = None) -> dict[str, Any]:
     """The verdict for programs."""
     anchor = None if verdict.anchor is None else {"size": verdict.anchor.size}
@@ -194,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         "file",
         type=Path,
         metavar="FILE",
-        help="the receipt, or the text of its QR code; - reads it from stdin",
+        help="a receipt, the text of its QR code, or a dispute's evidence; - reads stdin",
     )
     parser.add_argument(
         "--trust",
@@ -216,8 +229,8 @@ def _parser() -> argparse.ArgumentParser:
 def _read_receipt(path: Path) -> bytes:
     """The file, or what comes in for the name `-`."""
     if path == Path("-"):
-        return sys.stdin.buffer.read(RECEIPT_BYTES + 1)
-    return _read(path, RECEIPT_BYTES)
+        return sys.stdin.buffer.read(EVIDENCE_BYTES + 1)
+    return _read(path, EVIDENCE_BYTES)
 
 
 def _unshown(data: bytes) -> bytes:

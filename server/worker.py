@@ -335,6 +335,7 @@ def make_timers(shop: Shop) -> list[Timer]:
     return [
         *_parcel_timers(shop),
         *_log_timers(shop),
+        Timer("seal_evidence", notices.seal_evidence, SEAL_S),
         *(Timer(job.__name__, job, SWEEP_S) for job in jobs),
         *(
             Timer(job.__name__, job, WATCH_S)

@@ -74,11 +74,13 @@ def upgrade() -> None:
     op.create_table(
         "own_subjects",
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("subject_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_own_subjects")),
     )
     with op.batch_alter_table("own_subjects", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_own_subjects_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_own_subjects_subject_id"), ["subject_id"], unique=False
+        )
 
     op.create_table(
         "registered_tokens",
@@ -1434,10 +1436,50 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_disputes")),
         sa.UniqueConstraint("parcel_id", "party", name=op.f("uq_disputes_parcel_id_party")),
     )
+    op.create_table(
+        "dispute_evidence",
+        sa.Column("dispute_id", sa.Uuid(), nullable=False),
+        sa.Column("parcel_id", sa.Uuid(), nullable=False),
+        sa.Column("frozen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("told", sa.Text(), nullable=True),
+        sa.Column("told_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("file", sa.LargeBinary(), nullable=True),
+        sa.Column("file_digest", sa.LargeBinary(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["dispute_id"],
+            ["disputes.id"],
+            name=op.f("fk_dispute_evidence_dispute_id_disputes"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["parcel_id"], ["parcels.id"], name=op.f("fk_dispute_evidence_parcel_id_parcels")
+        ),
+        sa.PrimaryKeyConstraint("dispute_id", name=op.f("pk_dispute_evidence")),
+    )
+    with op.batch_alter_table("dispute_evidence", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_dispute_evidence_parcel_id"), ["parcel_id"], unique=False
+        )
+        batch_op.create_index(
+            "ix_dispute_evidence_sealing",
+            ["dispute_id"],
+            unique=False,
+            postgresql_where=sa.text("file_digest IS NULL"),
+            sqlite_where=sa.text("file_digest IS NULL"),
+        )
 
 
 def downgrade() -> None:
     """Back to the state before."""
+    with op.batch_alter_table("dispute_evidence", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_dispute_evidence_sealing",
+            postgresql_where=sa.text("file_digest IS NULL"),
+            sqlite_where=sa.text("file_digest IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_dispute_evidence_parcel_id"))
+
+    op.drop_table("dispute_evidence")
     op.drop_table("disputes")
     op.drop_table("beats")
     op.drop_table("forecast_scores")
@@ -1714,7 +1756,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_journal_entries_lid_comp_seq")
 
     op.drop_table("journal_entries")
-    op.drop_index("ix_own_subjects_person_id", table_name="own_subjects")
+    op.drop_index("ix_own_subjects_subject_id", table_name="own_subjects")
     op.drop_table("own_subjects")
     op.drop_table("contradicting_entries")
     op.drop_table("chain_heads")

@@ -229,6 +229,22 @@ async def list_revoked(
     return (await session.exec(query)).all()
 
 
+async def list_grants_about(
+    session: AsyncSession, parcel_id: uuid.UUID, *, limit: int
+) -> Sequence[Grant]:
+    """Grants for a parcel, over or not, the newest first."""
+    query = select(Grant).where(Grant.parcel_id == parcel_id)
+    return (await session.exec(query.order_by(col(Grant.id).desc()).limit(limit))).all()
+
+
+async def list_passed_on(
+    session: AsyncSession, grant_ids: Collection[uuid.UUID], *, limit: int
+) -> Sequence[PassedOn]:
+    """What was passed on of these grants, the newest first."""
+    query = select(PassedOn).where(col(PassedOn.grant_id).in_(grant_ids))
+    return (await session.exec(query.order_by(col(PassedOn.id).desc()).limit(limit))).all()
+
+
 async def list_tokens_for(
     session: AsyncSession, holder_id: uuid.UUID, parcel_ids: Collection[uuid.UUID]
 ) -> Sequence[IssuedToken]:

@@ -187,6 +187,34 @@ async def list_entries(
     return rows.all()
 
 
+async def list_entries_at(
+    session: AsyncSession, lid: LockerId, seqs: Sequence[int]
+) -> Sequence[JournalEntry]:
+    """The entries of these numbers, in order."""
+    rows = await session.exec(
+        _in_chain(lid).where(col(JournalEntry.seq).in_(seqs)).order_by(col(JournalEntry.seq))
+    )
+    return rows.all()
+
+
+async def list_readings(
+    session: AsyncSession, lid: LockerId, channels: Sequence[int], *, span: range, limit: int
+) -> Sequence[LockerReading]:
+    """Readings of these channels in a span of Unix seconds, the newest first."""
+    rows = await session.exec(
+        select(LockerReading)
+        .where(
+            LockerReading.lid == lid,
+            LockerReading.t >= span.start,
+            LockerReading.t < span.stop,
+            col(LockerReading.channel).in_(channels),
+        )
+        .order_by(col(LockerReading.t).desc(), col(LockerReading.channel), col(LockerReading.kind))
+        .limit(limit)
+    )
+    return rows.all()
+
+
 async def list_stay_marks(
     session: AsyncSession, lid: LockerId, stay: bytes
 ) -> Sequence[JournalEntry]:

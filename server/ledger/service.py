@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from schema.ids import LIMIT, LockerId
 from schema.journal import parse_entry
+from schema.readings import Reading
 from server.kit.errors import BrokenPromise
 from server.ledger import queries
 from server.ledger.log.queries import Leaf
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from schema.envelopes import Contents
-    from schema.readings import Reading
     from server.kit.db import Session
     from server.ledger.rules import Place
     from server.ledger.tables import JournalEntry, SignedHead
@@ -107,6 +107,14 @@ async def observe_readings(
     await queries.insert_readings(session, lid, readings, now=now)
 
 
+async def list_readings(
+    session: Session, lid: LockerId, channels: Sequence[int], *, span: range, limit: int
+) -> Sequence[Reading]:
+    """The newest readings of these channels in a span of Unix seconds, the oldest of them first."""
+    rows = await queries.list_readings(session, lid, channels, span=span, limit=limit)
+    return [Reading(row.t, row.channel, row.kind, row.value) for row in reversed(rows)]
+
+
 async def keep_signed_head(session: Session, told: SignedHead, *, now: datetime) -> bool | Forked:
     """Keep a head that its locker has signed, and whose signature the caller has verified.
 
@@ -165,6 +173,17 @@ async def list_entries(
 ) -> Sequence[JournalEntry]:
     """Up to `limit` entries of the unbroken journal with a number above `after`, in order."""
     return await queries.list_entries(session, lid, after=after, limit=limit)
+
+
+async def list_entries_at(
+    session: Session, places: Sequence[tuple[LockerId, int]]
+) -> list[JournalEntry]:
+    """The entries at these places, journal by journal in the order in which they come first."""
+    found: list[JournalEntry] = []
+    for lid in dict.fromkeys(lid for lid, _ in places):
+        seqs = [seq for one, seq in places if one == lid]
+        found += await queries.list_entries_at(session, lid, seqs)
+    return found
 
 
 async def find_acceptance(

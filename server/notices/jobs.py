@@ -18,7 +18,7 @@ from server.notices.cadence import is_outdated, may_break_quiet
 from server.notices.delivery import Accepted, Gone, Later, Refused
 from server.notices.queries import Topic, list_unplanned
 from server.notices.rules import NoticeKind, Over
-from server.notices.service import choosing, erasing, reminding
+from server.notices.service import choosing, erasing, evidence, reminding
 from server.notices.service.security import find_news
 from server.notices.service.telling import CHANNEL_OF, Errand, Teller
 from server.notices.wording import write_code_letter
@@ -152,6 +152,15 @@ class NoticeJobs:
                 return await erasing.forget_past(session, now=self._clock.now())
 
         await do_portions(forget_some, size=SWEEP)
+
+    async def seal_evidence(self) -> None:
+        """Completes files of disputes whose entries the log holds by now; may run twice."""
+        after: uuid.UUID | None = None
+        while True:
+            async with self._database.write() as session:
+                after = await evidence.seal_evidence(session, after=after, now=self._clock.now())
+            if after is None:
+                return
 
     async def finish_erasures(self) -> None:
         """Erases the rest of people whose last parcel is settled meanwhile; may run twice."""

@@ -12,7 +12,7 @@ from server.kit.db import held, insert_all_new, insert_or_count, is_one_of, upda
 from server.kit.live import touch
 from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
-from server.notices.tables import Notice, Reminder
+from server.notices.tables import DisputeEvidence, Notice, Reminder
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
 from server.people.preferences import Channel
@@ -148,6 +148,41 @@ async def list_of_person(session: Session, person_id: uuid.UUID, page: Page) -> 
 async def list_of_subject(session: Session, subject: uuid.UUID, page: Page) -> Sequence[Notice]:
     """One more than the page of the notices about this, the newest first."""
     return await _list_page(session, Notice.subject == subject, page)
+
+
+async def list_newest_about(
+    session: Session, subject: uuid.UUID, *, limit: int
+) -> Sequence[Notice]:
+    """The newest notices about this, the newest first."""
+    query = select(Notice).where(Notice.subject == subject)
+    return (await session.exec(query.order_by(col(Notice.id).desc()).limit(limit))).all()
+
+
+async def list_evidence(session: Session, parcel_id: uuid.UUID) -> Sequence[DisputeEvidence]:
+    """What was fixed of disputes about the parcel."""
+    query = select(DisputeEvidence).where(DisputeEvidence.parcel_id == parcel_id)
+    return (await session.exec(query)).all()
+
+
+async def list_told(
+    session: Session, parcel_ids: Collection[uuid.UUID]
+) -> Sequence[DisputeEvidence]:
+    """What is still told of disputes about these parcels."""
+    query = select(DisputeEvidence).where(
+        col(DisputeEvidence.parcel_id).in_(parcel_ids), col(DisputeEvidence.told).is_not(None)
+    )
+    return (await session.exec(query)).all()
+
+
+async def list_unsealed(
+    session: Session, *, after: uuid.UUID | None, limit: int
+) -> Sequence[DisputeEvidence]:
+    """Evidence whose file is not written yet, by dispute; others do not write it meanwhile."""
+    query = select(DisputeEvidence).where(col(DisputeEvidence.file_digest).is_(None))
+    if after is not None:
+        query = query.where(col(DisputeEvidence.dispute_id) > after)
+    order = query.order_by(col(DisputeEvidence.dispute_id)).limit(limit)
+    return (await session.exec(held(order, skip_locked=True))).all()
 
 
 async def delete_of_person(session: Session, person_id: uuid.UUID) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from server.kit.db import enum_text
@@ -53,3 +53,30 @@ class Reminder(SQLModel, table=True):
     parcel_id: uuid.UUID = Field(primary_key=True, foreign_key="parcels.id")
     kind: NoticeKind = Field(sa_type=enum_text(NoticeKind))
     due_at: datetime = Field(index=True)
+
+
+class DisputeEvidence(SQLModel, table=True):
+    """What was told of a dispute when it was opened, and the file of it once the log proves it.
+
+    `told` never changes: an entry of the server's own chain holds `told_digest`. Both texts are
+    gone once the person was erased; the digests stay.
+    """
+
+    __tablename__ = "dispute_evidence"
+    __table_args__ = (
+        Index(
+            "ix_dispute_evidence_sealing",
+            "dispute_id",
+            postgresql_where=text("file_digest IS NULL"),
+            sqlite_where=text("file_digest IS NULL"),
+        ),
+    )
+
+    dispute_id: uuid.UUID = Field(primary_key=True, foreign_key="disputes.id")
+    parcel_id: uuid.UUID = Field(foreign_key="parcels.id", index=True)
+    frozen_at: datetime
+    told: str | None = Field(default=None, sa_type=Text)
+    told_digest: bytes
+    sealed_at: datetime | None = None
+    file: bytes | None = None
+    file_digest: bytes | None = None

@@ -99,6 +99,7 @@ INSIDE = {
 
 OF_ONE_THING = {
     "PublicLog.keys",
+    "ParcelEvidence.disputes",
     "Subscription.noticesChanged",
     "GuestParcel.history",
     "HubOccupancy.forecast",

@@ -16,6 +16,7 @@ from schema.journal import OwnKind
 from schema.receipts import Receipt, show_receipt, write_receipt
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
 from tests.schema.makers import LID
+from tests.schema.test_evidence import EVIDENCE
 from tests.schema.test_receipts import (
     ANCHORED,
     CONTRACT,
@@ -94,6 +95,22 @@ def test_what_a_server_did_to_keys_is_told_in_words(
         assert words in capsys.readouterr().out
     assert main([*files.words, "--json"]) == HOLDS
     assert json.loads(capsys.readouterr().out)["entries"][0]["kind"] == "EVIDENCE_FROZEN"
+
+
+def test_evidence_of_a_dispute_is_checked_and_what_is_only_told_is_told_as_that(
+    lay: Callable[..., Files], capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = lay()
+    files.receipt.write_bytes(EVIDENCE)
+    assert main(files.words) == HOLDS
+    told = capsys.readouterr().out
+    assert "what is told of a dispute was fixed: SHA-256" in told
+    assert "Told by the server, fixed on 2025-10-09" in told
+    assert told.index("not proven") < told.index('"reason": "EMPTY"')
+    assert main([*files.words, "--json"]) == HOLDS
+    assert json.loads(capsys.readouterr().out)["told"]["reason"] == "EMPTY"
+    files.receipt.write_bytes(EVIDENCE.replace(b"EMPTY", b"OTHER"))
+    assert main(files.words) == REFUSED
 
 
 def test_programs_are_told_in_json(

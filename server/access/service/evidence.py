@@ -47,10 +47,18 @@ async def find_evidence(
     found = None if visible.is_empty else await parcels.find_visible(session, parcel_id, visible)
     if found is None:
         return not_found(actor, "parcelId")
-    stay = await parcels.find_last_stay(session, parcel_id)
-    if stay is None:
+    evidence = await find_stay_evidence(session, parcel_id)
+    if evidence is None:
         sentence = "No locker has reported anything about this parcel yet."
         return Refusal(ProblemCode.WRONG_STATE, sentence, "parcelId")
+    return evidence
+
+
+async def find_stay_evidence(session: Session, parcel_id: uuid.UUID) -> Evidence | None:
+    """The same for whoever may see it already; None before its deposit."""
+    stay = await parcels.find_last_stay(session, parcel_id)
+    if stay is None:
+        return None
     locker = await find_locker(session, stay.locker_id)
     if locker is None:
         raise BrokenPromise(f"stay {stay.id} is at no locker")

@@ -20,12 +20,12 @@ async def list_key_history(
     session: Session, person_id: uuid.UUID, *, after: int, limit: int
 ) -> Sequence[JournalEntry]:
     """Up to `limit` entries behind number `after` that add a key of the person or remove one."""
-    return await own.list_key_history(session, person_id, after=after, limit=limit)
+    return await own.list_history(session, person_id, after=after, limit=limit)
 
 
 async def make_key_proof(
     session: Session, person_id: uuid.UUID, *, after: int, limit: int
 ) -> bytes | Refusal:
     """The receipt of the same entries; WRONG_STATE while the log lacks one, or there are none."""
-    rows = await own.list_key_history(session, person_id, after=after, limit=limit)
+    rows = await own.list_history(session, person_id, after=after, limit=limit)
     return await write_proof(session, rows)

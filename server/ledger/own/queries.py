@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 async def insert_subjects(session: Session, subjects: Mapping[int, uuid.UUID]) -> None:
     """Notes whom entries are about, by their numbers."""
-    rows = [{"seq": seq, "person_id": person_id} for seq, person_id in subjects.items()]
+    rows = [{"seq": seq, "subject_id": subject_id} for seq, subject_id in subjects.items()]
     if rows:
         await insert_all_new(session, OwnSubject, rows)
 
 
 async def list_entries_about(
-    session: Session, person_id: uuid.UUID, *, after: int, limit: int
+    session: Session, subject_id: uuid.UUID, *, after: int, limit: int
 ) -> Sequence[JournalEntry]:
-    """Entries about this person's keys behind number `after`, in order."""
+    """Entries about this subject behind number `after`, in order."""
     query = (
         select(JournalEntry)
         .join(OwnSubject, col(OwnSubject.seq) == col(JournalEntry.seq))
         .where(
             JournalEntry.lid == OWN_CHAIN,
-            OwnSubject.person_id == person_id,
+            OwnSubject.subject_id == subject_id,
             col(OwnSubject.seq) > after,
         )
         .order_by(col(OwnSubject.seq))
@@ -43,8 +43,8 @@ async def list_entries_about(
     return (await session.exec(query)).all()
 
 
-async def pop_subject(session: Session, person_id: uuid.UUID) -> Sequence[int]:
-    """The numbers of all entries about the person, which nothing connects with them any more."""
-    theirs = col(OwnSubject.person_id) == person_id
+async def pop_subject(session: Session, subject_id: uuid.UUID) -> Sequence[int]:
+    """The numbers of all entries about it, which nothing connects with it any more."""
+    theirs = col(OwnSubject.subject_id) == subject_id
     gone = await session.exec(delete(OwnSubject).where(theirs).returning(col(OwnSubject.seq)))
     return gone.scalars().all()

@@ -22,7 +22,8 @@ CLOCK_SET = 2
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that the server did. `person_id` closes its body where it is about a person.
+    """Something that the server did. The mark of `person_id` closes the body where it is about a
+    person's keys; `subject_id` is something else by which the entry is found again.
 
     Of what is not `kept` the chain holds the head alone, from the start: the person is erased.
     """
@@ -31,6 +32,7 @@ class Fact:
     body: tuple[Value, ...]
     person_id: uuid.UUID | None = None
     is_kept: bool = True
+    subject_id: uuid.UUID | None = None
 
 
 def device_added(thumbprint: str, person_id: uuid.UUID) -> Fact:
@@ -58,9 +60,9 @@ def locker_key(lid: LockerId, sign_public: bytes, *, former: LockerId | None) ->
     return Fact(OwnKind.LOCKER_ENROLLED, (lid, sign_public, former))
 
 
-def evidence_frozen(digest: bytes) -> Fact:
+def evidence_frozen(digest: bytes, dispute_id: uuid.UUID) -> Fact:
     """What is told of a dispute, by the digest of its bytes."""
-    return Fact(OwnKind.EVIDENCE_FROZEN, (digest,))
+    return Fact(OwnKind.EVIDENCE_FROZEN, (digest,), subject_id=dispute_id)
 
 
 def write_line(fact: Fact, *, seq: int, prev_head: bytes, salt: bytes, noted_at: datetime) -> Line:

@@ -38,16 +38,16 @@ def note(session: Session, fact: Fact, *, now: datetime) -> None:
     at_commit(session, _write)
 
 
-async def list_key_history(
-    session: Session, person_id: uuid.UUID, *, after: int, limit: int
+async def list_history(
+    session: Session, subject_id: uuid.UUID, *, after: int, limit: int
 ) -> Sequence[JournalEntry]:
-    """Up to `limit` entries about this person's device keys behind number `after`, in order."""
-    return await queries.list_entries_about(session, person_id, after=after, limit=limit)
+    """Up to `limit` entries about this person's keys, or this dispute, behind number `after`."""
+    return await queries.list_entries_about(session, subject_id, after=after, limit=limit)
 
 
-async def erase_subject(session: Session, person_id: uuid.UUID) -> None:
-    """Erases the bodies of all entries about the person; heads stay. Repeating changes nothing."""
-    seqs = await queries.pop_subject(session, person_id)
+async def erase_subject(session: Session, subject_id: uuid.UUID) -> None:
+    """Erases the bodies of all entries about it; heads stay. Repeating changes nothing."""
+    seqs = await queries.pop_subject(session, subject_id)
     await ledger.erase_entries(session, OWN_CHAIN, seqs)
 
 
@@ -66,8 +66,8 @@ async def _write(session: Session, randomness: Randomness) -> None:
     for line, (fact, _) in zip(lines, noted, strict=True):
         if not fact.is_kept:
             erased.append(line.seq)
-        elif fact.person_id is not None:
-            subjects[line.seq] = fact.person_id
+        elif subject := fact.person_id or fact.subject_id:
+            subjects[line.seq] = subject
     await queries.insert_subjects(session, subjects)
     await ledger.erase_entries(session, OWN_CHAIN, erased)
     tip = lines[-1].seq

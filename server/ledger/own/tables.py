@@ -9,11 +9,11 @@ from sqlmodel import Field, SQLModel
 
 
 class OwnSubject(SQLModel, table=True):
-    """That an entry of the own chain is about a person's keys; gone once the person is erased."""
+    """Whose keys an entry of the own chain is about, or which dispute; gone once that is erased."""
 
     __tablename__ = "own_subjects"
 
     seq: int = Field(
         primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False}
     )
-    person_id: uuid.UUID = Field(index=True)
+    subject_id: uuid.UUID = Field(index=True)

@@ -14,6 +14,7 @@ from server.access.service.links import end_links
 from server.kit import outbox
 from server.kit.errors import Refusal
 from server.notices import queries
+from server.notices.service.evidence import erase_evidence
 from server.parcels.service.erasing import (
     AT_ONCE,
     MOST_NAMED,
@@ -94,6 +95,7 @@ async def _erase(session: Session, person: Person, *, now: datetime) -> Sequence
         part = settled[start : start + AT_ONCE]
         await end_links(session, part, now=now)
         await erase_traces(session, person.id, part)
+        await erase_evidence(session, part)
         await outbox.forget_reasons(session, part)
     unsettled = await list_unsettled(session, person.id)
     if not unsettled:

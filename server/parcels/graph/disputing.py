@@ -1,4 +1,4 @@
-"""Disputing a collection, and what becomes of it."""
+"""What becomes of a disputed collection."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from strawberry.types import Info
 
 from server.kit.auth import not_found
 from server.kit.graph import Context, Problem, as_problem, context_of, read_id
-from server.parcels.disputes import DisputeOutcome, DisputeReason
+from server.parcels.disputes import DisputeOutcome
 from server.parcels.graph import disputes as _disputes
 from server.parcels.graph.writing import ParcelPayload, answer
 from server.parcels.service import disputing
 
 assert _disputes, "the enums must be described before a type uses them"
 
-DisputeCollectionResult = Annotated[
-    ParcelPayload | Problem,
-    strawberry.union("DisputeCollectionResult", description="Outcome of `disputeCollection`."),
-]
 ResolveDisputeResult = Annotated[
     ParcelPayload | Problem,
     strawberry.union("ResolveDisputeResult", description="Outcome of `resolveDispute`."),
@@ -29,35 +25,6 @@ ResolveDisputeResult = Annotated[
 @strawberry.type
 class DisputeMutation:
     """Joined into the root mutation."""
-
-    @strawberry.mutation(
-        description="Says that a collection was not right: for the recipient, the sender and the "
-        "courier, once each, within two weeks. Its compartment is closed for a check, and somebody "
-        "decides. Repeating changes nothing."
-    )
-    async def dispute_collection(
-        self,
-        info: Info[Context, None],
-        parcel: Annotated[
-            strawberry.ID, strawberry.argument(description="Global id of the parcel.")
-        ],
-        reason: Annotated[DisputeReason, strawberry.argument(description="What was wrong.")],
-    ) -> DisputeCollectionResult:
-        """DISPUTE_WINDOW_OVER when it is too late, WRONG_STATE for what was not collected."""
-        context = context_of(info)
-        parcel_id = read_id("Parcel", parcel)
-        if parcel_id is None:
-            return as_problem(not_found(context.actor, "parcel"))
-        async with context.database.write() as session:
-            outcome = await disputing.dispute_collection(
-                session,
-                context.actor,
-                parcel_id=parcel_id,
-                reason=reason,
-                ids=context.ids,
-                now=context.clock.now(),
-            )
-        return await answer(context, outcome)
 
     @strawberry.mutation(
         description="Decides what became of a parcel whose collection is disputed, for operators. "

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from schema.receipts.evidence import parse_evidence, told_digest
 from server.app import make_app
 from server.kit.graph import global_id, read_id
+from server.ledger.log.rules import origin_of
+from server.ledger.log.service import grow_and_sign
 from server.notices import queries
 from server.notices.queries import Beginning, Ending, Topic
 from server.notices.rules import NoticeKind, NoticeState
+from server.notices.service.evidence import erase_evidence, seal_evidence
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
 from server.people.preferences import Channel
@@ -174,3 +179,44 @@ async def test_a_person_is_erased_by_themselves_once_all_is_settled(desk: Desk) 
         "/graphql", json={"query": "{ me { id } }"}, headers=desk.phone.headers()
     )
     assert again.status_code == 401
+
+
+DISPUTE = """
+mutation ($id: ID!) { disputeCollection(parcel: $id, reason: EMPTY) { __typename } }"""
+EVIDENCE = """
+query ($id: ID!) { outcome: disputeEvidence(parcelId: $id) {
+  ... on ParcelEvidence { disputes { party reason state digest file frozenAt } }
+  ... on Problem { code } } }"""
+
+
+async def test_evidence_of_a_dispute_is_fixed_with_it_and_sealed_by_the_log(desk: Desk) -> None:
+    house, parcel = desk.house, global_id("Parcel", desk.parcel_id)
+    assert (await desk.phone.ask(EVIDENCE, id=parcel))["outcome"] == {"disputes": []}
+    async with house.database.write() as session:
+        row = await session.get_one(Parcel, desk.parcel_id)
+        row.state, row.collected_at = ParcelState.COLLECTED, house.clock.now()
+    await desk.phone.ask(DISPUTE, id=parcel)
+    [early] = (await desk.phone.ask(EVIDENCE, id=parcel))["outcome"]["disputes"]
+    assert (early["party"], early["reason"], early["state"]) == ("REC", "EMPTY", "SEALING")
+    assert early["file"] is None
+    async with house.database.write() as session:
+        origin = origin_of(house.settings.public_url)
+        now = house.clock.now()
+        await grow_and_sign(session, origin=origin, keyring=house.keyring, now=now)
+    async with house.database.write() as session:
+        await seal_evidence(session, after=None, now=house.clock.now())
+    [sealed] = (await desk.phone.ask(EVIDENCE, id=parcel))["outcome"]["disputes"]
+    assert (sealed["state"], sealed["digest"]) == ("SEALED", early["digest"])
+    told = parse_evidence(base64.b64decode(sealed["file"])).told
+    assert told_digest(told) == base64.b64decode(sealed["digest"])
+    async with house.database.write() as session:
+        await erase_evidence(session, [desk.parcel_id])
+    [erased] = (await desk.phone.ask(EVIDENCE, id=parcel))["outcome"]["disputes"]
+    assert (erased["state"], erased["file"]) == ("ERASED", None)
+
+
+async def test_evidence_of_others_is_not_found(desk: Desk) -> None:
+    other = Phone(desk.house, desk.phone.client, "other")
+    await other.sign_in("other@example.org")
+    for asked in (global_id("Parcel", desk.parcel_id), "nonsense"):
+        assert (await other.ask(EVIDENCE, id=asked))["outcome"] == {"code": "NOT_FOUND"}

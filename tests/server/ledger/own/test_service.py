@@ -20,7 +20,7 @@ from schema.journal import (
 from server.ledger import service as ledger
 from server.ledger.log.tables import WaitingLeaf
 from server.ledger.own import rules
-from server.ledger.own.service import erase_subject, list_key_history, note
+from server.ledger.own.service import erase_subject, list_history, note
 from server.ledger.own.tables import OwnSubject
 from server.ledger.tables import JournalEntry
 from tests.fakes.sources import START
@@ -36,7 +36,7 @@ FACTS = (
     rules.key_set_issued(EVERY_LOCKER, 1, bytes(32)),
     rules.revocations_issued(LockerId(b"locker-1"), 2, bytes(32)),
     rules.locker_key(LockerId(b"locker-2"), bytes(32), former=LockerId(b"locker-1")),
-    rules.evidence_frozen(bytes(32)),
+    rules.evidence_frozen(bytes(32), key_of("dispute")),
     rules.device_removed("first", PERSON),
 )
 
@@ -106,8 +106,8 @@ async def test_many_at_once_make_one_chain_without_a_gap(database: Database) -> 
 async def test_history_is_of_one_person_and_erased_with_them(database: Database) -> None:
     await do(database, *FACTS, rules.device_added("other", key_of("stranger")))
     async with database.read() as session:
-        first = await list_key_history(session, PERSON, after=0, limit=1)
-        rest = await list_key_history(session, PERSON, after=first[0].seq, limit=9)
+        first = await list_history(session, PERSON, after=0, limit=1)
+        rest = await list_history(session, PERSON, after=first[0].seq, limit=9)
     assert [row.seq for row in (*first, *rest)] == [1, 6]
     heads = [row.head for row in await read_rows(database)]
     for _ in range(2):
@@ -117,7 +117,7 @@ async def test_history_is_of_one_person_and_erased_with_them(database: Database)
     assert [row.seq for row in rows if row.raw is None] == [1, 6]
     assert [row.head for row in rows] == heads
     async with database.read() as session:
-        assert [row.seq for row in (await session.exec(select(OwnSubject))).all()] == [7]
+        assert [row.seq for row in (await session.exec(select(OwnSubject))).all()] == [5, 7]
 
 
 async def test_what_is_noted_at_an_erasure_is_a_head_from_the_start(database: Database) -> None:

@@ -29,7 +29,6 @@ from server.kit.graph import (
     global_id,
     read_id,
 )
-from server.notices import tables
 from server.notices.queries import notices_topic
 from server.notices.rules import ABOUT_PARCELS, NoticeKind, NoticeState
 from server.notices.service.erasing import erase_account
@@ -39,6 +38,8 @@ from server.people.preferences import Channel
 
 if TYPE_CHECKING:
     import uuid
+
+    from server.notices import tables
 
 NEWEST = 20
 """Notices that a subscription tells of; older ones are read by pages."""
