@@ -198,6 +198,8 @@ def supervise() -> Iterator[Supervisor]:
     However the block ends, by Ctrl-C, SIGTERM or SIGHUP too, every process and the folder are gone.
     """
     before = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    # A shell that starts us in the background has us ignore Ctrl-C, and whoever sends it means us.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="restante-demo-"))
     try:
         with Valkey(get_valkey()) as valkey:
@@ -206,11 +208,11 @@ def supervise() -> Iterator[Supervisor]:
                 yield supervisor
             finally:
                 # Impatience must not leave anything behind.
-                before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
                 supervisor.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        for number, handler in before.items():
+        for number, handler in {**before, signal.SIGINT: ignored}.items():
             signal.signal(number, handler)
 
 
