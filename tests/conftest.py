@@ -125,7 +125,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-fault",
         action="store_true",
-        help="let a locker's disk fail at each of its writes, not at one in some; CI does",
+        help="let a disk fail, or a process end, at each of its writes, not at some; CI does",
     )
     parser.addoption(
         "--histories",

@@ -172,11 +172,16 @@ class EvmAnchor:
     def _web3(self) -> Any:
         from web3 import HTTPProvider, Web3
 
-        options = {"timeout": ANSWER_S}
-        # It would try again by itself, and the look is as often as is wanted.
-        return Web3(
-            HTTPProvider(self._url, request_kwargs=options, exception_retry_configuration=None)
+        provider = HTTPProvider(
+            self._url,
+            request_kwargs={"timeout": ANSWER_S},
+            # It would try again by itself, and the look is as often as is wanted.
+            exception_retry_configuration=None,
+            # It asks for the chain before each call; of what may change nothing is remembered.
+            cache_allowed_requests=True,
+            cacheable_requests={"eth_chainId"},
         )
+        return Web3(provider)
 
     @cached_property
     def _contract(self) -> Any:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from schema.checkpoint.anchors import Contract
 
-MOST_HEADS = 64
+MOST_HEADS = 32
 """Heads that one reading brings; the next goes on from there."""
 
 

@@ -84,8 +84,8 @@ class AnchoredLog:
         self._keyring = keyring
         self._size = 0
 
-    async def grow(self, leaves: int = 5) -> bytes:
-        """Lets the log grow by so many leaves; its root."""
+    async def grow(self, leaves: int = 5, *, is_witnessed: bool = False) -> bytes:
+        """Lets the log grow by so many leaves; its root. One that is witnessed is not published."""
         new = [
             Leaf(LockerId(b"locker-1"), seq, seq.to_bytes(32, "big"))
             for seq in range(self._size + 1, self._size + leaves + 1)
@@ -94,11 +94,15 @@ class AnchoredLog:
         async with self.database.write() as session:
             await tlog.queue_leaves(session, new, now=self.clock.now())
             await tlog.grow_and_sign(
-                session, origin="log", keyring=self._keyring, now=self.clock.now()
+                session,
+                origin="log",
+                keyring=self._keyring,
+                now=self.clock.now(),
+                is_witnessed=is_witnessed,
             )
-            checkpoint = await tlog.find_checkpoint(session)
-        assert checkpoint is not None
-        return checkpoint.root
+            root = await tlog.find_root(session, self._size)
+        assert root is not None
+        return root
 
     async def look(self, *, minutes: float = 1, at_once: bool = False) -> None:
         self.clock.move(minutes=minutes)

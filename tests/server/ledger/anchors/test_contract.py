@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from schema.checkpoint.anchors import HEAD_OF
 from server.ledger.anchors.evm import CONTRACT
 from tests.fakes.evm import compile_contract
 
@@ -38,6 +39,11 @@ def refusal_of(call: Any, *, caller: str) -> str:
 def test_what_is_shipped_is_what_the_source_says() -> None:
     # python -m tests.fakes.evm writes it anew
     assert json.loads(CONTRACT.read_text()) == compile_contract()
+
+
+def test_readers_ask_by_the_selector_that_the_contract_has() -> None:
+    methods = json.loads(CONTRACT.read_text())["methods"]
+    assert methods["head_of(bytes32,uint64)"] == f"0x{HEAD_OF.hex()}"
 
 
 def test_a_log_has_one_owner_and_its_sizes_only_grow(chain: LocalChain, functions: Any) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import generate_latest
+from sqlmodel import delete
 
 from server.kit.metrics import Metrics
-from server.ledger.anchors.jobs.looking import read_anchors
-from server.ledger.anchors.tables import AnchorState
+from server.ledger.anchors.jobs.looking import anchor_log, read_anchors
+from server.ledger.anchors.tables import AnchorState, LogAnchor
 from tests.server.ledger.anchors.conftest import CONFIRMATIONS
 
 if TYPE_CHECKING:
+    from server.ledger.anchors.evm import EvmAnchor
+    from server.ledger.anchors.port import Reading
     from tests.fakes.evm import LocalChain
     from tests.server.ledger.anchors.conftest import AnchoredLog
 
@@ -182,3 +186,49 @@ async def test_a_silent_node_leaves_the_head_queued(
     chain.heal()
     await log.look()
     assert await log.heads() == [(5, root)]
+
+
+class Glance:
+    """The chain, of which one look brings two heads."""
+
+    def __init__(self, anchor: EvmAnchor) -> None:
+        self._anchor = anchor
+        self.sign, self.publish = anchor.sign, anchor.publish
+
+    async def read(self, *, since: int) -> Reading:
+        reading = await self._anchor.read(since=since)
+        return replace(reading, heads=reading.heads[:2])
+
+
+@on_sqlite
+async def test_a_server_that_forgot_its_anchors_reads_them_again_before_it_sends(
+    log: AnchoredLog, chain: LocalChain
+) -> None:
+    sizes = [5, 10, 15]
+    for _ in sizes:
+        await log.grow()
+        await log.look(at_once=True)
+        chain.mine(CONFIRMATIONS)
+        await log.look()
+    async with log.database.write() as session:
+        await session.exec(delete(LogAnchor))
+    await log.grow()
+    calls = len(chain.calls)
+    for _ in range(4):
+        log.clock.move(minutes=1)
+        await anchor_log(log.database, Glance(log.anchor), log.plan, clock=log.clock)
+    assert chain.calls[calls:].count("eth_sendRawTransaction") == 1
+    assert await log.states() == {**dict.fromkeys(sizes, CONFIRMED), 20: SENT}
+    assert [size for size, _ in await log.heads()] == [*sizes, 20]
+
+
+@on_sqlite
+async def test_a_head_that_nobody_may_see_yet_is_not_anchored(
+    log: AnchoredLog, chain: LocalChain
+) -> None:
+    await log.grow()
+    await log.grow(is_witnessed=True)
+    await log.look()
+    await log.look(at_once=True)
+    assert [size for size, _ in await log.heads()] == [5]
+    assert [*(await log.states())] == [5]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ from schema.checkpoint.anchors import Contract
 from schema.checkpoint.trust import write_trust
 from schema.receipts import write_receipt
 from server.verify import CANNOT_TELL, HOLDS, REFUSED, main
+from tests.contracts.tree import ROOT
 from tests.schema.makers import LID
 from tests.schema.test_receipts import (
     ANCHORED,
@@ -115,3 +119,28 @@ def test_a_chain_that_cannot_be_asked_leaves_the_question_open(
     chain.is_silent = True
     assert check(tmp_path, account.contract, url=chain_url) == CANNOT_TELL
     chain.heal()
+
+
+async def test_the_question_to_a_chain_loads_no_library(
+    account: EvmAnchor, chain_url: str, tmp_path: Path
+) -> None:
+    await write(account, *make_anchor().head)
+    check(tmp_path, account.contract, url=chain_url)
+    probe = (
+        "import sys; from server.verify import main; status = main(sys.argv[1:]);"
+        "allowed = {'__main__', 'schema', 'server', 'nacl', '_cffi_backend', '_sodium'};"
+        "foreign = {name.partition('.')[0] for name in sys.modules}"
+        " - set(sys.stdlib_module_names) - allowed;"
+        "sys.exit(f'{sorted(foreign)}' if foreign else status)"
+    )
+    words = [f"{tmp_path / 'parcel.receipt'}", "--trust", f"{tmp_path / 'parcel.trust'}"]
+    run = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-S", "-c", probe, *words, "--chain", chain_url],
+        cwd=ROOT,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == HOLDS, run.stderr
