@@ -8,9 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from schema import envelopes, gatt, handshake, journal, statements, tokens
+from schema.checkpoint.notes import parse_checkpoint, parse_note
+from schema.checkpoint.submissions import parse_submission
+from schema.checkpoint.tiles import read_bundle, write_bundle
+from schema.checkpoint.trust import parse_trust, write_trust
 from schema.codec import Malformed, decode, encode
 from schema.noise import x25519_public
 from schema.tokens import passes
+from tests.fakes.trees import LID as LOGGED
+from tests.fakes.trees import Tree, entries_of
 from tests.schema.crafted import base45, make_inner, make_outer, open_packed, sealed_box
 from tests.schema.makers import (
     LID,
@@ -119,6 +125,20 @@ def _request_messages() -> tuple[bytes, ...]:
     )
 
 
+def _log_targets() -> dict[str, Target]:
+    """What comes from a log, from who shows its head, and from who says whom to trust."""
+    tree = Tree(entries_of(LOGGED, 1, 9))
+    trust = write_trust([tree.public], lockers={LOGGED: bytes(32)})
+    return {
+        "head": Target(
+            lambda data: parse_checkpoint(parse_note(data)), (str(tree.note(9)).encode(),)
+        ),
+        "shown head": Target(parse_submission, (tree.show(5, 9), tree.show(0, 9))),
+        "entry bundle": Target(read_bundle, (write_bundle(tree.leaves),)),
+        "trust file": Target(parse_trust, (trust.encode(),)),
+    }
+
+
 def make_targets() -> dict[str, Target]:
     """The parsers by name; those of a session stand in one of their own."""
     entries, head = make_journal()
@@ -155,6 +175,7 @@ def make_targets() -> dict[str, Target]:
         "scanned text": Target(
             lambda data: passes.parse_shown_token(data.decode("latin-1")), (code.encode(),)
         ),
+        **_log_targets(),
         "fragments": Target(_feed, (bytes(range(256)), *_request_messages())),
     }
 

@@ -13,7 +13,7 @@ from server.kit.db import held, insert_all_new, insert_new, one_of, replace_all
 from server.ledger.log.tables import LogCheckpoint, LogHead, LogLeaf, LogTile, WaitingLeaf
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from server.kit.db import Session
@@ -37,11 +37,20 @@ class Published(NamedTuple):
     note: str
 
 
-async def insert_waiting(session: Session, leaves: Iterable[Leaf], *, now: datetime) -> None:
-    """Writes down leaves that the tree is to hold."""
-    rows = [{**leaf._asdict(), "queued_at": now} for leaf in leaves]
-    if rows:
-        await insert_all_new(session, WaitingLeaf, rows)
+async def insert_waiting(session: Session, leaves: Sequence[Leaf], *, now: datetime) -> None:
+    """Writes down leaves that the tree is to hold, none before what waits of the same journals.
+
+    Whoever held the journal first may have asked for the time last, or a clock was set back.
+    """
+    if not leaves:
+        return
+    newest = select(func.max(col(WaitingLeaf.queued_at))).where(
+        col(WaitingLeaf.lid).in_({leaf.lid for leaf in leaves})
+    )
+    newest_at = (await session.exec(newest)).one()
+    queued_at = now if newest_at is None else max(now, newest_at)
+    rows = [{**leaf._asdict(), "queued_at": queued_at} for leaf in leaves]
+    await insert_all_new(session, WaitingLeaf, rows)
 
 
 async def count_waiting(session: Session) -> tuple[int, datetime | None]:

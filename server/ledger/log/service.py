@@ -16,7 +16,7 @@ from server.ledger.log.rules import LONGEST_WAIT, edge_tiles, grow, is_due
 from server.ledger.log.tables import LogCheckpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from schema.ids import LockerId
@@ -44,8 +44,11 @@ class Inclusions:
     of: Mapping[tuple[LockerId, int], Inclusion]
 
 
-async def queue_leaves(session: Session, leaves: Iterable[Leaf], *, now: datetime) -> None:
-    """Leaves for the tree, each once by (locker, number), in the transaction of their entries."""
+async def queue_leaves(session: Session, leaves: Sequence[Leaf], *, now: datetime) -> None:
+    """Leaves for the tree, each once by (locker, number), in the transaction of their entries.
+
+    The caller holds their journals, so that a journal's leaves come in its order.
+    """
     await queries.insert_waiting(session, leaves, now=now)
 
 

@@ -41,6 +41,8 @@ def look(source: Source, trust: Trust, state: State, *, now: datetime, delay_s: 
     """
     try:
         note = reading.read_head(source)
+        if note is None:
+            return _without_head(state)
         head = parse_checkpoint(note)
     except Malformed as error:
         return _with(state, [Found(Finding.UNSIGNED, f"no head of a log: {error}")])
@@ -52,6 +54,13 @@ def look(source: Source, trust: Trust, state: State, *, now: datetime, delay_s: 
     if state.size == head.size:
         state = _look_ahead(source, state, now=now, delay_s=delay_s)
     return _with(state, _find_late(source, now=now, delay_s=delay_s))
+
+
+def _without_head(state: State) -> State:
+    if not state.note:
+        raise CannotTell("the log has no head yet")
+    text = f"from {state.size} leaves to no head at all"
+    return _with(state, [Found(Finding.ROLLED_BACK, text, (state.note,))])
 
 
 def _compare(source: Source, state: State, note: Note, head: Checkpoint) -> State:

@@ -29,12 +29,10 @@ BUNDLE_BYTES = WIDTH * 256
 STATUS_BYTES = 4_096
 
 
-def read_head(source: Source) -> Note:
-    """The head that is published. Malformed if it is none, CannotTell if nothing is there."""
+def read_head(source: Source) -> Note | None:
+    """The head that is published, or None while there is none. Malformed if it is no head."""
     raw = source.read("checkpoint", most=NOTE_BYTES)
-    if raw is None:
-        raise CannotTell("the log has no head yet")
-    return parse_note(raw)
+    return None if raw is None else parse_note(raw)
 
 
 def read_entries(source: Source, number: int, *, size: int) -> list[bytes] | None:

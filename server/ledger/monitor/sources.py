@@ -65,7 +65,11 @@ class HttpSource:
 
     def __init__(self, url: str, *, whole_s: float = WHOLE_S) -> None:
         """CannotTell unless it is an address."""
-        if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).hostname:
+        try:
+            parts = urlsplit(url)
+        except ValueError as error:
+            raise CannotTell(f"{url} is no address: {error}") from error
+        if parts.scheme not in {"https", "http"} or not parts.hostname:
             raise CannotTell(f"{url} is no address like https://HOST/log")
         self._url = url.rstrip("/")
         self._whole_s = whole_s

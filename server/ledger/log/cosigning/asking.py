@@ -77,7 +77,16 @@ def _as_witnessing(policy: Trust, client: httpx.AsyncClient) -> Witnessing:
     seers = []
     for name, key in policy.witnesses.items():
         url = policy.urls.get(key, "")
-        if urlsplit(url).scheme not in {"https", "http"} or not urlsplit(url).hostname:
+        if not _is_address(url):
             raise Malformed(f"witness {name} has no address (https://HOST/...)")
         seers.append(Seer(name, key, HttpWitness(client, url)))
     return Witnessing(policy, tuple(seers))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return False
+    return parts.scheme in {"https", "http"} and bool(parts.hostname)

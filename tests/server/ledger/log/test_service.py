@@ -141,6 +141,15 @@ async def test_leaves_of_a_locker_keep_the_order_of_its_journal(log: Log) -> Non
     ]
 
 
+async def test_a_clock_that_was_set_back_does_not_mix_up_a_journal(log: Log) -> None:
+    await log.queue(make_leaves(3))
+    log.clock.move(seconds=-5)
+    await log.queue(make_leaves(2, after=3))
+    await log.queue(make_leaves(1, lid=OTHER))
+    await log.grow()
+    assert await log.read_leaves() == [*make_leaves(1, lid=OTHER), *make_leaves(5)]
+
+
 async def test_nothing_new_signs_nothing(log: Log) -> None:
     await log.queue(make_leaves(2))
     await log.grow()

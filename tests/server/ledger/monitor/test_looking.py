@@ -156,6 +156,9 @@ def test_a_replaced_root_is_caught_and_kept_with_both_notes(watch: Watch) -> Non
 def test_a_rolled_back_size_is_caught(watch: Watch) -> None:
     assert watch.see(TREE, 300) == []
     assert watch.see(TREE, 299) == [Finding.ROLLED_BACK]
+    (watch.folder / "checkpoint").unlink()
+    assert watch.look() == [Finding.ROLLED_BACK]
+    assert watch.last.endswith("no head at all")
     assert watch.state.size == 300
 
 

@@ -75,7 +75,7 @@ async def test_a_log_is_read_in_bounds() -> None:
 def test_nobody_there_cannot_be_told() -> None:
     with pytest.raises(CannotTell, match="refused"):
         HttpSource("http://127.0.0.1:1/log").read("checkpoint", most=10)
-    for url in ("file:///etc", "ftp://example.org", "lockers.example.org/log"):
+    for url in ("file:///etc", "ftp://example.org", "lockers.example.org/log", "http://["):
         with pytest.raises(CannotTell, match="no address"):
             HttpSource(url)
 

@@ -119,6 +119,7 @@ KEY = SEERS[0]
         ("", "quorum"),
         (f"witness w {KEY}\nquorum w\n", "witness w has no address"),
         (f"witness w {KEY} ftp://w.example.org\nquorum w\n", "witness w has no address"),
+        (f"witness w {KEY} http://[\nquorum w\n", "witness w has no address"),
         ("quorum w\n", "nobody is named w"),
     ],
 )
