@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from schema.journal import (
     person_mark,
 )
 from server.ledger import service as ledger
+from server.ledger.log.queries import take_waiting
 from server.ledger.log.tables import WaitingLeaf
 from server.ledger.own import rules
 from server.ledger.own.service import erase_subject, list_history, note
@@ -101,6 +103,17 @@ async def test_many_at_once_make_one_chain_without_a_gap(database: Database) -> 
     raws = await read_raws(database)
     check_chain(raws, lid=OWN_CHAIN, first=1, prev_head=FIRST_PREV_HEAD)
     assert len(raws) == len(FACTS)
+
+
+async def test_leaves_go_in_the_order_of_the_chain_whoever_took_the_time_first(
+    database: Database,
+) -> None:
+    for seconds in (2, 1, 3):
+        async with database.write() as session:
+            note(session, FACTS[0], now=START + timedelta(seconds=seconds))
+    async with database.write() as session:
+        taken = await take_waiting(session, size=0, limit=9)
+    assert [leaf.seq for leaf in taken] == [1, 2, 3]
 
 
 async def test_history_is_of_one_person_and_erased_with_them(database: Database) -> None:
