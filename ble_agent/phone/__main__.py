@@ -28,6 +28,7 @@ from ble_agent.phone.handset import Phone
 from ble_agent.phone.inbox import Inbox, list_notices
 from ble_agent.phone.keys import check_keys
 from ble_agent.phone.staff import fetch_inspection, join, read_staff_pass, register
+from ble_agent.phone.takeout import fetch_takeout
 from ble_agent.phone.wallet import Wallet
 from ble_agent.phone.words import make_parser
 from schema.checkpoint.trust import parse_trust
@@ -256,6 +257,13 @@ async def show_keys(phone: Phone, options: argparse.Namespace) -> dict[str, Any]
     )
 
 
+async def take_along(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
+    """Write all that the server keeps about this account to a file."""
+    whole = await fetch_takeout(phone.account())
+    write_file(options.file, json.dumps(whole, indent=1, sort_keys=True))
+    return {"file": f"{options.file}", "parcels": len(whole["parcels"]), "cut": whole["cut"]}
+
+
 async def fetch_removals(phone: Phone, options: argparse.Namespace) -> dict[str, Any]:
     """Keep what takes parcels out of their compartments."""
     found = await bundles.fetch_removals(
@@ -355,6 +363,7 @@ _VERBS: dict[str, _Verb] = {
     "import": ("keep a bundle printed by another phone", import_bundle),
     "receipts": ("list what lockers have vouched for", show_receipts),
     "receipt": ("fetch and keep a parcel's receipt of the public log", fetch_receipt),
+    "takeout": ("write all that the server keeps about the account to a file", take_along),
     "keys": ("look in the public log for keys of the account that are not its phones'", show_keys),
 }
 

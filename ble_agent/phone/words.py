@@ -72,5 +72,6 @@ def _add_words(parts: Mapping[str, argparse.ArgumentParser]) -> None:
     parts["keys"].add_argument(
         "--mine", action="append", default=[], metavar="THUMBPRINT", help="another phone of yours"
     )
+    parts["takeout"].add_argument("file", type=Path, help="where to write it, as JSON")
     for name in ("accept", "replay", "import"):
         parts[name].add_argument("file", help="file written before")

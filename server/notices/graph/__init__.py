@@ -1,4 +1,4 @@
-"""The GraphQL of notices, and of what is told of disputes. Decides nothing; translates."""
+"""The GraphQL of notices, of disputes and of what a person takes along. Only translates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import strawberry
 
 from server.notices.graph import telling
 from server.notices.graph.evidence import DisputeMutation, EvidenceQuery
+from server.notices.graph.takeout import ExportQuery
 from server.notices.graph.telling import Me, Subscription
 
 
 @strawberry.type
-class Query(telling.Query, EvidenceQuery):
+class Query(telling.Query, EvidenceQuery, ExportQuery):
     """Joined into the root query."""
 
 

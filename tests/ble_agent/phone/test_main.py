@@ -70,6 +70,7 @@ def test_file_that_holds_no_bundle_is_refused_with_a_sentence(
     [
         (["parcels"], "name the server"),
         (["keys"], "name the server"),
+        (["takeout", "all.json"], "name the server"),
         (["keys", "--trust", "/nowhere/at/all"], "cannot be read"),
         (["deliver"], "name the server"),
         (["fetch-inspection", "a-locker", "3", "a smell"], "name the server"),

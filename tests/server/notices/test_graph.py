@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from ble_agent.phone.takeout import fetch_takeout
 from schema.receipts.evidence import parse_evidence, told_digest
 from server.app import make_app
 from server.kit.graph import global_id, read_id
@@ -17,6 +18,7 @@ from server.notices import queries
 from server.notices.queries import Beginning, Ending, Topic
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.service.evidence import erase_evidence, seal_evidence
+from server.notices.takeout.rules import PARCELS_AT_ONCE
 from server.parcels.states import ParcelState
 from server.parcels.tables import Parcel
 from server.people.preferences import Channel
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ble_agent.phone.account import Account
     from server.app import House
     from server.kit.guard import GuardedSchema
     from server.notices.queries import Try
@@ -220,3 +223,40 @@ async def test_evidence_of_others_is_not_found(desk: Desk) -> None:
     await other.sign_in("other@example.org")
     for asked in (global_id("Parcel", desk.parcel_id), "nonsense"):
         assert (await other.ask(EVIDENCE, id=asked))["outcome"] == {"code": "NOT_FOUND"}
+
+
+class Asking:
+    """The reference phone's account, whose requests the test's phone sends."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+
+    async def ask(self, document: str, variables: dict[str, object]) -> dict[str, Any]:
+        return await self._phone.ask(document, **variables)
+
+
+async def test_phone_takes_all_pages_along_as_one_document(desk: Desk) -> None:
+    async with desk.house.database.write() as session:
+        first = await session.get_one(Parcel, desk.parcel_id)
+        for number in range(PARCELS_AT_ONCE):
+            values = first.model_dump() | {"id": desk.house.ids.new(), "code": f"more {number}"}
+            session.add(Parcel(**values | {"tracking_no": f"more {number}"}))
+    whole = await fetch_takeout(cast("Account", Asking(desk.phone)))
+    assert len({one["parcel"]["id"] for one in whole["parcels"]}) == PARCELS_AT_ONCE + 1
+    assert [one["thumbprint"] for one in whole["devices"]] == [desk.phone.thumbprint]
+    assert whole["cut"] == []
+
+
+EXPORT = """
+query ($person: ID, $after: String) { outcome: exportAccount(person: $person, after: $after) {
+  __typename ... on Problem { code field } } }"""
+
+
+async def test_what_others_would_take_along_is_not_found(desk: Desk) -> None:
+    other = Phone(desk.house, desk.phone.client, "other")
+    await other.sign_in("other@example.org")
+    for person in (global_id("Person", desk.person_id), "nonsense"):
+        refused = (await other.ask(EXPORT, person=person))["outcome"]
+        assert (refused["code"], refused["field"]) == ("NOT_FOUND", "person")
+    wrong = (await desk.phone.ask(EXPORT, after="nonsense"))["outcome"]
+    assert (wrong["code"], wrong["field"]) == ("INPUT_INVALID", "after")

@@ -1,0 +1,1 @@
+"""Everything that is kept about a person, for them to take along as one JSON document."""
