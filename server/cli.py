@@ -443,9 +443,6 @@ def _monitor(argv: list[str]) -> int:
     from server.ledger.monitor.desk import CANNOT_TELL, open_desk
     from server.ledger.monitor.findings import CannotTell
 
-    ending = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: ending.set())
     try:
         desk = open_desk(options, SystemClock(), lambda line: print(line, flush=True))
         if options.forget:
@@ -455,6 +452,9 @@ def _monitor(argv: list[str]) -> int:
         return CANNOT_TELL
     if options.once:
         return desk.look(told=())
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: ending.set())
     return desk.watch(every_s=options.every, wait=ending.wait)
 
 

@@ -7,12 +7,13 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from starlette.applications import Starlette
 
 from schema.checkpoint.trust import parse_trust, write_trust
+from server import cli
 from server.ledger.log.cosigning import jobs as cosigning
 from server.ledger.monitor.desk import ALL_WELL, CANNOT_TELL, FOUND, Desk
 from server.ledger.monitor.findings import CannotTell
@@ -27,6 +28,7 @@ from tests.fakes.trees import LID, ORIGIN, Tree, entries_of
 from tests.server.ledger.log.cosigning.test_jobs import Watched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from server.kit.db import Database
@@ -37,18 +39,29 @@ FORK = Tree(entries_of(LID, 1, 300, "other"))
 TRUST = write_trust([TREE.public], witnesses=SEERS, least=2, lockers={})
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", "monitor", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Looked(NamedTuple):
+    """How one run of the verb ended, and what it said."""
+
+    status: int
+    told: str
+    complained: str
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Looked]:
+    def look(*words: str) -> Looked:
+        status = cli.main(["monitor", *words, "--once"])
+        return Looked(status, *capsys.readouterr())
+
+    return look
 
 
 async def test_a_real_log_with_its_witnesses_is_followed_over_http(
-    database: Database, keyring: DerivedKeyring, clock: MovableClock, tmp_path: Path
+    database: Database,
+    keyring: DerivedKeyring,
+    clock: MovableClock,
+    tmp_path: Path,
+    run: Callable[..., Looked],
 ) -> None:
     log = Watched(database, keyring, clock)
     log.seers = Seers(tmp_path, [log.key], clock)
@@ -57,21 +70,21 @@ async def test_a_real_log_with_its_witnesses_is_followed_over_http(
         trust = tmp_path / "trust"
         listed = write_trust([log.key], witnesses=log.seers.keys, least=2, lockers={})
         trust.write_text(listed.replace(f"log {log.key}", f"log {log.key} {url}/log"))
-        words = ("--trust", f"{trust}", "--state", f"{tmp_path / 'state'}", "--once", "--json")
+        words = ("--trust", f"{trust}", "--state", f"{tmp_path / 'state'}", "--json")
         for size in (3, 500):
             await log.add(size)
             await log.cosign()
             looked = await asyncio.to_thread(run, *words)
-            assert (looked.returncode, looked.stderr) == (ALL_WELL, "")
-            told = json.loads(looked.stdout)
+            assert (looked.status, looked.complained) == (ALL_WELL, "")
+            told = json.loads(looked.told)
             assert (told["log"], told["size"], told["lockers"]) == (ORIGIN, log.size, 1)
             assert told["found"] == []
         log.seers.streets.closed = {*log.seers.witnesses}
         await log.add(5)
         await cosigning.cosign_log(database, log.witnessing, clock=clock)
         late = await asyncio.to_thread(run, *words, "--max-merge-delay", "1")
-        assert late.returncode == FOUND, "the clock of this test stands in the past"
-        assert [one["kind"] for one in json.loads(late.stdout)["found"]] == ["LATE"]
+        assert late.status == FOUND, "the clock of this test stands in the past"
+        assert [one["kind"] for one in json.loads(late.told)["found"]] == ["LATE"]
     await log.seers.close()
 
 
@@ -85,17 +98,19 @@ def lay(folder: Path) -> tuple[str, ...]:
     )
 
 
-def test_findings_stand_until_somebody_forgets_them(tmp_path: Path) -> None:
+def test_findings_stand_until_somebody_forgets_them(
+    tmp_path: Path, run: Callable[..., Looked]
+) -> None:
     words = lay(tmp_path)
-    assert run(*words, "--once").returncode == ALL_WELL
+    assert run(*words).status == ALL_WELL
     publish(FORK, tmp_path / "log")
     for _ in range(2):
-        looked = run(*words, "--once")
-        assert looked.returncode == FOUND
-        assert "REPLACED_ROOT: two roots over 300 leaves" in looked.stdout
+        looked = run(*words)
+        assert looked.status == FOUND
+        assert "REPLACED_ROOT: two roots over 300 leaves" in looked.told
     publish(TREE, tmp_path / "log")
-    assert run(*words, "--once").returncode == FOUND
-    assert run(*words, "--once", "--forget").returncode == ALL_WELL
+    assert run(*words).status == FOUND
+    assert run(*words, "--forget").status == ALL_WELL
 
 
 def test_it_goes_on_until_it_is_told_to_end(tmp_path: Path) -> None:
@@ -118,12 +133,13 @@ def test_it_goes_on_until_it_is_told_to_end(tmp_path: Path) -> None:
     ],
 )
 def test_what_it_cannot_work_with_is_said(
-    tmp_path: Path, change: dict[str, str], reason: str
+    tmp_path: Path, change: dict[str, str], reason: str, run: Callable[..., Looked]
 ) -> None:
-    words = dict(zip(lay(tmp_path)[::2], lay(tmp_path)[1::2], strict=True)) | change
-    refused = run(*(part for pair in words.items() for part in pair if all(pair)), "--once")
-    assert refused.returncode == CANNOT_TELL
-    assert reason in refused.stderr
+    words = lay(tmp_path)
+    pairs = dict(zip(words[::2], words[1::2], strict=True)) | change
+    refused = run(*(part for pair in pairs.items() for part in pair if all(pair)))
+    assert refused.status == CANNOT_TELL
+    assert reason in refused.complained
 
 
 class Teller:
@@ -200,3 +216,23 @@ def test_a_log_out_of_reach_keeps_what_was_found(tmp_path: Path, clock: MovableC
     assert desk.look() == CANNOT_TELL
     with pytest.raises(CannotTell):
         desk.forget()
+
+
+def test_it_needs_pynacl_and_nothing_else(tmp_path: Path) -> None:
+    probe = (
+        "import sys; from server import cli;"
+        "status = cli.main(['monitor', *sys.argv[1:]]);"
+        "allowed = {'nacl', '_cffi_backend', '_sodium', 'schema', 'server', '__main__'};"
+        "foreign = {name.partition('.')[0] for name in sys.modules}"
+        " - set(sys.stdlib_module_names) - allowed;"
+        "sys.exit(status or f'{sorted(foreign)}' if foreign else status)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", probe, *lay(tmp_path), "--once"],
+        cwd=ROOT,
+        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stderr) == (ALL_WELL, "")
