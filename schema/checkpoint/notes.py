@@ -237,7 +237,7 @@ def _check_name(name: str) -> None:
 
 def _unbase64(text: str) -> bytes:
     try:
-        raw = base64.b64decode(text, validate=True)
+        raw = base64.b64decode(text)
     except (binascii.Error, ValueError) as error:
         raise Malformed("not base64") from error
     if base64.b64encode(raw).decode() != text:

@@ -108,7 +108,8 @@ class _Reader:
         known = self.logs if kind is KeyKind.LOG else self.witnesses.values()
         if key.kind is not kind or key.public in {one.public for one in known}:
             raise Malformed(f"{key.name} is a key of another kind, or there twice")
-        self.urls |= dict.fromkeys([key] if url else [], "".join(url))
+        if url:
+            self.urls[key] = url[0]
         return key
 
     def _new_group(self, least: str, members: list[str]) -> Group:

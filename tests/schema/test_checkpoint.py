@@ -119,6 +119,9 @@ def test_each_bit_of_a_signature_counts(data: st.DataObject) -> None:
         "text\n\n\u2014 na+me AAAAAAAA\n",
         "text\n\n\u2014 na\u00a0me AAAAAAAA\n",
         "text\n\n\u2014 name AAAA\n",
+        "text\n\nname AAAAAAAA\n",
+        "text\n\n\u2014 name AAAAAA==\n",
+        "text\n\n\u2014 name AAAA!AAAA\n",
         "text\n\n\u2014 name AAAAAAAA=\n",
         "text\n\n\u2014 name AAAAAAB=\n",
         "text\n\n\u2014 name AAAA AAAA\n",
@@ -144,15 +147,23 @@ def test_a_text_may_have_empty_lines() -> None:
     assert note.text == "one\n\ntwo\n"
 
 
-def test_sixty_four_signatures_are_read() -> None:
+def test_the_longest_note_is_read() -> None:
+    rest = "\n\n\u2014 name AAAAAAAA\n"
+    longest = "t" * (NOTE_BYTES - len(rest.encode())) + rest
+    assert str(parse_note(longest.encode())) == longest
+
+
+def test_as_many_signatures_as_there_may_be_are_read() -> None:
     assert len(parse_signatures("\u2014 name AAAAAAAA\n" * 64)) == 64
+    with pytest.raises(Malformed):
+        parse_signatures("")
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "origin\n1\n",
-        "\n1\nAAAA\n",
+        HEAD.text.replace(HEAD.origin, ""),
         "origin\n1\nAAAA\n",
         f"{HEAD.text}more\n",
         HEAD.text.replace("20852163", "020852163"),

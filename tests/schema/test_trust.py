@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from schema.checkpoint.anchors import Contract
 from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.checkpoint.trust import NOBODY, TRUST_BYTES, Trust, parse_trust, write_trust
 from schema.codec import Malformed
@@ -97,6 +98,8 @@ def test_space_comments_and_addresses_are_allowed() -> None:
         f"{WITNESSES}group g 1 g\nquorum g\n",
         f"{WITNESSES}group x1 1 x2\nquorum x1\n",
         f"{WITNESSES}group g 1 x1\ngroup h 1 x1\nquorum g\n",
+        f"{WITNESSES}group g 1 x1\ngroup h 1 x2\ngroup i 1 x1\nquorum g\n",
+        f"quorum none\nwitness w {SEERS['x1']} https://a https://b\n",
         f"quorum none\nlocker {LID.hex()}\n",
         f"quorum none\nlocker {LID.hex()} AAAA\n",
         f"quorum none\nlocker xx {LOCKER_KEY}\n",
@@ -105,7 +108,8 @@ def test_space_comments_and_addresses_are_allowed() -> None:
         f"quorum none\nlocker {LID.hex()} !{LOCKER_KEY}\n",
         "quorum none\ntrust everybody\n",
         "quorum none\r\n",
-        "quorum none\x7f\n",
+        "quorum none\n# \x7f\n",
+        "quorum none\n# \x01\n",
         "quorum none\n" + "#" * TRUST_BYTES,
     ],
     ids=case_id,
@@ -113,6 +117,36 @@ def test_space_comments_and_addresses_are_allowed() -> None:
 def test_a_line_that_is_not_understood_is_refused(text: str) -> None:
     with pytest.raises(Malformed):
         read(text)
+
+
+def test_addresses_are_known_by_their_keys() -> None:
+    first, second, third = (SEERS[name] for name in ("x1", "x2", "x3"))
+    trust = read(
+        f"log {LOG} https://hubs.example.org/log\nwitness a {first} https://a.example.org\n"
+        f"witness b {second}\nwitness c {third} https://c.example.org\nquorum none\n"
+    )
+    assert trust.urls == {
+        LOG: "https://hubs.example.org/log",
+        first: "https://a.example.org",
+        third: "https://c.example.org",
+    }
+
+
+def test_a_contract_is_read_with_its_chain() -> None:
+    address = f"0x{'ab' * 20}"
+    trust = read(f"anchor 10 {address}\nquorum none\n")
+    assert trust.anchors == (Contract(10, address),)
+
+
+def test_names_are_what_stands_between_spaces_and_tabs() -> None:
+    """Other kinds of space are a part of them (tlog-policy, "character set")."""
+    trust = read(f"witness a\u00a0b {SEERS['x1']}\nquorum a\u00a0b\n")
+    assert trust.is_quorum(["a\u00a0b"])
+
+
+def test_the_longest_file_is_read() -> None:
+    text = "quorum none\n"
+    assert read(text + "#" * (TRUST_BYTES - len(text))).quorum == NOBODY
 
 
 def test_a_file_that_is_not_text_is_refused() -> None:
