@@ -30,6 +30,12 @@ from server.ledger.anchors.port import Plan
 from server.ledger.anchors.setting import GWEI
 from server.ledger.log.cosigning.jobs import cosign_log
 from server.ledger.log.jobs import seal_log
+from server.ledger.monitor.looking import look
+from server.ledger.monitor.sources import FolderSource
+from server.ledger.monitor.state import State
+from server.ledger.monitor.words import MAXIMUM_MERGE_DELAY_S
+from server.ledger.shelf.folder import FolderShelf
+from server.ledger.shelf.jobs import fill_shelf
 from server.ledger.tables import SignedHead
 from server.verify import HOLDS, REFUSED
 from tests.contracts.tree import ROOT
@@ -85,7 +91,13 @@ class Network:
     async def publish(self) -> None:
         """A minute later: the log has grown, its head is cosigned and published."""
         self.clock.move(minutes=2)
-        await seal_log(self.database, origin=ORIGIN, keyring=self.keyring, clock=self.clock)
+        await seal_log(
+            self.database,
+            origin=ORIGIN,
+            keyring=self.keyring,
+            clock=self.clock,
+            is_witnessed=True,
+        )
         await cosign_log(self.database, self.seers.witnessing(least=2), clock=self.clock)
 
     async def fix(self) -> None:
@@ -216,6 +228,7 @@ async def test_forty_lockers_are_proved_by_files_alone(
     heads = (await network.anchor.read(since=0)).heads
     parcel, entries = await fetch_receipts(network)
     trust, folder = network.trust(), tmp_path / "court"
+    await fill_shelf(network.database, FolderShelf(tmp_path / "log"))
     await network.database.close()
 
     assert len(heads) == len(ANCHORED)
@@ -233,6 +246,15 @@ async def test_forty_lockers_are_proved_by_files_alone(
     bent = bytearray(parcel)
     bent[len(bent) // 3] ^= 0x10
     check(folder, bytes(bent), trust, status=REFUSED)
+    known = look(
+        FolderSource(tmp_path / "log"),
+        parse_trust(trust.encode()),
+        State(),
+        now=network.clock.now(),
+        delay_s=MAXIMUM_MERGE_DELAY_S,
+    )
+    assert (known.findings, known.size) == ((), told["size"])
+    assert {locker.lid for locker in network.lockers} <= known.places.keys()
 
 
 async def fetch_receipts(network: Network) -> tuple[bytes, list[bytes]]:

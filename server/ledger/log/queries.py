@@ -59,12 +59,6 @@ async def count_waiting(session: Session) -> tuple[int, datetime | None]:
     return (await session.exec(query)).one()
 
 
-async def find_last_queued(session: Session, lid: LockerId) -> datetime | None:
-    """Since when the leaf of this journal waits that came last; None if none does."""
-    query = select(func.max(col(WaitingLeaf.queued_at))).where(WaitingLeaf.lid == lid)
-    return (await session.exec(query)).one()
-
-
 async def hold_size(session: Session) -> int:
     """How many leaves the tree has; nobody else lets it grow until the transaction ends."""
     await insert_new(session, LogHead, id=THE_HEAD, size=0)

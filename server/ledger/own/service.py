@@ -9,7 +9,7 @@ from schema.journal import SALT_SIZE
 from server.kit.db import at_commit
 from server.kit.errors import BrokenPromise
 from server.ledger import queries as ledger
-from server.ledger.log.queries import Leaf, find_last_queued
+from server.ledger.log.queries import Leaf
 from server.ledger.log.service import queue_leaves
 from server.ledger.own import queries
 from server.ledger.own.rules import Fact, write_line
@@ -73,7 +73,5 @@ async def _write(session: Session, randomness: Randomness) -> None:
     tip = lines[-1].seq
     if not await ledger.move_chain(session, OWN_CHAIN, expected=first - 1, seq=tip, head=head):
         raise BrokenPromise("the own chain moved although its row was held")
-    # Whoever took the time first may come last to the chain, and leaves go by the time.
-    since = max(now, await find_last_queued(session, OWN_CHAIN) or now)
     leaves = [Leaf(OWN_CHAIN, line.seq, line.head) for line in lines]
-    await queue_leaves(session, leaves, now=since)
+    await queue_leaves(session, leaves, now=now)
