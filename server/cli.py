@@ -281,17 +281,20 @@ def _outbox(argv: list[str]) -> int:
 def _anchor(argv: list[str]) -> int:
     from server.ledger.anchors.jobs.words import add_arguments
 
-    parser = _parser("anchor", "For whoever has the server machine: reads the same settings.")
+    parser = _parser(
+        "anchor", "Reads the settings of the server. Ends with 1 if the chain holds a foreign head."
+    )
     add_arguments(parser)
     word = parser.parse_args(argv).word
 
-    async def sit_down() -> None:
+    async def sit_down() -> bool:
         from server.ledger.anchors.jobs.desk import AnchorDesk
 
         async with _house() as house:
-            await AnchorDesk(house, print).run(word)
+            return await AnchorDesk(house, print).run(word)
 
-    return _told(lambda: asyncio.run(sit_down()))
+    outcomes: list[bool] = []
+    return _told(lambda: outcomes.append(asyncio.run(sit_down()))) or int(not outcomes[0])
 
 
 def _log(argv: list[str]) -> int:

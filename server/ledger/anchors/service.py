@@ -32,7 +32,12 @@ MOST_REASON = 300
 async def queue_head(
     session: Session, plan: Plan, *, now: datetime, at_once: bool = False
 ) -> int | None:
-    """Queues the newest published head if it is time and the log has grown; its size, or None."""
+    """Queues the newest published head if it is time and the log has grown; its size, or None.
+
+    While one is on its way no other is: after a long silence of the chain the newest is enough.
+    """
+    if await queries.hold_open(session, plan.contract) is not None:
+        return None
     checkpoint = await find_checkpoint(session)
     last = await queries.find_newest(session, plan.contract)
     if checkpoint is None or (last is not None and last.size >= checkpoint.size):

@@ -29,15 +29,18 @@ class AnchorDesk:
     house: House
     tell: Callable[[str], None]
 
-    async def run(self, word: str) -> None:
-        """Does what the word asks for; one of the house's errors says why not."""
+    async def run(self, word: str) -> bool:
+        """Does what the word asks for; one of the house's errors says why not.
+
+        False if there is an alarm: the chain holds what this log never signed.
+        """
         match word:
             case "key":
                 self._key()
             case "deploy":
                 await self._deploy()
             case "status":
-                await self._status()
+                return await self._status()
             case _:
                 settings = self.house.settings
                 plan = make_plan(settings)
@@ -48,7 +51,8 @@ class AnchorDesk:
                     clock=self.house.clock,
                     at_once=True,
                 )
-                await self._status()
+                return await self._status()
+        return True
 
     def _key(self) -> None:
         path = self.house.settings.chain_key
@@ -67,7 +71,7 @@ class AnchorDesk:
         self.tell(f"setting:    RESTANTE_CHAIN_CONTRACT={contract}")
         self.tell(f"trust file: anchor {settings.chain_id} {contract}")
 
-    async def _status(self) -> None:
+    async def _status(self) -> bool:
         plan = make_plan(self.house.settings)
         async with self.house.database.read() as session:
             rows = await service.list_newest(session, plan.contract, limit=MOST_TOLD)
@@ -81,6 +85,7 @@ class AnchorDesk:
             self.tell(_as_line(row))
         if not rows:
             self.tell("nothing was anchored yet")
+        return not alarms
 
 
 def _as_line(row: LogAnchor) -> str:

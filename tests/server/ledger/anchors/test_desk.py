@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from server.app import House
+    from server.ledger.anchors.evm import EvmAnchor
     from tests.fakes.evm import LocalChain
+
+
+async def write_foreign_head(anchor: EvmAnchor, chain: LocalChain) -> None:
+    now = await anchor.read(since=0)
+    await anchor.publish(anchor.sign(9, b"x" * 32, nonce=now.nonce, fee=now.fee).raw)
+    chain.mine()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -47,7 +54,7 @@ async def test_an_operator_goes_from_a_key_to_an_anchored_head(
     contract = told[-2].rpartition("=")[2]
     assert told[-1] == f"trust file: anchor {chain.id} {contract}"
     house = replace(house, settings=replace(settings, chain_contract=contract))
-    await AnchorDesk(house, told.append).run("status")
+    assert await AnchorDesk(house, told.append).run("status")
     assert told[-1] == "nothing was anchored yet"
     async with house.database.write() as session:
         await tlog.queue_leaves(
@@ -61,5 +68,8 @@ async def test_an_operator_goes_from_a_key_to_an_anchored_head(
     chain.mine()
     await AnchorDesk(house, told.append).run("now")
     assert told[-1].split()[:4] == ["1", "leaves", "confirmed", "since"]
+    await write_foreign_head(make_anchor(house.settings), chain)
+    assert not await AnchorDesk(house, told.append).run("now"), "an alarm is an exit status"
+    assert told[-3].startswith("ALARM: the chain holds a head of 9 leaves")
     key = (tmp_path / "key").read_text().strip()
     assert not any(key in line for line in told)

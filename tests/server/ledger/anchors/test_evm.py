@@ -8,6 +8,8 @@ import pytest
 
 from schema.checkpoint.anchors import Contract
 from server.kit.errors import ChainError
+from tests.contracts.imports import read_imports
+from tests.contracts.tree import ROOT as TREE
 from tests.server.ledger.anchors.conftest import CAP_WEI, CONFIRMATIONS, make_anchor
 
 if TYPE_CHECKING:
@@ -32,6 +34,19 @@ async def test_a_head_is_settled_once_enough_blocks_lie_on_it(
     chain.mine()
     later = await anchor.read(since=1)
     assert (later.heads, later.count, later.settled) == ((), 1, 1)
+
+
+def test_web3_is_loaded_when_a_chain_is_asked_and_not_before() -> None:
+    """Server, worker and checker start without it, and without the extra."""
+    foreign = ("web3", "eth_", "requests", "segno")
+    found = [
+        item
+        for items in read_imports(TREE).values()
+        for item in items
+        if item.target.startswith(foreign) and not item.module.startswith("server.notices")
+    ]
+    assert found
+    assert {item.when for item in found} == {"deferred"}
 
 
 async def test_what_a_node_refuses_is_told_in_its_words(

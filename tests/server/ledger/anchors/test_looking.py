@@ -175,6 +175,21 @@ async def test_a_transaction_that_a_block_took_without_effect_is_made_anew(
 
 
 @on_sqlite
+async def test_after_a_long_silence_of_the_chain_one_head_goes_out_and_then_the_newest(
+    log: AnchoredLog, chain: LocalChain
+) -> None:
+    chain.is_silent = True
+    for _ in range(4):
+        await log.grow()
+        await log.look(minutes=60)
+    chain.heal()
+    for _ in range(3):
+        await log.look(minutes=30)
+        chain.mine(CONFIRMATIONS)
+    assert [size for size, _ in await log.heads()] == [5, 20]
+
+
+@on_sqlite
 async def test_a_silent_node_leaves_the_head_queued(
     log: AnchoredLog, chain: LocalChain, caplog: pytest.LogCaptureFixture
 ) -> None:
