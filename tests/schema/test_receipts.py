@@ -17,6 +17,8 @@ from schema.ids import OWN_CHAIN, LockerId
 from schema.journal import Kind, OwnKind, entry_head, head_message, parse_entry
 from schema.merkle import leaf_data, leaf_hash, tree_root
 from schema.receipts import (
+    MOST_ENTRIES,
+    MOST_HASHES,
     MOST_SHOWN,
     SHOWN_PREFIX,
     Receipt,
@@ -139,7 +141,8 @@ def test_entry_of_the_servers_own_chain_is_proved_like_any_other() -> None:
 def test_neither_locker_nor_server_tells_what_is_the_others_to_tell(
     lid: LockerId, kind: Kind | OwnKind
 ) -> None:
-    with pytest.raises(Refused, match="no business"):
+    whose = "the server's own chain" if lid == OWN_CHAIN else f"locker {lid.hex()}"
+    with pytest.raises(Refused, match=f"entry 1 of {whose} .*no business"):
         verify_receipt(make_own_receipt(lid, kind), make_trust())
 
 
@@ -326,9 +329,39 @@ def test_another_way_to_write_it_is_refused(change: Callable[[list[Value]], obje
         verify_receipt(restated(change), make_trust())
 
 
-def test_a_receipt_of_too_many_entries_is_not_written() -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value[2].__setitem__(0, bytes(31)),
+        lambda value: value[4].__setitem__(1, bytes(31)),
+        lambda value: value[1][0].__setitem__(4, bytes(63)),
+        lambda value: value[1][0].append(None),
+        lambda value: value[1][0].pop(),
+    ],
+    ids=["hash", "root", "signature", "more parts", "fewer parts"],
+)
+def test_parts_of_another_length_are_malformed(change: Callable[[list[Value]], object]) -> None:
+    """Not merely disproved: nothing of them is looked at."""
     with pytest.raises(Malformed):
-        write_receipt(Receipt((make_stated(2),) * 257, make_note()))
+        parse_receipt(restated(change))
+
+
+def test_a_receipt_has_bounds_that_may_be_reached() -> None:
+    assert parse_receipt(write_receipt(Receipt((make_stated(2),) * MOST_ENTRIES, make_note())))
+    with pytest.raises(Malformed):
+        write_receipt(Receipt((make_stated(2),) * (MOST_ENTRIES + 1), make_note()))
+    hashes = tuple(number.to_bytes(32, "big") for number in range(MOST_HASHES + 1))
+    widest = replace(make_stated(2), path=hashes[:-1])
+    assert parse_receipt(write_receipt(Receipt((widest,), make_note()))).entries == (widest,)
+    with pytest.raises(Malformed):
+        write_receipt(Receipt((replace(widest, path=hashes),), make_note()))
+
+
+def test_a_reason_names_the_entry_and_whose_it_is() -> None:
+    forged = replace(make_stated(2), number=3)
+    assert f"entry 2 of locker {LID.hex()}" in refused(Receipt((forged,), make_note()))
+    verdict = verify_receipt(RECEIPT, make_trust())
+    assert [one.number for one in verdict.entries] == [FIRST + 2, FIRST + 3, FIRST + 5]
 
 
 def shown(receipt: Receipt) -> tuple[str, Receipt]:
