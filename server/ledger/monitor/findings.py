@@ -52,5 +52,11 @@ class Found:
         return f"{self.kind}: {self.text}"
 
 
+MOST_OF_A_KIND = 100
+"""Findings of one kind that are kept; one more says nothing new. By kind, so that no flood of one
+hides another.
+"""
+
+
 class CannotTell(Exception):
     """The log is out of reach, or keeps something back: nothing is certain, in either direction."""

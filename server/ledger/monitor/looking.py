@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from schema.checkpoint.tiles import WIDTH
 from schema.codec import Malformed
 from schema.merkle import leaf_hash
 from server.ledger.monitor import reading
-from server.ledger.monitor.findings import CannotTell, Finding, Found
+from server.ledger.monitor.findings import MOST_OF_A_KIND, CannotTell, Finding, Found
 from server.ledger.monitor.rules import (
     Chains,
     Frontier,
@@ -22,7 +23,7 @@ from server.ledger.monitor.rules import (
     judge_again,
     parse_leaf,
 )
-from server.ledger.monitor.state import MOST_FINDINGS, State, add_findings
+from server.ledger.monitor.state import State, add_findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +86,7 @@ class _Walk:
     edge: list[bytes] = field(default_factory=list)
     old_root: bytes = b""
     found: list[Found] = field(default_factory=list)
+    counts: Counter[Finding] = field(default_factory=Counter)
 
     def take(self, first: int, entries: Sequence[bytes], *, old: int) -> None:
         """One tile of entries, of which those before `old` were followed already."""
@@ -102,8 +104,9 @@ class _Walk:
             found = self.chains.follow(parse_leaf(number, entry))
         except Malformed as error:
             found = Found(Finding.NO_ENTRY, f"leaf {number}: {error}")
-        if found is not None and len(self.found) < MOST_FINDINGS:
+        if found is not None and self.counts[found.kind] < MOST_OF_A_KIND:
             self.found.append(found)
+            self.counts[found.kind] += 1
 
 
 def _follow(source: Source, state: State, note: Note, head: Checkpoint) -> State:
@@ -143,7 +146,6 @@ def _differing(source: Source, state: State, note: Note, head: Checkpoint) -> Fo
 
 def _judge_again(source: Source, again: Sequence[Leaf], *, size: int) -> list[Found]:
     """Looks through the whole log for the entries whose number has come before."""
-    again = again[:MOST_FINDINGS]
     wanted = {(leaf.lid, leaf.seq): leaf for leaf in again}
     former: dict[tuple[LockerId, int], Leaf] = {}
     for number in range(-(-size // WIDTH) if wanted else 0):

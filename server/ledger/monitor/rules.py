@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from schema.checkpoint.trust import Trust
 
 
+MOST_AGAIN = 10_000
+"""Leaves of one look whose number was passed, and which are held against all former ones."""
+
+
 class Place(NamedTuple):
     """How far a locker's journal is known: the number of an entry, and the head after it."""
 
@@ -87,7 +91,7 @@ class Chains:
         """Takes the next leaf of the log; what is wrong with it if that can be told at once."""
         place = self.places.get(leaf.lid, Place(0, b""))
         if leaf.seq <= place.seq:
-            self.again.append(leaf)
+            self.again += [leaf] if len(self.again) < MOST_AGAIN else []
             return None
         self.places[leaf.lid] = Place(leaf.seq, leaf.head)
         if leaf.seq == place.seq + 1:

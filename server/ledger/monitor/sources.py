@@ -33,6 +33,9 @@ STEP_S = 10.0
 WHOLE_S = 30.0
 """How long a file may take; whoever sends a byte now and then is left."""
 
+MOST_TRIES = 3
+"""A first look at a large log fetches thousands of files, of which none may be missing."""
+
 _ABSENT = frozenset({404, 410})
 
 
@@ -75,7 +78,16 @@ class HttpSource:
         self._whole_s = whole_s
 
     def read(self, path: str, *, most: int) -> bytes | None:
-        """As the port promises."""
+        """As the port promises. A connection that breaks is tried again."""
+        broken: list[ConnectionError] = []
+        while len(broken) < MOST_TRIES:
+            try:
+                return self._read(path, most)
+            except ConnectionError as error:
+                broken.append(error)
+        raise CannotTell(f"{path}: {broken[-1]}") from broken[-1]
+
+    def _read(self, path: str, most: int) -> bytes | None:
         request = Request(f"{self._url}/{path}", headers={"user-agent": "restante-monitor"})  # noqa: S310 - the scheme was looked at
         try:
             with (
@@ -88,6 +100,8 @@ class HttpSource:
             if error.code in _ABSENT:
                 return None
             raise CannotTell(f"{path}: status {error.code}") from error
+        except ConnectionError:
+            raise
         except (OSError, HTTPException, ValueError) as error:
             raise CannotTell(f"{path}: {error}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,12 @@ from schema.checkpoint.notes import HASH_SIZE
 from schema.ids import LockerId
 from schema.merkle import tree_root
 from server.kit.durable import write_whole
-from server.ledger.monitor.findings import CannotTell, Finding, Found
+from server.ledger.monitor.findings import MOST_OF_A_KIND, CannotTell, Finding, Found
 from server.ledger.monitor.rules import Frontier, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
-
-MOST_FINDINGS = 1_000
-"""Findings that are kept; of a log with so many a further one says nothing more."""
 
 _VERSION = 1
 
@@ -44,10 +42,13 @@ class State:
 
 def add_findings(known: tuple[Found, ...], found: Iterable[Found]) -> tuple[Found, ...]:
     """Those that were known, and the new ones; what says the same was known."""
-    said = {(one.kind, one.text): one for one in [*known]}
+    said = {(one.kind, one.text): one for one in known}
+    counts = Counter(one.kind for one in known)
     for one in found:
-        said.setdefault((one.kind, one.text), one)
-    return tuple(said.values())[:MOST_FINDINGS]
+        if counts[one.kind] < MOST_OF_A_KIND and (one.kind, one.text) not in said:
+            said[one.kind, one.text] = one
+            counts[one.kind] += 1
+    return tuple(said.values())
 
 
 def read_state(file: Path) -> State:

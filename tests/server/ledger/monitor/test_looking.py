@@ -13,7 +13,7 @@ from schema.checkpoint.notes import Signature, parse_note, sign_checkpoint
 from schema.checkpoint.trust import parse_trust, write_trust
 from schema.codec import encode
 from schema.merkle import leaf_data
-from server.ledger.monitor.findings import CannotTell, Finding
+from server.ledger.monitor.findings import MOST_OF_A_KIND, CannotTell, Finding
 from server.ledger.monitor.looking import look
 from server.ledger.monitor.rules import Place
 from server.ledger.monitor.sources import FolderSource
@@ -259,6 +259,12 @@ def test_what_the_log_itself_says_it_keeps_waiting_is_late(watch: Watch) -> None
             watch.look()
 
 
-def test_findings_are_bounded(watch: Watch) -> None:
-    odd = Tree([b"%d" % number for number in range(1_200)])
-    assert Counter(watch.see(odd)) == {Finding.NO_ENTRY: 1_000}
+def test_findings_are_bounded_and_none_hides_another(watch: Watch) -> None:
+    odd = [b"%d" % number for number in range(MOST_OF_A_KIND + 20)]
+    again = LEAVES[: MOST_OF_A_KIND + 20]
+    forked = leaf_data(LID, 5, head_of(5, "other"))
+    assert Counter(watch.see(Tree([*odd, *LEAVES[:300], *again, forked]))) == {
+        Finding.NO_ENTRY: MOST_OF_A_KIND,
+        Finding.REPEATED: MOST_OF_A_KIND,
+        Finding.FORK: 1,
+    }

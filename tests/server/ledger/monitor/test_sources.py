@@ -72,6 +72,27 @@ async def test_a_log_is_read_in_bounds() -> None:
                 await read(path, most)
 
 
+@pytest.mark.parametrize(("breaks", "read"), [(2, b"12345"), (3, None)])
+async def test_a_connection_that_breaks_is_tried_again(breaks: int, read: bytes | None) -> None:
+    ends = iter(range(1, breaks + 1))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        if next(ends, None) is None:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12345")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        source = HttpSource(f"http://127.0.0.1:{port}/log")
+        asked = asyncio.to_thread(source.read, "small", most=5)
+        if read is None:
+            with pytest.raises(CannotTell, match="small"):
+                await asked
+        else:
+            assert await asked == read
+
+
 def test_nobody_there_cannot_be_told() -> None:
     with pytest.raises(CannotTell, match="refused"):
         HttpSource("http://127.0.0.1:1/log").read("checkpoint", most=10)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from server.ledger.monitor.findings import CannotTell, Finding, Found
+from server.ledger.monitor.findings import MOST_OF_A_KIND, CannotTell, Finding, Found
 from server.ledger.monitor.rules import Frontier, Place
-from server.ledger.monitor.state import MOST_FINDINGS, State, add_findings, read_state, write_state
+from server.ledger.monitor.state import State, add_findings, read_state, write_state
 from tests.fakes.trees import LID, head_of
 
 if TYPE_CHECKING:
@@ -72,5 +72,7 @@ def test_the_same_finding_is_kept_once_and_all_are_bounded() -> None:
     one = Found(Finding.GAP, "one", ("first",))
     again = Found(Finding.GAP, "one", ("second",))
     assert add_findings((one,), [again]) == (one,)
-    many = [Found(Finding.GAP, f"{number}") for number in range(MOST_FINDINGS + 1)]
-    assert len(add_findings((one,), many)) == MOST_FINDINGS
+    many = [Found(Finding.GAP, f"{number}") for number in range(MOST_OF_A_KIND + 1)]
+    last = Found(Finding.FORK, "of another kind")
+    kept = add_findings((one,), [*many, last])
+    assert (len(kept), kept[-1]) == (MOST_OF_A_KIND + 1, last)
