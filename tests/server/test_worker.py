@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from schema.checkpoint.notes import KeyKind, NoteKey
 from server.access.jobs import GRANT_READY
 from server.demo.processes import Child, Command
 from server.demo.push_endpoint import PushEndpoint, make_app
@@ -19,6 +20,7 @@ from server.demo.stores import Valkey, get_valkey
 from server.kit import outbox
 from server.kit.clock import SystemClock
 from server.kit.errors import DatabaseError, SettingsError
+from server.kit.metrics import Metrics
 from server.kit.outbox import OutboxState
 from server.kit.queue import Queue
 from server.kit.settings import Settings
@@ -30,7 +32,7 @@ from server.parcels.states import ParcelState
 from server.people.preferences import Channel
 from server.people.rules import PushKind
 from server.people.tables import Device
-from server.worker import make_letters, run
+from server.worker import make_letters, open_shop, run
 from tests.fakes.serving import serving
 from tests.fakes.town import build_town, key_of
 
@@ -183,3 +185,17 @@ async def test_letters_without_a_provider_lie_in_the_state_folder(
     letter = Letter(key_of("letter"), channel, "recipient@example.org", "Title", "Text", now)
     assert isinstance(await letters.send(letter), Accepted)
     assert (tmp_path / "letters" / f"{letter.id}.txt").read_text().endswith("Text\n")
+
+
+async def test_worker_shows_heads_to_the_witnesses_of_its_policy(tmp_path: Path) -> None:
+    key = NoteKey("w1.example.org", KeyKind.WITNESS, bytes(32))
+    policy = tmp_path / "policy"
+    policy.write_text(f"witness w1 {key} https://w1.example.org\nquorum w1\n")
+    settings = Settings(state_dir=tmp_path / "state", log_policy=policy)
+    async with open_shop(settings, Metrics()) as shop:
+        assert [seer.key for seer in shop.witnessing.seers] == [key]
+        assert shop.witnessing.is_asked_for
+    policy.write_text("quorum w2\n")
+    with pytest.raises(SettingsError, match="nobody is named w2"):
+        async with open_shop(settings, Metrics()):
+            pass
