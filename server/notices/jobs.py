@@ -145,13 +145,21 @@ class NoticeJobs:
         return _settled(outcome)
 
     async def forget_past(self) -> None:
-        """Forgets for whom old parcels were, in portions; may run at any time, also twice."""
+        """Forgets for whom old parcels were, and what was told of disputes that were decided long
+        ago, in portions; may run at any time, also twice.
+        """
 
         async def forget_some() -> int:
             async with self._database.write() as session:
                 return await erasing.forget_past(session, now=self._clock.now())
 
         await do_portions(forget_some, size=SWEEP)
+
+        async def forget_evidence() -> int:
+            async with self._database.write() as session:
+                return await evidence.forget_evidence(session, now=self._clock.now())
+
+        await do_portions(forget_evidence, size=evidence.FORGOTTEN_AT_ONCE)
 
     async def seal_evidence(self) -> None:
         """Completes files of disputes whose entries the log holds by now; may run twice."""

@@ -14,7 +14,7 @@ from server.notices.cadence import REMINDERS
 from server.notices.rules import NoticeKind, NoticeState
 from server.notices.tables import DisputeEvidence, Notice, Reminder
 from server.parcels.states import ParcelState
-from server.parcels.tables import Parcel
+from server.parcels.tables import Dispute, Parcel
 from server.people.preferences import Channel
 
 if TYPE_CHECKING:
@@ -172,6 +172,18 @@ async def list_told(
         col(DisputeEvidence.parcel_id).in_(parcel_ids), col(DisputeEvidence.told).is_not(None)
     )
     return (await session.exec(query)).all()
+
+
+async def list_decided_evidence(
+    session: Session, *, before: datetime, limit: int
+) -> Sequence[DisputeEvidence]:
+    """What is still told of disputes that were decided before then."""
+    query = (
+        select(DisputeEvidence)
+        .join(Dispute, col(Dispute.id) == col(DisputeEvidence.dispute_id))
+        .where(col(DisputeEvidence.told).is_not(None), col(Dispute.resolved_at) < before)
+    )
+    return (await session.exec(query.limit(limit))).all()
 
 
 async def list_unsealed(

@@ -14,7 +14,7 @@ from schema.keys import Operation
 from schema.statements import StatementType
 from server.access import queries as rights
 from server.access.rules import Action
-from server.access.service import delegations, grants
+from server.access.service import delegations, erasing, grants
 from server.access.service import facts as access
 from server.climate import service as climate
 from server.ledger import service as ledger
@@ -48,6 +48,8 @@ async def tell(desk: Desk, line: Line) -> None:
 async def _on_accepted(desk: Desk, line: Line) -> None:
     accepted = parse_accepted(line.entry.body)
     admission = await _admission(desk, line.entry, accepted)
+    if accepted.cti is not None and admission is not None and admission.chain is None:
+        await erasing.erase_late(desk.session, desk.lid, accepted.cti)
     if accepted.cti is not None and admission is None:
         await staffed.on_offline_token(desk, line, accepted)
         return

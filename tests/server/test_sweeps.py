@@ -13,7 +13,7 @@ from server.access.queries import list_lapsed_grants
 from server.climate.queries import lock_spoiled, lock_uncooled
 from server.kit.db import Database
 from server.lockers.queries import list_expired_reservations
-from server.notices.queries import list_unplanned, lock_due_reminders
+from server.notices.queries import list_unplanned, list_unsealed, lock_due_reminders
 from server.parcels.queries import lock_due, lock_lapsed
 from server.parcels.states import ParcelState
 from tests.fakes.sources import START
@@ -54,6 +54,10 @@ SWEEPS: dict[str, tuple[str, Callable[[Session], Awaitable[object]]]] = {
     "reminders that are due": (
         "ix_reminders_due_at",
         lambda session: lock_due_reminders(session, now=START, limit=9),
+    ),
+    "evidence whose file is not written": (
+        "ix_dispute_evidence_sealing",
+        lambda session: list_unsealed(session, after=uuid.UUID(int=0), limit=9),
     ),
     "reservations that are over": (
         "ix_reservations_due",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import uuid
     from collections.abc import Sequence
 
+    from schema.ids import LockerId
     from server.access.tables import IssuedToken
     from server.kit.db import Session
 
@@ -37,6 +38,16 @@ async def erase_phones(
     """
     await _erase(session, stays=[], tokens=await queries.list_tokens_of(session, device_ids))
     await queries.forget_holders(session, keys)
+
+
+async def erase_late(session: Session, lid: LockerId, cti: bytes) -> None:
+    """Erases what a locker wrote of a token whose holder was erased before anybody brought it.
+
+    The caller has given it its effect, in this very transaction.
+    """
+    found = await queries.find_token(session, cti, lid)
+    if found is not None and not found[0].raw:
+        await ledger.erase_about(session, stays=[], tokens=[cti], lids=[])
 
 
 async def _erase(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from schema.ids import LockerId
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 
 SEALED_AT_ONCE = 20
 """Files completed in one transaction."""
+
+
+FORGOTTEN_AT_ONCE = 100
+"""Rows looked at in one transaction."""
+
+KEPT = timedelta(days=90)
+"""How long evidence is kept once the dispute is closed (DOMAIN 5.4); whoever wants it has it."""
 
 
 async def dispute_collection(
@@ -104,7 +112,18 @@ async def list_evidence(
 
 async def erase_evidence(session: Session, parcel_ids: Sequence[uuid.UUID]) -> None:
     """Erases what was told of disputes about these parcels, which are decided; digests stay."""
-    for row in await queries.list_told(session, parcel_ids):
+    await _forget(session, await queries.list_told(session, parcel_ids))
+
+
+async def forget_evidence(session: Session, *, now: datetime) -> int:
+    """Erases the same of disputes that were decided ninety days ago, a portion; how many."""
+    old = await queries.list_decided_evidence(session, before=now - KEPT, limit=FORGOTTEN_AT_ONCE)
+    await _forget(session, old)
+    return len(old)
+
+
+async def _forget(session: Session, rows: Sequence[DisputeEvidence]) -> None:
+    for row in rows:
         row.told = row.file = None
         row.file_digest = row.file_digest or b""
         session.add(row)

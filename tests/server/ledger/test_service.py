@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from schema.envelopes import Contents
 from schema.journal import Kind
 from schema.readings import Reading
 from server.ledger import service
+from server.ledger.log.queries import take_waiting
 from server.ledger.service import Appended, ChainTip, Forked
 from server.ledger.tables import ContradictingEntry, LockerReading
 from tests.fakes.journals import JournalingLocker, stay_of
@@ -75,6 +77,18 @@ async def test_entries_behind_a_gap_wait_until_it_closes(
     closing = await appended(database, locker.contents(1, 3))
     assert numbers(closing) == [1, 2, 3, 4, 5, 6]
     assert closing.tip == ChainTip(6, locker.head)
+
+
+async def test_leaves_go_in_the_order_of_the_journal_whoever_took_the_time_first(
+    database: Database, locker: JournalingLocker
+) -> None:
+    for first, seconds in ((1, 2), (3, 1), (5, 0)):
+        async with database.write() as session:
+            contents = locker.contents(first, first + 1)
+            await service.append(session, contents, now=START + timedelta(seconds=seconds))
+    async with database.write() as session:
+        taken = await take_waiting(session, size=0, limit=9)
+    assert [leaf.seq for leaf in taken] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_pieces_in_any_order_end_alike(database: Database, locker: JournalingLocker) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,7 @@ from server.notices.rules import NoticeKind
 from server.notices.service.evidence import (
     dispute_collection,
     erase_evidence,
+    forget_evidence,
     list_evidence,
     seal_evidence,
 )
@@ -228,6 +230,21 @@ async def test_erased_evidence_leaves_its_digest_and_what_others_hold_stays_true
     async with affair.database.read() as session:
         own = select(JournalEntry).where(JournalEntry.lid == OWN_CHAIN)
         assert [entry.raw for entry in (await session.exec(own)).all()] == [None]
+
+
+async def test_evidence_is_forgotten_ninety_days_after_the_decision(affair: Affair) -> None:
+    async def forget(days: float) -> int:
+        async with affair.database.write() as session:
+            return await forget_evidence(session, now=START + timedelta(days=days))
+
+    await affair.dispute(affair.town.recipient)
+    assert await forget(days=400) == 0, "nobody has decided"
+    async with affair.database.write() as session:
+        dispute = (await session.exec(select(Dispute))).one()
+        dispute.resolved_at = START
+    assert [await forget(days=days) for days in (89, 91, 92)] == [0, 1, 0]
+    [(_, row)] = await affair.read(affair.town.recipient)
+    assert row.told is None
 
 
 def test_most_that_is_told_are_the_newest_entries_that_a_receipt_has_room_for() -> None:
