@@ -152,8 +152,7 @@ async def run(settings: Settings, *, pace: Pace | None = None, handler_s: float 
             Timer("look", relay.look, LOOK_S),
             Timer("tidy", relay.tidy, SWEEP_S),
             *make_timers(shop),
-            *_anchor_timers(settings, shop),
-            *_shelf_timers(settings, shop),
+            *make_outward_timers(settings, shop),
         ]
         # What was loaded stays to the end: the collector need not walk through it again and again.
         gc.collect()
@@ -370,28 +369,26 @@ def _seal_pace(longest_wait: timedelta) -> int:
     return max(pace for pace in (1, 2, 5, SEAL_S) if pace <= longest_wait.total_seconds())
 
 
-def _anchor_timers(settings: Settings, shop: Shop) -> list[Timer]:
-    """The chain, for a log that has one. SettingsError when its settings are not complete."""
-    if settings.chain_url is None:
-        return []
-    anchor, plan = make_anchor(settings), make_plan(settings)
+def make_outward_timers(settings: Settings, shop: Shop) -> list[Timer]:
+    """The log on a chain and as files, if the settings ask for it; SettingsError unless they do so
+    completely.
+    """
+    timers = []
+    if settings.chain_url is not None:
+        anchor, plan = make_anchor(settings), make_plan(settings)
 
-    async def look_at_chain() -> None:
-        await anchor_log(shop.database, anchor, plan, clock=shop.clock)
+        async def look_at_chain() -> None:
+            await anchor_log(shop.database, anchor, plan, clock=shop.clock)
 
-    return [Timer("anchor_log", look_at_chain, ANCHOR_S)]
+        timers.append(Timer("anchor_log", look_at_chain, ANCHOR_S))
+    if settings.log_folder is not None:
+        shelf = FolderShelf(settings.log_folder)
 
+        async def fill_log_folder() -> None:
+            await fill_shelf(shop.database, shelf)
 
-def _shelf_timers(settings: Settings, shop: Shop) -> list[Timer]:
-    """The log as files, if somebody else is to serve them."""
-    if settings.log_folder is None:
-        return []
-    shelf = FolderShelf(settings.log_folder)
-
-    async def fill_log_folder() -> None:
-        await fill_shelf(shop.database, shelf)
-
-    return [Timer("fill_log_folder", fill_log_folder, SWEEP_S)]
+        timers.append(Timer("fill_log_folder", fill_log_folder, SWEEP_S))
+    return timers
 
 
 def _planning_timers(shop: Shop) -> list[Timer]:

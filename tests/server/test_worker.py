@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from server.parcels.states import ParcelState
 from server.people.preferences import Channel
 from server.people.rules import PushKind
 from server.people.tables import Device
-from server.worker import make_letters, open_shop, run
+from server.worker import make_letters, make_outward_timers, open_shop, run
 from tests.fakes.serving import serving
 from tests.fakes.town import build_town, key_of
 
@@ -199,3 +200,20 @@ async def test_worker_shows_heads_to_the_witnesses_of_its_policy(tmp_path: Path)
     with pytest.raises(SettingsError, match="nobody is named w2"):
         async with open_shop(settings, Metrics()):
             pass
+
+
+async def test_worker_anchors_the_log_and_writes_its_files_when_it_is_told_to(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(state_dir=tmp_path / "state")
+    chained = replace(settings, chain_url="http://127.0.0.1:1", log_folder=tmp_path / "log")
+    key = tmp_path / "key"
+    key.touch(mode=0o600)
+    key.write_text("07" * 32)
+    whole = replace(chained, chain_id=1, chain_contract=f"0x{'ab' * 20}", chain_key=key)
+    async with open_shop(settings, Metrics()) as shop:
+        assert make_outward_timers(settings, shop) == []
+        with pytest.raises(SettingsError, match="RESTANTE_CHAIN_ID"):
+            make_outward_timers(chained, shop)
+        names = [timer.name for timer in make_outward_timers(whole, shop)]
+    assert names == ["anchor_log", "fill_log_folder"]
