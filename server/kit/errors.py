@@ -5,6 +5,7 @@
     |-- KeyringError       whoever runs the machine: restore or repair the key files
     |-- DatabaseError      whoever runs the machine: migrate, or look at the database
     |-- ChainError         whoever runs the machine: look at the chain's node and the account
+    |-- WebBuildError      whoever runs the machine: install node and npm, or look at the network
     |-- TransportRefused   the client: its HTTP request is refused before any GraphQL runs
     `-- BrokenPromise      a programmer: stored data contradicts what the code promises
 
@@ -38,6 +39,10 @@ class DatabaseError(ServerError):
 
 class ChainError(ServerError):
     """A blockchain's node is silent, refuses, or stands on another chain than the settings say."""
+
+
+class WebBuildError(ServerError):
+    """What the pages take from npm cannot be fetched or bundled; the message says what helps."""
 
 
 class BrokenPromise(ServerError):

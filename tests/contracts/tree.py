@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-LEFT_OUT = {".git", ".venv", ".restante", "__pycache__", "dist", "node_modules"}
+LEFT_OUT = {".git", ".venv", ".restante", "__pycache__", "dist", "node_modules", "vendor"}
 
 
 def own_files(*endings: str) -> Iterator[Path]:
