@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 NAME: Final = "restante evidence"
 
 TOLD_BYTES: Final = 131_072
-EVIDENCE_BYTES: Final = RECEIPT_BYTES + TOLD_BYTES + 64
+EVIDENCE_BYTES: Final = RECEIPT_BYTES + TOLD_BYTES + 30
+"""The largest file: both in full, with the name and what the encoding adds."""
 
 _VERSION: Final = 1
 _PARTS: Final = 4

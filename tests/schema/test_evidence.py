@@ -14,8 +14,10 @@ from schema.codec import Malformed, encode
 from schema.ids import OWN_CHAIN, LockerId
 from schema.journal import OwnKind, entry_head
 from schema.merkle import leaf_data, leaf_hash, tree_root
-from schema.receipts import Receipt, Refused, Stated, write_receipt
+from schema.receipts import RECEIPT_BYTES, Receipt, Refused, Stated, write_receipt
 from schema.receipts.evidence import (
+    EVIDENCE_BYTES,
+    NAME,
     TOLD_BYTES,
     Evidence,
     is_evidence,
@@ -103,8 +105,26 @@ def test_no_bit_of_evidence_can_be_changed(hostile_inputs: int) -> None:
 
 
 def test_evidence_of_another_form_is_none() -> None:
-    for raw in (b"", EVIDENCE[:-1], encode(["restante evidence", 2, TOLD, b""]), bytes(400_000)):
+    for raw in (
+        b"",
+        EVIDENCE[:-1],
+        encode([NAME, 2, TOLD, b""]),
+        encode(["restante receipt", 1, TOLD, b""]),
+        encode([NAME, 1, TOLD]),
+    ):
         with pytest.raises(Malformed):
             parse_evidence(raw)
+
+
+def test_largest_evidence_is_read_and_larger_is_neither_written_nor_read() -> None:
+    largest = Evidence("x" * TOLD_BYTES, bytes(RECEIPT_BYTES))
+    raw = write_evidence(largest)
+    assert len(raw) == EVIDENCE_BYTES
+    assert parse_evidence(raw) == largest
+    for told, receipt in (("x" * (TOLD_BYTES + 1), b""), ("", bytes(RECEIPT_BYTES + 1))):
+        with pytest.raises(Malformed, match="large"):
+            write_evidence(Evidence(told, receipt))
+        with pytest.raises(Malformed, match="large"):
+            parse_evidence(encode([NAME, 1, told, receipt]))
     with pytest.raises(Malformed, match="large"):
-        write_evidence(Evidence("x" * (TOLD_BYTES + 1), b""))
+        parse_evidence(raw + b"x")

@@ -22,6 +22,7 @@ from schema.journal import (
     entry_head,
     parse_accepted,
     parse_entry,
+    person_mark,
     sign_head,
     verify_head,
 )
@@ -215,9 +216,24 @@ def test_entry_of_a_server_names_keys_and_lockers_in_their_form(
         parse_entry(make_entry(kind, body=body).encode())
 
 
-def test_locker_that_took_anothers_place_names_it() -> None:
-    entry = make_entry(OwnKind.LOCKER_ENROLLED, body=[LID, bytes(32), OTHER_LID])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (OwnKind.LOCKER_ENROLLED, [LID, bytes(32), OTHER_LID]),
+        (OwnKind.KEY_SET_ISSUED, [LID, 1, bytes(32)]),
+        (OwnKind.DEVICE_ADDED, ["t" * 64, bytes(32)]),
+    ],
+)
+def test_entry_of_a_server_about_one_locker_or_the_longest_key_is_read_back(
+    kind: OwnKind, body: list[Value]
+) -> None:
+    entry = make_entry(kind, body=body)
     assert parse_entry(entry.encode()) == entry
+
+
+def test_person_is_marked_by_a_hash_under_the_salt() -> None:
+    made = person_mark(b"salt" * 4, b"person" * 2)
+    assert made == hashlib.sha256(b"SLK1-who" + b"salt" * 4 + b"person" * 2).digest()
 
 
 def test_head_is_the_prefixed_hash_of_the_entry() -> None:
