@@ -74,6 +74,7 @@ LISTS = {
     "Me.sentParcels": "{ me { sentParcels(first: 100) { edges { node { code location { hub "
     "{ name } } } } } } }",
     "Me.devices": "{ me { devices { name } } }",
+    "Query.serverJournal": "{ serverJournal(first: 100) { edges { node { kind head } } } }",
     "Me.keyHistory": "{ me { keyHistory(first: 100) { edges { node { kind thumbprint } } } } }",
     "Me.roles": "{ me { roles { role place } } }",
     "Me.addresses": "{ me { addresses } }",

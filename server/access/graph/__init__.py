@@ -12,7 +12,7 @@ from server.access.graph.emergencies import EmergencyMutation, EmergencyQuery
 from server.access.graph.evidence import EvidenceQuery
 from server.access.graph.guests import GuestMutation, GuestQuery
 from server.access.graph.inspections import InspectionMutation
-from server.access.graph.key_history import Me
+from server.access.graph.key_history import Me, ServerJournalQuery
 from server.access.graph.keys import KeyMutation, KeyQuery
 from server.access.graph.passes import PassMutation
 from server.access.graph.rounds import RoundMutation
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
 
 @strawberry.type
-class Query(EvidenceQuery, KeyQuery, SharingQuery, StatementQuery, EmergencyQuery, GuestQuery):
+class Query(
+    EvidenceQuery,
+    ServerJournalQuery,
+    KeyQuery,
+    SharingQuery,
+    StatementQuery,
+    EmergencyQuery,
+    GuestQuery,
+):
     """Joined into the root query."""
 
 

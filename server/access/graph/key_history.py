@@ -1,4 +1,4 @@
-"""A person's device keys as the public log tells them, so that a swapped one is seen."""
+"""Keys of people and of the house as the public log tells them, so that a swapped one is seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from schema.codes import ProblemCode
 from schema.ids import LIMIT
 from schema.journal import OwnKind, parse_entry
 from server.access.graph.evidence import ReceiptResult, as_receipt
-from server.access.service.key_history import list_key_history, make_key_proof
+from server.access.service.key_history import (
+    list_key_history,
+    list_server_journal,
+    make_key_proof,
+    make_server_proof,
+)
 from server.kit.clock import instant_of
 from server.kit.errors import Refusal
 from server.kit.graph import (
@@ -68,6 +73,55 @@ class KeyEvent:
     head: Base64 = strawberry.field(description="The chain's head after it.")
 
 
+@strawberry.type(description="What the server did to a key, chained to what it did before.")
+class OwnEntry:
+    """The bytes decide; the other fields repeat what they say."""
+
+    seq: int = strawberry.field(description="Its number in the server's own chain.")
+    kind: OwnKind = strawberry.field(description="What happened.")
+    at: datetime = strawberry.field(description="When, by the server's clock.")
+    bytes: Base64 | None = strawberry.field(
+        description="The entry; null for those about people and disputes, and what was erased."
+    )
+    head: Base64 = strawberry.field(description="The chain's head after it.")
+
+
+@strawberry.type
+class ServerJournalQuery:
+    """Joined into the root query."""
+
+    @strawberry.field(
+        description="The server's own chain, oldest first: key sets, lists of revocations and keys "
+        "of lockers in their bytes, and of all else the heads alone, without a gap."
+    )
+    async def server_journal(
+        self, info: Info[Context, None], first: First = None, after: After = None
+    ) -> Connection[OwnEntry]:
+        """For everybody with an account."""
+        page, context = get_page(first, after), context_of(info)
+        async with context.database.read() as session:
+            rows = await list_server_journal(
+                session, context.actor, after=_place(page), limit=page.limit
+            )
+        if isinstance(rows, Refusal):
+            raise RequestRefused(rows)
+        return connect(page, rows, key=lambda row: uuid.UUID(int=row.seq), node=_as_entry)
+
+    @strawberry.field(
+        description="The proof that the public log holds what `serverJournal` tells on that page."
+    )
+    async def server_proof(
+        self, info: Info[Context, None], first: First = None, after: After = None
+    ) -> ReceiptResult:
+        """WRONG_STATE while the log lacks one of them, which takes a minute."""
+        page, context = get_page(first, after), context_of(info)
+        async with context.database.read() as session:
+            outcome = await make_server_proof(
+                session, context.actor, after=_place(page), limit=page.first
+            )
+        return as_receipt(outcome)
+
+
 @strawberry.type
 class Me:
     """The part that is about the keys of devices."""
@@ -104,6 +158,16 @@ class Me:
                 session, _person(context), after=_place(page), limit=page.first
             )
         return as_receipt(outcome)
+
+
+def _as_entry(row: tables.JournalEntry) -> OwnEntry:
+    return OwnEntry(
+        seq=row.seq,
+        kind=OwnKind(row.kind),
+        at=instant_of(row.t),
+        bytes=None if row.raw is None else Base64(row.raw),
+        head=Base64(row.head),
+    )
 
 
 def _as_event(row: tables.JournalEntry, person_id: uuid.UUID) -> KeyEvent:

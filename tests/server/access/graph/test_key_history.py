@@ -14,6 +14,8 @@ from schema.checkpoint.notes import KeyKind, NoteKey
 from schema.checkpoint.trust import Trust, parse_trust, write_trust
 from schema.codec import Malformed
 from schema.ids import OWN_CHAIN
+from schema.journal import entry_head, parse_entry
+from schema.receipts import verify_receipt
 from server.kit.graph import read_id
 from server.kit.keyring import Purpose
 from server.ledger.log.rules import origin_of
@@ -186,3 +188,36 @@ async def test_history_is_read_from_a_place_in_it_alone(owner: Owner) -> None:
         headers=owner.phone.headers(),
     )
     assert response.json()["errors"][0]["extensions"]["code"] == "INPUT_INVALID"
+
+
+SERVER_JOURNAL = """
+query ($first: Int!) {
+  serverJournal(first: $first) { edges { node { seq kind bytes head } } }
+  serverProof(first: $first) { ... on Receipt { receipt } ... on Problem { code } } }"""
+
+
+async def test_everybody_reads_what_was_done_to_keys_of_the_house_and_heads_of_all_else(
+    owner: Owner,
+) -> None:
+    square = owner.square
+    early = await owner.phone.ask(SERVER_JOURNAL, first=9)
+    assert early["serverProof"] == {"code": "WRONG_STATE"}
+    await seal(square)
+    found = await (await square.phone("stranger")).ask(SERVER_JOURNAL, first=3)
+    nodes = [edge["node"] for edge in found["serverJournal"]["edges"]]
+    told = [(node["kind"], node["bytes"] is not None) for node in nodes]
+    assert told == [("KEY_SET_ISSUED", True), ("DEVICE_ADDED", False), ("DEVICE_ADDED", False)]
+    verdict = verify_receipt(base64.b64decode(found["serverProof"]["receipt"]), owner.trust)
+    assert [one.entry is None for one in verdict.entries] == [False, True, True]
+    raw = base64.b64decode(nodes[0]["bytes"])
+    assert (verdict.entries[0].entry, entry_head(raw)) == (
+        parse_entry(raw),
+        base64.b64decode(nodes[0]["head"]),
+    )
+
+
+async def test_nobody_without_an_account_reads_it(square: Square) -> None:
+    response = await square.client.post(
+        "/graphql", json={"query": SERVER_JOURNAL, "variables": {"first": 1}}
+    )
+    assert response.json()["errors"][0]["extensions"]["code"] == "SIGNED_OUT"
