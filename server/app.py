@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from server.graph import api_schema
 from server.kit.errors import DatabaseError
@@ -24,7 +24,8 @@ from server.kit.metrics import Metrics, read_stores
 from server.kit.metrics_door import telling_metrics
 from server.kit.settings import Settings
 from server.kit.view import GraphqlView
-from server.pages import log_routes
+from server.pages.log import log_routes
+from server.pages.web import web_routes
 from server.people.service import accounts
 from server.tables import TABLES
 
@@ -46,10 +47,11 @@ def make_app(house: House, schema: GuardedSchema) -> Starlette:
     Its lifespan refuses a database without our tables, and closes it in the end.
     """
     view = _make_view(house, schema)
-    routes: list[Route | WebSocketRoute] = [
+    routes: list[BaseRoute] = [
         Route("/healthz", _healthz),
         Route("/readyz", _readyz),
         *log_routes(house.database),
+        *web_routes(),
     ]
     # Both spellings are answered: a redirect would turn a POST into a GET.
     for path in (GRAPHQL_PATH, f"{GRAPHQL_PATH}/"):

@@ -19,7 +19,7 @@ from server.ledger.monitor.desk import ALL_WELL, CANNOT_TELL, FOUND, Desk
 from server.ledger.monitor.findings import CannotTell
 from server.ledger.monitor.sources import FolderSource
 from server.ledger.monitor.state import read_state
-from server.pages import log_routes
+from server.pages.log import log_routes
 from tests.contracts.tree import ROOT
 from tests.fakes.published import SEERS, publish
 from tests.fakes.seers import Seers

@@ -1,4 +1,4 @@
-"""What is fetched as files, by anybody: the public log's head, tiles and entries.
+"""The public log as files: its head, tiles and entries.
 
 Paths, types and caching of c2sp.org/tlog-tiles: a file never changes, but for the head. `status`
 is ours: how far the log has come by its own word, and since when (Unix seconds) something waits.

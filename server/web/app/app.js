@@ -1,0 +1,100 @@
+/** The phone app: who is signed in, which view is shown, and what is told while there is no network. */
+
+import { SignedOut } from "../kit/account.js";
+import { el, fill } from "../kit/dom.js";
+import { find } from "../kit/store.js";
+import { chooseLanguage, isSpoken, say, speak } from "../kit/words.js";
+import { showAccount } from "./account.js";
+import { showList } from "./list.js";
+import { showParcel } from "./parcel.js";
+import { showSignIn } from "./sign_in.js";
+
+const SIGNED_IN = "signed-in";
+const LANGUAGE = "language";
+const WORKER = "/sw.js";
+
+const VIEWS = [
+  { path: /^#\/parcels\/(.+)$/, tab: "parcels", show: showParcel },
+  { path: /^#\/account$/, tab: "account", show: showAccount },
+  { path: /^/, tab: "parcels", show: showList },
+];
+
+const main = el("main", { id: "content", tabindex: -1 });
+const nav = el("nav", { "aria-label": "Restante" });
+
+/** @param {string} current */
+function showTabs(current) {
+  const tabs = /** @type {const} */ ({ parcels: "#/", account: "#/account" });
+  fill(
+    nav,
+    ...Object.entries(tabs).map(([name, href]) =>
+      el("a", { href, "aria-current": name === current ? "page" : null }, say(`tab.${name}`)),
+    ),
+  );
+}
+
+/** Counts views, so that what an older one fetched is not drawn over a newer one. */
+let turn = 0;
+
+/**
+ * Draws the view that the address names.
+ * @param {{moveFocus?: boolean, wasLost?: boolean}} [how]
+ */
+export async function show({ moveFocus = false, wasLost = false } = {}) {
+  const mine = ++turn;
+  const place = el("div.stack");
+  const isCurrent = () => mine === turn;
+  const isSignedIn = Boolean(await find(SIGNED_IN)) && !wasLost;
+  if (!isCurrent()) return;
+  nav.hidden = !isSignedIn;
+  fill(main, place);
+  try {
+    if (!isSignedIn) {
+      await showSignIn(place, { wasLost, onSignedIn: () => show({ moveFocus: true }) });
+    } else {
+      const { path, tab, show: draw } = /** @type {typeof VIEWS[number]} */ (
+        VIEWS.find((view) => view.path.test(location.hash))
+      );
+      showTabs(tab);
+      const named = path.exec(location.hash)?.[1];
+      await draw(place, { id: named ? decodeURIComponent(named) : "", isCurrent, show });
+    }
+  } catch (error) {
+    if (error instanceof SignedOut && isCurrent()) return show({ wasLost: true });
+    throw error;
+  }
+  if (moveFocus && isCurrent()) main.focus();
+}
+
+async function start() {
+  const chosen = await find(LANGUAGE);
+  speak(isSpoken(chosen) ? chosen : chooseLanguage(navigator.languages));
+  const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+  app.className = "app";
+  fill(
+    app,
+    el("header", {}, el("img", { src: "/web/app/icon.svg", alt: "" }), say("app.name")),
+    main,
+    nav,
+  );
+  app.before(el("a.skip.button", { href: "#content", onclick: toContent }, say("skip")));
+  addEventListener("hashchange", () => show({ moveFocus: true }));
+  await show();
+  document.documentElement.dataset.ready = "yes";
+  await keepWithoutNetwork();
+}
+
+async function keepWithoutNetwork() {
+  const rules = { createScriptURL: (/** @type {string} */ url) => (url === WORKER ? url : "") };
+  const trusted = globalThis.trustedTypes?.createPolicy("restante", rules);
+  const worker = trusted?.createScriptURL(WORKER) ?? WORKER;
+  await navigator.serviceWorker?.register(worker, { scope: "/" });
+}
+
+/** @param {Event} event */
+function toContent(event) {
+  event.preventDefault();
+  main.focus();
+}
+
+await start();

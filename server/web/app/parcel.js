@@ -1,0 +1,161 @@
+/** One parcel: where it is, until when, what can be done, and what happened. */
+
+import { SignedOut, Unreachable } from "../kit/account.js";
+import { fromBase64 } from "../kit/base64.js";
+import { el, fill } from "../kit/dom.js";
+import { say, sayTime } from "../kit/words.js";
+import { isOpenable } from "./bundles.js";
+import { showDoor } from "./door.js";
+import { deadlineOf, stateOf } from "./list.js";
+import { choose, extend, fetchParcel, fetchPass, fetchReceipt, fetchWindows, knownParcels } from "./parcels.js";
+import { pictureOf } from "./picture.js";
+import { act, offlineNote, sayError, tellError } from "./telling.js";
+
+/** After these there is nothing more to wait for. */
+const OVER = new Set(["COLLECTED", "RETURNED", "LOST", "DISPOSED", "CANCELLED"]);
+
+/**
+ * @param {HTMLElement} place
+ * @param {{id: string, isCurrent: () => boolean, show: () => void}} context
+ */
+export async function showParcel(place, { id, isCurrent, show }) {
+  const told = el("div", { role: "status" });
+  const sheet = el("div.stack");
+  fill(place, el("a", { href: "#/" }, `← ${say("back")}`), told, sheet);
+  const known = await knownParcels();
+  const kept = known?.parcels.find((parcel) => parcel.id === id);
+  if (kept) await draw(sheet, kept, { windows: [], show });
+  try {
+    const [parcel, windows] = await Promise.all([fetchParcel(id), fetchWindows(id)]);
+    if (!isCurrent()) return;
+    if (parcel) await draw(sheet, parcel, { windows, show });
+    else fill(told, el("p.note.warn", {}, say("parcels.none")));
+  } catch (error) {
+    if (error instanceof SignedOut) throw error;
+    if (error instanceof Unreachable && known) fill(told, offlineNote(known.fetchedAt));
+    else tellError(told, sayError(error));
+  }
+}
+
+/**
+ * @param {HTMLElement} sheet
+ * @param {any} parcel
+ * @param {{windows: any[], show: () => void}} context
+ */
+async function draw(sheet, parcel, { windows, show }) {
+  const door = el("div.stack");
+  fill(
+    sheet,
+    el("h1", {}, say(`state.${parcel.state}`)),
+    el("div.sheet", {}, stateOf(parcel), deadlineOf(parcel), safeOf(parcel), whereOf(parcel)),
+    isOpenable(parcel) && door,
+    windows.length > 0 && windowsOf(parcel, windows, show),
+    isOpenable(parcel) && actionsOf(parcel, show),
+    OVER.has(parcel.state) && receiptOf(parcel),
+    parcel.history && historyOf(parcel),
+  );
+  if (isOpenable(parcel)) await showDoor(door, parcel);
+}
+
+/** @param {any} parcel */
+const safeOf = (parcel) =>
+  parcel.safeUntil &&
+  el("p.note.warn", {}, say("parcel.safe", { time: sayTime(parcel.safeUntil) }));
+
+/** @param {any} parcel */
+function whereOf({ location }) {
+  const { hub, compartment, locker, words } = location;
+  return el(
+    "section.stack",
+    {},
+    el("h2", {}, say("parcel.where")),
+    el("p", {}, `${hub.name}, ${hub.street}, ${hub.city}`),
+    compartment && el("p", {}, words),
+    compartment && pictureOf(compartment, locker?.compartments ?? null),
+  );
+}
+
+/**
+ * @param {any} parcel
+ * @param {any[]} windows
+ * @param {() => void} show
+ */
+function windowsOf(parcel, windows, show) {
+  const told = el("div", { role: "status" });
+  const rows = windows.map((window) => {
+    const button = el("button.button", {}, say("parcel.choose"));
+    button.addEventListener("click", () =>
+      act(button, told, async () => {
+        await choose(parcel.id, window);
+        show();
+        return say("parcel.chosen");
+      }),
+    );
+    const isChosen = window.origin === "CHOSEN";
+    return el(
+      "div.row",
+      {},
+      el("p", {}, `${sayTime(window.start)} – ${sayTime(window.end)}`),
+      el("p.faint.small", {}, isChosen ? say("parcel.chosen") : window.because),
+      !isChosen && button,
+    );
+  });
+  return el("section.sheet", {}, el("h2", {}, say("parcel.windows")), ...rows, told);
+}
+
+/**
+ * @param {any} parcel
+ * @param {() => void} show
+ */
+function actionsOf(parcel, show) {
+  const told = el("div", { role: "status" });
+  const more = el("button.button", {}, say("parcel.extend"));
+  more.addEventListener("click", () =>
+    act(more, told, async () => {
+      const through = await extend(parcel);
+      show();
+      return say("parcel.extended", { time: sayTime(through) });
+    }),
+  );
+  const pin = el("button.button", {}, say("parcel.pin"));
+  pin.addEventListener("click", () =>
+    act(pin, told, async () => {
+      const pass = await fetchPass(parcel.id);
+      return say("parcel.pin.told", {
+        number: pass.compartment.number,
+        pin: pass.pin,
+        time: sayTime(pass.expiresAt),
+      });
+    }),
+  );
+  return el("section.sheet", {}, el("div.row", {}, more, pin), told);
+}
+
+/** @param {any} parcel */
+function receiptOf(parcel) {
+  const told = el("div", { role: "status" });
+  const save = el("button.button", {}, say("parcel.receipt"));
+  save.addEventListener("click", () =>
+    act(save, told, async () => {
+      const bytes = fromBase64(await fetchReceipt(parcel.id));
+      const url = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytes)]));
+      el("a", { href: url, download: `${parcel.code}.receipt` }).click();
+      URL.revokeObjectURL(url);
+      return `${parcel.code}.receipt`;
+    }),
+  );
+  return el("section.sheet", {}, save, told);
+}
+
+/** @param {any} parcel */
+function historyOf(parcel) {
+  const lines = parcel.history.edges.map((/** @type {any} */ { node }) =>
+    el(
+      "li",
+      {},
+      el("p", {}, say(`state.${node.state}`)),
+      el("p.faint.small", {}, sayTime(node.at)),
+    ),
+  );
+  return el("section.sheet", {}, el("h2", {}, say("parcel.history")), el("ol.history", {}, ...lines));
+}

@@ -1,0 +1,121 @@
+/** Signing in by a one-time code; the device's own key is made on the way. */
+
+import { Declined, requestCode, signIn } from "../kit/account.js";
+import { deviceKey } from "../kit/device.js";
+import { el, fill } from "../kit/dom.js";
+import { drop, keep } from "../kit/store.js";
+import { say } from "../kit/words.js";
+import { sayError, tellError } from "./telling.js";
+
+const NAME_SIZE = 60;
+
+/**
+ * @param {HTMLElement} place
+ * @param {{wasLost: boolean, onSignedIn: () => void}} context
+ */
+export async function showSignIn(place, { wasLost, onSignedIn }) {
+  if (wasLost) await drop("signed-in");
+  const told = el("div", { role: "status" });
+  const form = el("div.stack");
+  fill(
+    place,
+    el("h1", {}, say("sign.title")),
+    el("p", {}, say("sign.lead")),
+    wasLost && el("p.note.warn", {}, say("sign.lost")),
+    el("div.sheet", {}, form, told),
+  );
+  try {
+    await deviceKey();
+  } catch {
+    fill(form);
+    fill(told, el("p.note.bad", {}, say("no.ed25519")));
+    return;
+  }
+  askAddress(form, told, onSignedIn);
+}
+
+/**
+ * @param {HTMLElement} form
+ * @param {HTMLElement} told
+ * @param {() => void} onSignedIn
+ */
+function askAddress(form, told, onSignedIn) {
+  const input = el("input", { id: "address", autocomplete: "email", required: true, maxlength: 254 });
+  const send = el("button.button.main", {}, say("sign.send"));
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const address = /** @type {HTMLInputElement} */ (input).value.trim();
+    await attempt(send, told, async () => {
+      const request = await requestCode(address);
+      fill(told, el("p.note.good", {}, say("sign.sent", { address })));
+      askCode(form, told, { request, onSignedIn });
+    });
+  };
+  fill(
+    form,
+    el(
+      "form.stack",
+      { onsubmit: submit },
+      el("div.field", {}, el("label", { for: "address" }, say("sign.address")), input),
+      send,
+    ),
+  );
+}
+
+/**
+ * @param {HTMLElement} form
+ * @param {HTMLElement} told
+ * @param {{request: string, onSignedIn: () => void}} context
+ */
+function askCode(form, told, { request, onSignedIn }) {
+  const input = el("input", {
+    id: "code",
+    autocomplete: "one-time-code",
+    inputmode: "numeric",
+    required: true,
+    maxlength: 12,
+  });
+  const enter = el("button.button.main", {}, say("sign.in"));
+  const back = () => askAddress(form, told, onSignedIn);
+  const submit = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const code = /** @type {HTMLInputElement} */ (input).value.replace(/\s/g, "");
+    await attempt(enter, told, async () => {
+      await signIn(request, code, navigator.userAgent.slice(0, NAME_SIZE));
+      await keep("signed-in", true);
+      onSignedIn();
+    });
+  };
+  fill(
+    form,
+    el(
+      "form.stack",
+      { onsubmit: submit },
+      el("div.field", {}, el("label", { for: "code" }, say("sign.code")), input),
+      el(
+        "div.row",
+        {},
+        enter,
+        el("button.button", { type: "button", onclick: back }, say("sign.other")),
+      ),
+    ),
+  );
+  input.focus();
+}
+
+/**
+ * @param {HTMLElement} button which waits meanwhile
+ * @param {HTMLElement} told
+ * @param {() => Promise<void>} work
+ */
+async function attempt(button, told, work) {
+  button.setAttribute("disabled", "");
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof Declined) tellError(told, sayError(error));
+    else tellError(told, say("unreachable"));
+  } finally {
+    button.removeAttribute("disabled");
+  }
+}

@@ -1,0 +1,83 @@
+/** What is said to people, in the four languages of the notices. */
+
+import de from "./words/de.js";
+import en from "./words/en.js";
+import es from "./words/es.js";
+import fr from "./words/fr.js";
+
+const SPOKEN = { de, en, es, fr };
+
+/** @typedef {keyof typeof SPOKEN} Language */
+
+/** @type {Language} */
+let language = "en";
+
+/**
+ * The first of the wished languages that is spoken here; English else.
+ * @param {readonly string[]} wishes language tags, the dearest first
+ * @returns {Language}
+ */
+export function chooseLanguage(wishes) {
+  for (const wish of wishes) {
+    const short = wish.toLowerCase().split("-")[0];
+    if (short in SPOKEN) return /** @type {Language} */ (short);
+  }
+  return "en";
+}
+
+/** What each language calls itself. */
+export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
+
+/** @param {unknown} wish @returns {wish is Language} */
+export const isSpoken = (wish) => typeof wish === "string" && wish in SPOKEN;
+
+/** @returns {Language} */
+export const spoken = () => language;
+
+/** @param {Language} chosen */
+export function speak(chosen) {
+  language = chosen;
+  document.documentElement.lang = chosen;
+}
+
+/**
+ * A sentence. Places like {name} are filled in; a word that a language lacks is said in English.
+ * @param {string} key
+ * @param {Record<string, string | number>} [places]
+ * @returns {string}
+ */
+export function say(key, places = {}) {
+  const sentence = SPOKEN[language][key] ?? en[key];
+  if (sentence === undefined) throw new Error(`no words for ${key}`);
+  return sentence.replace(/\{(\w+)\}/g, (_all, name) => String(places[name] ?? ""));
+}
+
+/**
+ * A moment as people write it here, in the place of whoever reads.
+ * @param {string | number | Date} at
+ * @returns {string}
+ */
+export function sayTime(at) {
+  const style = /** @type {const} */ ({
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+  return new Intl.DateTimeFormat(language, style).format(new Date(at));
+}
+
+/**
+ * How long until then, roughly: the largest unit that fits.
+ * @param {string | number | Date} at
+ * @param {number} [now]
+ * @returns {string}
+ */
+export function sayUntil(at, now = Date.now()) {
+  const minutes = Math.round((new Date(at).getTime() - now) / 60_000);
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  if (Math.abs(minutes) < 60) return relative.format(minutes, "minute");
+  if (Math.abs(minutes) < 48 * 60) return relative.format(Math.round(minutes / 60), "hour");
+  return relative.format(Math.round(minutes / 1440), "day");
+}
