@@ -10,8 +10,9 @@ import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from ble_agent.backends.carrier import deliver
 from ble_agent.hardware.port import Door
@@ -36,7 +37,7 @@ from server.parcels.states import Party, Trigger
 from server.parcels.tables import Parcel, ParcelEvent
 from server.people.roles import Role
 from server.people.service.codes import find_code_letter
-from server.people.tables import Device, Membership
+from server.people.tables import ContactAddress, Device, Membership, SignInRequest
 from tests.ble_agent.standing import Standing
 from tests.fakes.journals import JournalingLocker
 from tests.fakes.serving import serving
@@ -93,14 +94,15 @@ class District:
     """Time goes on at the doors; not while a phone asks the server, which takes none of it."""
 
     @asynccontextmanager
-    async def online(self) -> AsyncIterator[None]:
-        """The server answers, as long as this lasts; its worker has done what was due."""
+    async def online(self, at: str | None = None) -> AsyncIterator[None]:
+        """The server answers, as long as this lasts: at the address of a former time, if named."""
         app: list[ASGIApp] = []
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             await app[0](scope, receive, send)
 
-        async with serving(serve) as url:
+        port = (urlsplit(at).port if at else None) or 0
+        async with serving(serve, port) as url:
             settings = replace(self.house.settings, public_url=url)
             app.append(make_app(replace(self.house, settings=settings), self.schema))
             self.url = url
@@ -141,6 +143,28 @@ class District:
             person.person_id = await self._owner_of(person.wallet)
             if name in MEMBERS:
                 await self._employ(person)
+
+    async def find_person(self, name: str) -> Person:
+        """Somebody who has signed in on another phone than a wallet of ours."""
+        async with self.house.database.read() as session:
+            query = select(ContactAddress.person_id).where(
+                ContactAddress.address == f"{name}@example.org"
+            )
+            person_id = (await session.exec(query)).one()
+        return Person(name, Wallet(self.folder / name), person_id)
+
+    async def code_for(self, address: str) -> str:
+        """The code that was sent to this address last."""
+        house = self.house
+        async with house.database.read() as session:
+            query = select(SignInRequest.id).where(SignInRequest.address == address)
+            order = col(SignInRequest.created_at).desc(), col(SignInRequest.id).desc()
+            key = (await session.exec(query.order_by(*order).limit(1))).one()
+            letter = await find_code_letter(
+                session, house.keyring, request_id=key, now=house.clock.now()
+            )
+        assert letter is not None
+        return letter.code
 
     async def ask(self, name: str, document: str, **variables: Any) -> dict[str, Any]:
         """The payload of a mutation in somebody's name; its only field."""

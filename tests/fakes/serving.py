@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp) -> AsyncIterator[str]:
-    """The base address. It listens at once; who connects early waits for the application."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+async def serving(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
+    """The base address, at a free port unless one is named. It listens at once; who connects early
+    waits for the application.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listening:
         config = uvicorn.Config(
             app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
         )

@@ -2,14 +2,16 @@
 
 import { SignedOut } from "../kit/account.js";
 import { el, fill } from "../kit/dom.js";
-import { find } from "../kit/store.js";
+import { find, keep } from "../kit/store.js";
 import { chooseLanguage, isSpoken, say, speak } from "../kit/words.js";
 import { showAccount } from "./account.js";
 import { showList } from "./list.js";
+import { carryHome } from "./luggage.js";
 import { showParcel } from "./parcel.js";
 import { showSignIn } from "./sign_in.js";
 
 const SIGNED_IN = "signed-in";
+const [YES, LOST] = ["yes", "lost"];
 const LANGUAGE = "language";
 const WORKER = "/sw.js";
 
@@ -38,19 +40,24 @@ let turn = 0;
 
 /**
  * Draws the view that the address names.
- * @param {{moveFocus?: boolean, wasLost?: boolean}} [how]
+ * @param {{moveFocus?: boolean}} [how]
  */
-export async function show({ moveFocus = false, wasLost = false } = {}) {
+export async function show({ moveFocus = false } = {}) {
   const mine = ++turn;
   const place = el("div.stack");
   const isCurrent = () => mine === turn;
-  const isSignedIn = Boolean(await find(SIGNED_IN)) && !wasLost;
+  const session = await find(SIGNED_IN);
   if (!isCurrent()) return;
+  const isSignedIn = session === YES;
   nav.hidden = !isSignedIn;
   fill(main, place);
   try {
     if (!isSignedIn) {
-      await showSignIn(place, { wasLost, onSignedIn: () => show({ moveFocus: true }) });
+      const onSignedIn = async () => {
+        await keep(SIGNED_IN, YES);
+        await show({ moveFocus: true });
+      };
+      await showSignIn(place, { wasLost: session === LOST, onSignedIn });
     } else {
       const { path, tab, show: draw } = /** @type {typeof VIEWS[number]} */ (
         VIEWS.find((view) => view.path.test(location.hash))
@@ -60,8 +67,9 @@ export async function show({ moveFocus = false, wasLost = false } = {}) {
       await draw(place, { id: named ? decodeURIComponent(named) : "", isCurrent, show });
     }
   } catch (error) {
-    if (error instanceof SignedOut && isCurrent()) return show({ wasLost: true });
-    throw error;
+    if (!(error instanceof SignedOut)) throw error;
+    await keep(SIGNED_IN, LOST);
+    if (isCurrent()) return show({ moveFocus: true });
   }
   if (moveFocus && isCurrent()) main.focus();
 }
@@ -79,9 +87,11 @@ async function start() {
   );
   app.before(el("a.skip.button", { href: "#content", onclick: toContent }, say("skip")));
   addEventListener("hashchange", () => show({ moveFocus: true }));
+  addEventListener("online", () => carryHome());
   await show();
   document.documentElement.dataset.ready = "yes";
   await keepWithoutNetwork();
+  await carryHome();
 }
 
 async function keepWithoutNetwork() {

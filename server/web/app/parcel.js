@@ -1,12 +1,12 @@
 /** One parcel: where it is, until when, what can be done, and what happened. */
 
 import { SignedOut, Unreachable } from "../kit/account.js";
-import { fromBase64 } from "../kit/base64.js";
+import { fromBase64 } from "../kit/slk1/bytes.js";
 import { el, fill } from "../kit/dom.js";
 import { say, sayTime } from "../kit/words.js";
 import { isOpenable } from "./bundles.js";
 import { showDoor } from "./door.js";
-import { deadlineOf, stateOf } from "./list.js";
+import { deadlineOf } from "./list.js";
 import { choose, extend, fetchParcel, fetchPass, fetchReceipt, fetchWindows, knownParcels } from "./parcels.js";
 import { pictureOf } from "./picture.js";
 import { act, offlineNote, sayError, tellError } from "./telling.js";
@@ -20,16 +20,21 @@ const OVER = new Set(["COLLECTED", "RETURNED", "LOST", "DISPOSED", "CANCELLED"])
  */
 export async function showParcel(place, { id, isCurrent, show }) {
   const told = el("div", { role: "status" });
-  const sheet = el("div.stack");
-  fill(place, el("a", { href: "#/" }, `← ${say("back")}`), told, sheet);
+  const [facts, door, rest] = [el("div.stack"), el("div.stack"), el("div.stack")];
+  fill(place, el("a", { href: "#/" }, `← ${say("back")}`), told, facts, door, rest);
   const known = await knownParcels();
   const kept = known?.parcels.find((parcel) => parcel.id === id);
-  if (kept) await draw(sheet, kept, { windows: [], show });
+  if (kept) {
+    fill(facts, ...factsOf(kept));
+    await drawDoor(door, kept);
+  }
   try {
     const [parcel, windows] = await Promise.all([fetchParcel(id), fetchWindows(id)]);
     if (!isCurrent()) return;
-    if (parcel) await draw(sheet, parcel, { windows, show });
-    else fill(told, el("p.note.warn", {}, say("parcels.none")));
+    if (!parcel) return void fill(told, el("p.note.warn", {}, say("parcels.none")));
+    fill(facts, ...factsOf(parcel));
+    fill(rest, ...restOf(parcel, windows, show));
+    await drawDoor(door, parcel);
   } catch (error) {
     if (error instanceof SignedOut) throw error;
     if (error instanceof Unreachable && known) fill(told, offlineNote(known.fetchedAt));
@@ -38,24 +43,32 @@ export async function showParcel(place, { id, isCurrent, show }) {
 }
 
 /**
- * @param {HTMLElement} sheet
+ * Draws the door once: whoever is opening it is not disturbed by what is fetched meanwhile.
+ * @param {HTMLElement} door
  * @param {any} parcel
- * @param {{windows: any[], show: () => void}} context
  */
-async function draw(sheet, parcel, { windows, show }) {
-  const door = el("div.stack");
-  fill(
-    sheet,
-    el("h1", {}, say(`state.${parcel.state}`)),
-    el("div.sheet", {}, stateOf(parcel), deadlineOf(parcel), safeOf(parcel), whereOf(parcel)),
-    isOpenable(parcel) && door,
-    windows.length > 0 && windowsOf(parcel, windows, show),
-    isOpenable(parcel) && actionsOf(parcel, show),
-    OVER.has(parcel.state) && receiptOf(parcel),
-    parcel.history && historyOf(parcel),
-  );
-  if (isOpenable(parcel)) await showDoor(door, parcel);
+async function drawDoor(door, parcel) {
+  if (!door.hasChildNodes() && isOpenable(parcel)) await showDoor(door, parcel);
 }
+
+/** @param {any} parcel */
+const factsOf = (parcel) => [
+  el("h1", {}, say(`state.${parcel.state}`)),
+  el("div.sheet", {}, deadlineOf(parcel), safeOf(parcel), whereOf(parcel)),
+];
+
+/**
+ * What is known and can be done only with a network.
+ * @param {any} parcel
+ * @param {any[]} windows
+ * @param {() => void} show
+ */
+const restOf = (parcel, windows, show) => [
+  windows.length > 0 && windowsOf(parcel, windows, show),
+  isOpenable(parcel) && actionsOf(parcel, show),
+  OVER.has(parcel.state) && receiptOf(parcel),
+  historyOf(parcel),
+];
 
 /** @param {any} parcel */
 const safeOf = (parcel) =>
@@ -69,8 +82,7 @@ function whereOf({ location }) {
     "section.stack",
     {},
     el("h2", {}, say("parcel.where")),
-    el("p", {}, `${hub.name}, ${hub.street}, ${hub.city}`),
-    compartment && el("p", {}, words),
+    el("p", {}, compartment ? words : `${hub.name}, ${hub.street}, ${hub.city}`),
     compartment && pictureOf(compartment, locker?.compartments ?? null),
   );
 }

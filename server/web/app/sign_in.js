@@ -3,7 +3,6 @@
 import { Declined, requestCode, signIn } from "../kit/account.js";
 import { deviceKey } from "../kit/device.js";
 import { el, fill } from "../kit/dom.js";
-import { drop, keep } from "../kit/store.js";
 import { say } from "../kit/words.js";
 import { sayError, tellError } from "./telling.js";
 
@@ -11,10 +10,9 @@ const NAME_SIZE = 60;
 
 /**
  * @param {HTMLElement} place
- * @param {{wasLost: boolean, onSignedIn: () => void}} context
+ * @param {{wasLost: boolean, onSignedIn: () => Promise<void>}} context
  */
 export async function showSignIn(place, { wasLost, onSignedIn }) {
-  if (wasLost) await drop("signed-in");
   const told = el("div", { role: "status" });
   const form = el("div.stack");
   fill(
@@ -37,7 +35,7 @@ export async function showSignIn(place, { wasLost, onSignedIn }) {
 /**
  * @param {HTMLElement} form
  * @param {HTMLElement} told
- * @param {() => void} onSignedIn
+ * @param {() => Promise<void>} onSignedIn
  */
 function askAddress(form, told, onSignedIn) {
   const input = el("input", { id: "address", autocomplete: "email", required: true, maxlength: 254 });
@@ -65,7 +63,7 @@ function askAddress(form, told, onSignedIn) {
 /**
  * @param {HTMLElement} form
  * @param {HTMLElement} told
- * @param {{request: string, onSignedIn: () => void}} context
+ * @param {{request: string, onSignedIn: () => Promise<void>}} context
  */
 function askCode(form, told, { request, onSignedIn }) {
   const input = el("input", {
@@ -82,8 +80,7 @@ function askCode(form, told, { request, onSignedIn }) {
     const code = /** @type {HTMLInputElement} */ (input).value.replace(/\s/g, "");
     await attempt(enter, told, async () => {
       await signIn(request, code, navigator.userAgent.slice(0, NAME_SIZE));
-      await keep("signed-in", true);
-      onSignedIn();
+      await onSignedIn();
     });
   };
   fill(

@@ -1,6 +1,6 @@
 /** The API in the name of this device: requests bound to its key by DPoP (RFC 9449). */
 
-import { toBase64url } from "./base64.js";
+import { asBase64Url } from "./slk1/bytes.js";
 import { devicePublic, deviceSign } from "./device.js";
 
 const PATH = "/graphql";
@@ -28,24 +28,24 @@ export class SignedOut extends Error {}
 let access = null;
 
 const text = new TextEncoder();
-const part = (/** @type {unknown} */ value) => toBase64url(text.encode(JSON.stringify(value)));
+const part = (/** @type {unknown} */ value) => asBase64Url(text.encode(JSON.stringify(value)));
 
 /** @param {string | null} token */
 async function makeProof(token) {
-  const jwk = { kty: "OKP", crv: "Ed25519", x: toBase64url(await devicePublic()) };
+  const jwk = { kty: "OKP", crv: "Ed25519", x: asBase64Url(await devicePublic()) };
   /** @type {Record<string, unknown>} */
   const claims = {
-    jti: toBase64url(crypto.getRandomValues(new Uint8Array(16))),
+    jti: asBase64Url(crypto.getRandomValues(new Uint8Array(16))),
     htm: "POST",
     htu: location.origin + PATH,
     iat: Math.floor(Date.now() / 1000),
   };
   if (token !== null) {
     const digest = await crypto.subtle.digest("SHA-256", text.encode(token));
-    claims.ath = toBase64url(new Uint8Array(digest));
+    claims.ath = asBase64Url(new Uint8Array(digest));
   }
   const signed = `${part({ typ: "dpop+jwt", alg: "EdDSA", jwk })}.${part(claims)}`;
-  return `${signed}.${toBase64url(await deviceSign(text.encode(signed)))}`;
+  return `${signed}.${asBase64Url(await deviceSign(text.encode(signed)))}`;
 }
 
 /**
@@ -139,6 +139,16 @@ async function refresh() {
     throw error;
   }
 }
+
+/**
+ * One operation that needs no account.
+ * @param {string} query
+ * @param {Record<string, unknown>} variables
+ * @param {string} field whose payload is wanted
+ * @returns {Promise<any>} Throws Declined, Unreachable.
+ */
+export const askAnybody = async (query, variables, field) =>
+  pick(await post(query, variables, {}), field);
 
 /**
  * One operation in this account's name.

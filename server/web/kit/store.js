@@ -45,6 +45,22 @@ export const keep = (key, value) => run("readwrite", (place) => place.put(value,
 /** @param {string} key */
 export const drop = (key) => run("readwrite", (place) => place.delete(key));
 
+/**
+ * Changes a value by what it is; nobody else changes it in between.
+ * @param {string} key
+ * @param {(kept: any) => unknown} how gives the new value
+ * @returns {Promise<any>} the new value
+ */
+export async function change(key, how) {
+  let made;
+  await run("readwrite", (place) => {
+    const asked = place.get(key);
+    asked.onsuccess = () => place.put((made = how(asked.result)), key);
+    return asked;
+  });
+  return made;
+}
+
 /** Forgets everything, the device's key too. */
 export const dropAll = () => run("readwrite", (place) => place.clear());
 

@@ -12,6 +12,9 @@ const SPOKEN = { de, en, es, fr };
 /** @type {Language} */
 let language = "en";
 
+/** How dates are written: as in the place that the browser names, if its language is spoken. */
+let locale = "en";
+
 /**
  * The first of the wished languages that is spoken here; English else.
  * @param {readonly string[]} wishes language tags, the dearest first
@@ -31,12 +34,16 @@ export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "E
 /** @param {unknown} wish @returns {wish is Language} */
 export const isSpoken = (wish) => typeof wish === "string" && wish in SPOKEN;
 
+/** @param {string} key @returns {boolean} whether there are words for it */
+export const isSaid = (key) => key in en;
+
 /** @returns {Language} */
 export const spoken = () => language;
 
 /** @param {Language} chosen */
 export function speak(chosen) {
   language = chosen;
+  locale = navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
   document.documentElement.lang = chosen;
 }
 
@@ -65,7 +72,7 @@ export function sayTime(at) {
     hour: "2-digit",
     minute: "2-digit",
   });
-  return new Intl.DateTimeFormat(language, style).format(new Date(at));
+  return new Intl.DateTimeFormat(locale, style).format(new Date(at));
 }
 
 /**
@@ -76,7 +83,7 @@ export function sayTime(at) {
  */
 export function sayUntil(at, now = Date.now()) {
   const minutes = Math.round((new Date(at).getTime() - now) / 60_000);
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   if (Math.abs(minutes) < 60) return relative.format(minutes, "minute");
   if (Math.abs(minutes) < 48 * 60) return relative.format(Math.round(minutes / 60), "hour");
   return relative.format(Math.round(minutes / 1440), "day");
