@@ -114,7 +114,10 @@ def _serve(argv: list[str]) -> int:
     parser.add_argument(
         "--migrate", action="store_true", help="bring the database to this version first"
     )
-    with_migration = parser.parse_args(argv).migrate
+    parser.add_argument(
+        "--api-only", action="store_true", help="build no pages where they are not built yet"
+    )
+    wanted = parser.parse_args(argv)
     from server.kit.settings import Settings
 
     def work() -> None:
@@ -122,11 +125,24 @@ def _serve(argv: list[str]) -> int:
         Settings.from_environ(os.environ)
         from server.app import serve
 
-        if with_migration:
+        if wanted.migrate:
             _migrate()
+        if not wanted.api_only:
+            _build_pages()
         serve(os.environ)
 
     return _told(work)
+
+
+def _build_pages() -> None:
+    """What pages take from npm, once; without Node the API is served all the same."""
+    from server.kit.errors import WebBuildError
+    from server.kit.web_build import build_web
+
+    try:
+        build_web()
+    except WebBuildError as error:
+        print(f"restante: no pages: {error}", file=sys.stderr)
 
 
 def _migrate() -> None:

@@ -75,7 +75,7 @@ class Supervisor:
         self._services = {
             "push": _python("-m", "server.demo.push_endpoint", str(pushes)),
             "mailbox": _python("-m", "server.demo.mailbox", str(smtp), str(mails)),
-            "server": _python("-m", "server.cli", "serve", "--migrate"),
+            "server": _python("-m", "server.cli", "serve", "--migrate", "--api-only"),
             "worker": _python("-m", "server.cli", "worker"),
         }
         self._settings = {

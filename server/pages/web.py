@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from server.kit.web_build import is_web_built
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, MutableMapping
@@ -65,6 +67,8 @@ HEADERS = {
 
 SMALLEST_ZIPPED = 500
 
+NOT_BUILT = "The pages are not built: `./restante serve` does it where it finds Node and npm."
+
 
 class _Files(StaticFiles):
     """Files of the folders that are served, with our headers."""
@@ -81,6 +85,8 @@ def web_routes(web: Path = WEB) -> list[BaseRoute]:
     """The pages, their files below `/web`, and the service worker."""
 
     async def get_app(_request: Request) -> Response:
+        if not is_web_built(web):
+            return PlainTextResponse(NOT_BUILT, 503)
         return FileResponse(web / "app" / "index.html", headers=HEADERS)
 
     async def get_worker(_request: Request) -> Response:

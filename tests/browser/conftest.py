@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import async_playwright
 
+from server.kit.web_build import OLDEST_NODE, build_web, find_node
 from tests.browser.air import LONG_POLL, WITH_BLUETOOTH
 from tests.fakes.district import District, open_district
 
@@ -106,7 +107,10 @@ class Chromium:
 
 @pytest.fixture
 def chromium(district: District, tmp_path: Path) -> Chromium:
-    """The recipient's browser; skipped where there is none, which CI installs."""
+    """The recipient's browser; skipped where there is none, or no Node: CI installs both."""
     if CHROMIUM is None:
         pytest.skip("no chromium: apt-get install chromium")
+    if find_node() is None:
+        pytest.skip(f"no Node {OLDEST_NODE} or newer: apt-get install nodejs npm")
+    build_web()
     return Chromium(tmp_path / "profile", district)

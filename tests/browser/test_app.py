@@ -1,4 +1,4 @@
-"""The recipient's app in a real browser: signing in, and what it shows and opens without a network."""
+"""The recipient's app in a real browser: signing in, and what it opens without a network."""
 
 from __future__ import annotations
 

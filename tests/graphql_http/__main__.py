@@ -30,9 +30,8 @@ def audit(folder: Path, node: str) -> int:
         "RESTANTE_LISTEN_PORT": str(port),
         "RESTANTE_PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
-    command = Command(
-        [sys.executable, "-m", "server.cli", "serve", "--migrate"], environ, folder=folder
-    )
+    words = [sys.executable, "-m", "server.cli", "serve", "--migrate", "--api-only"]
+    command = Command(words, environ, folder=folder)
     server = Child("server", command, log=folder / "server.log")
     server.start()
     try:
