@@ -36,21 +36,33 @@ async function collect(session, outcome, comp) {
   await session.watch(outcome, { timeoutMs: PATIENCE_MS });
 }
 
-test('the right token opens the door, each event is vouched for, and the journal goes home', async () => {
+test('right token opens the door, each event is vouched for, the journal goes home', async () => {
   const { stay, comp } = await deposit();
   const { session, link } = await locker.session(device);
-  const outcome = await session.request({ chain: [await locker.token('OPEN', device, { stay })], wish: OPEN });
+  const outcome = await session.request({
+    chain: [await locker.token('OPEN', device, { stay })],
+    wish: OPEN,
+  });
   assert.deepEqual([outcome.result.code, outcome.result.comp], [Code.OK, comp]);
   const seen = [];
-  const watching = session.watch(outcome, { timeoutMs: PATIENCE_MS, onEvent: ({ code }) => seen.push(code) });
+  const watching = session.watch(outcome, {
+    timeoutMs: PATIENCE_MS,
+    onEvent: ({ code }) => seen.push(code),
+  });
   await locker.ask('shut', comp, 'empty');
   await watching;
   assert.deepEqual(seen, [DoorEvent.DOOR_OPENED, DoorEvent.CLOSED_EMPTY]);
-  assert.deepEqual(outcome.events.map(({ code }) => code), seen);
+  assert.deepEqual(
+    outcome.events.map(({ code }) => code),
+    seen,
+  );
   assert.equal((await session.reopen(outcome, (comp % 4) + 1)).code, Code.OUT_OF_SCOPE);
   assert.equal((await session.reopen(outcome, comp)).code, Code.OK);
   await collect(session, outcome, comp);
-  assert.deepEqual(outcome.events.map(({ code }) => code), [...seen, ...seen]);
+  assert.deepEqual(
+    outcome.events.map(({ code }) => code),
+    [...seen, ...seen],
+  );
   assert.equal(await session.sync(outcome), null);
   assert.equal(outcome.pending, 0);
   let next = 1;
@@ -68,7 +80,10 @@ test('the smallest MTU and the unknown one carry the same visit', async () => {
   for (const mtu of [23, 185]) {
     const { stay, comp } = await deposit();
     const { session, link } = await locker.session(device, { mtu });
-    const outcome = await session.request({ chain: [await locker.token('OPEN', device, { stay })], wish: OPEN });
+    const outcome = await session.request({
+      chain: [await locker.token('OPEN', device, { stay })],
+      wish: OPEN,
+    });
     assert.equal(outcome.result.code, Code.OK);
     await collect(session, outcome, comp);
     assert.equal(await session.sync(outcome), null);
@@ -82,7 +97,10 @@ test('a flipped bit in the token is refused, and so is another device key', asyn
   const flipped = token.slice();
   flipped[flipped.length - 1] ^= 1;
   const { session, link } = await locker.session(device);
-  assert.equal((await session.request({ chain: [flipped], wish: OPEN })).result.code, Code.BAD_SIGNATURE);
+  assert.equal(
+    (await session.request({ chain: [flipped], wish: OPEN })).result.code,
+    Code.BAD_SIGNATURE,
+  );
   const stranger = await locker.session(await makeDevice());
   const stolen = await stranger.session.request({ chain: [token], wish: OPEN });
   assert.equal(stolen.result.code, Code.HOLDER_PROOF_FAILED);
@@ -98,7 +116,13 @@ test('a recorded request opens under no other hello', async () => {
   const token = await locker.token('OPEN', device, { stay });
   const transport = await locker.connect();
   const written = [];
-  const recording = { ...transport, write: (part) => { written.push(part); return transport.write(part); } };
+  const recording = {
+    ...transport,
+    write: (part) => {
+      written.push(part);
+      return transport.write(part);
+    },
+  };
   const { session, link } = await locker.session(device, { transport: recording });
   const outcome = await session.request({ chain: [token], wish: OPEN });
   assert.equal(outcome.result.code, Code.OK);
@@ -106,10 +130,15 @@ test('a recorded request opens under no other hello', async () => {
   const other = await locker.connect();
   for (const port of [transport, other]) {
     await port.read('hello');
-    const replay = async () => { for (const part of written) await port.write(part); };
+    const replay = async () => {
+      for (const part of written) await port.write(part);
+    };
     await assert.rejects(replay, { name: 'Refused', code: AttError.BAD_MESSAGE });
   }
-  await assert.rejects(other.write(written[0]), (error) => error instanceof Refused && error.code === AttError.NO_HELLO);
+  await assert.rejects(
+    other.write(written[0]),
+    (error) => error instanceof Refused && error.code === AttError.NO_HELLO,
+  );
   await Promise.all([link.close(), other.close()]);
 });
 
@@ -120,7 +149,10 @@ test('a delegation opens for the friend, and only for the friend', async () => {
   const terms = { exp: 1_760_000_000 + 600, holder: friend.publicKey, actions: Operation.OPEN };
   const chain = [token, await delegate(device.signer, token, terms)];
   const own = await locker.session(device);
-  assert.equal((await own.session.request({ chain, wish: OPEN })).result.code, Code.HOLDER_PROOF_FAILED);
+  assert.equal(
+    (await own.session.request({ chain, wish: OPEN })).result.code,
+    Code.HOLDER_PROOF_FAILED,
+  );
   const { session, link } = await locker.session(friend);
   const outcome = await session.request({ chain, wish: OPEN });
   assert.equal(outcome.result.code, Code.OK);
@@ -128,8 +160,11 @@ test('a delegation opens for the friend, and only for the friend', async () => {
   await Promise.all([link.close(), own.link.close()]);
 });
 
-test('statements that the locker lacks travel along, keys first, the rest with a sync', async () => {
-  const statement = async (type, verb, word) => [type, bytes(await locker.ask('statement', verb, word))];
+test('statements that the locker lacks travel along, the rest with a sync', async () => {
+  const statement = async (type, verb, word) => [
+    type,
+    bytes(await locker.ask('statement', verb, word)),
+  ];
   const statements = [
     await statement(StatementType.ACKNOWLEDGEMENT, 'acknowledgement', 2),
     await statement(StatementType.CONFIGURATION, 'configuration', 1),
@@ -142,7 +177,11 @@ test('statements that the locker lacks travel along, keys first, the rest with a
   assert.equal(outcome.result.code, Code.OK);
   assert.equal(await session.sync(outcome, { carry: 0 }), null);
   assert.deepEqual([outcome.left, outcome.envelopes], [[], []]);
-  const again = await session.request({ chain: [await locker.token('SYNC', device)], wish: { op: Operation.SYNC }, statements });
+  const again = await session.request({
+    chain: [await locker.token('SYNC', device)],
+    wish: { op: Operation.SYNC },
+    statements,
+  });
   const { keys, rev, cfg, acked } = again.hello;
   assert.deepEqual([keys, rev, cfg, acked, again.carried], [2, 1, 1, 2, 0]);
   await link.close();
@@ -151,10 +190,16 @@ test('statements that the locker lacks travel along, keys first, the rest with a
 test('an online phone brings the time to a locker that lost it', async () => {
   const { stay, comp } = await deposit();
   await locker.ask('restart');
-  const courier = await locker.token('DEPOSIT', device, { stay: '0'.repeat(16), exp: 1_760_003_600 });
+  const courier = await locker.token('DEPOSIT', device, {
+    stay: '0'.repeat(16),
+    exp: 1_760_003_600,
+  });
   const { session, link } = await locker.session(device);
   const wish = { op: Operation.DEPOSIT };
-  assert.equal((await session.request({ chain: [courier], wish })).result.code, Code.CLOCK_UNTRUSTED);
+  assert.equal(
+    (await session.request({ chain: [courier], wish })).result.code,
+    Code.CLOCK_UNTRUSTED,
+  );
   const own = { chain: [await locker.token('OPEN', device, { stay })], wish: OPEN };
   const findTime = async (hello) => bytes(await locker.ask('statement', 'time', hex(hello)));
   const outcome = await session.request({ ...own, findTime });
@@ -163,10 +208,13 @@ test('an online phone brings the time to a locker that lost it', async () => {
   await link.close();
 });
 
-test('a phone that hears no notification reads the answer, and takes what can be read', async () => {
+test('a phone that hears no notification reads the answers', async () => {
   const transport = { ...(await locker.connect()), onNotify: () => {} };
   const { session, link } = await locker.session(device, { transport, answerMs: 100 });
-  const outcome = await session.request({ chain: [await locker.token('SYNC', device)], wish: { op: Operation.SYNC } });
+  const outcome = await session.request({
+    chain: [await locker.token('SYNC', device)],
+    wish: { op: Operation.SYNC },
+  });
   assert.equal(outcome.result.code, Code.OK);
   assert.equal(await session.sync(outcome, { carry: 2500 }), null);
   assert.ok(outcome.envelopes.length > 1);
@@ -177,13 +225,21 @@ test('a phone that hears no notification reads the answer, and takes what can be
 test('an impostor with other keys is neither heard nor believed', async () => {
   const { noisePublic, signPublic, lid } = locker.keys;
   const { publicKey } = await makeDevice();
-  const other = new Uint8Array(await crypto.subtle.exportKey('raw', (await makeEphemeral()).publicKey));
+  const other = new Uint8Array(
+    await crypto.subtle.exportKey('raw', (await makeEphemeral()).publicKey),
+  );
   const request = { chain: [await locker.token('SYNC', device)], wish: { op: Operation.SYNC } };
   const asked = async (keys) => {
-    const { session, link } = await locker.session.call({ keys, connect: () => locker.connect() }, device);
+    const { session, link } = await locker.session.call(
+      { keys, connect: () => locker.connect() },
+      device,
+    );
     await session.request(request).finally(() => link.close());
   };
-  await assert.rejects(asked({ lid, noisePublic: other, signPublic }), { name: 'Refused', code: AttError.BAD_MESSAGE });
+  await assert.rejects(asked({ lid, noisePublic: other, signPublic }), {
+    name: 'Refused',
+    code: AttError.BAD_MESSAGE,
+  });
   await assert.rejects(asked({ lid, noisePublic, signPublic: publicKey }), NotVouched);
   await assert.rejects(asked({ lid: lid.slice().reverse(), noisePublic, signPublic }), Malformed);
 });
@@ -197,7 +253,11 @@ test('hostile messages are refused in clear or sealed, and the locker serves on'
   }
   const { lid, noisePublic } = locker.keys;
   for (const payload of ['', 'ff', '80', '8480f6f680', '9f']) {
-    const visit = await PhoneVisit.begin(await transport.read('hello'), { lid, noisePublic, ephemeral: await makeEphemeral() });
+    const visit = await PhoneVisit.begin(await transport.read('hello'), {
+      lid,
+      noisePublic,
+      ephemeral: await makeEphemeral(),
+    });
     await transport.write(Uint8Array.of(0x80, ...(await visit.writePayload(bytes(payload)))));
     assert.equal(visit.readResult((await transport.read('result')).slice(1)).code, Code.BAD_FORMAT);
   }
@@ -208,7 +268,10 @@ test('a connection that ends is told at once, and does not end the opening', asy
   const { stay, comp } = await deposit();
   const transport = await locker.connect();
   const { session, link } = await locker.session(device, { transport });
-  const outcome = await session.request({ chain: [await locker.token('OPEN', device, { stay })], wish: OPEN });
+  const outcome = await session.request({
+    chain: [await locker.token('OPEN', device, { stay })],
+    wish: OPEN,
+  });
   await assert.rejects(session.watch(outcome, { timeoutMs: 200 }), Silent);
   const cutOff = assert.rejects(session.watch(outcome, { timeoutMs: PATIENCE_MS }), Lost);
   await link.close();

@@ -2,15 +2,22 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
-import { chooseLocker, connectLocker } from '../../server/web/kit/slk1/bluetooth.js';
+import { chooseLocker, connectLocker, findBluetooth } from '../../server/web/kit/slk1/bluetooth.js';
 import { Code, DoorEvent, Operation } from '../../server/web/kit/slk1/codes.js';
 import { Lost, NotFound, Refused } from '../../server/web/kit/slk1/errors.js';
-import { COMMAND_UUID, HELLO_UUID, RESULT_UUID, SERVICE_UUID } from '../../server/web/kit/slk1/gatt.js';
+import {
+  COMMAND_UUID,
+  HELLO_UUID,
+  RESULT_UUID,
+  SERVICE_UUID,
+} from '../../server/web/kit/slk1/gatt.js';
 import { hex } from './frozen.mjs';
 import { Locker, makeDevice } from './locker.mjs';
 
 let locker;
-before(async () => { locker = await Locker.start(); });
+before(async () => {
+  locker = await Locker.start();
+});
 after(() => locker.stop());
 
 class Characteristic extends EventTarget {
@@ -91,7 +98,10 @@ class Device extends EventTarget {
   }
 }
 
-for (const [how, options] of [['notified', {}], ['read again and again', { canNotify: false }]]) {
+for (const [how, options] of [
+  ['notified', {}],
+  ['read again and again', { canNotify: false }],
+]) {
   test(`door opens over a browser's Bluetooth, results ${how}`, async () => {
     const stay = `${how.length.toString(16).padStart(2, '0')}${'88'.repeat(7)}`;
     const comp = Number(await locker.ask('deposit', stay));
@@ -112,7 +122,10 @@ for (const [how, options] of [['notified', {}], ['read again and again', { canNo
 test('a connection that fails twice is made at the third try, and not at a fourth', async () => {
   const transport = await connectLocker(new Device({ failures: 2 }));
   assert.equal(transport.fragmentSize, 180);
-  await assert.rejects(transport.write(new Uint8Array([0x80, 1])), (error) => error instanceof Refused && error.code === null);
+  await assert.rejects(
+    transport.write(new Uint8Array([0x80, 1])),
+    (error) => error instanceof Refused && error.code === null,
+  );
   await transport.close();
   await assert.rejects(connectLocker(new Device({ failures: 3 })), Lost);
 });
@@ -122,19 +135,45 @@ test('whoever comes late to a connection that has ended is told so', async () =>
   const transport = await connectLocker(device);
   device.leave();
   let told = 0;
-  transport.onGone(() => { told += 1; });
+  transport.onGone(() => {
+    told += 1;
+  });
   await transport.close();
   assert.equal(told, 1);
   await assert.rejects(transport.read('hello'), Lost);
 });
 
+test('a browser without Bluetooth is told from one where it is off', async () => {
+  assert.equal(await findBluetooth(undefined), 'MISSING');
+  for (const [available, state] of [
+    [false, 'OFF'],
+    [true, 'READY'],
+  ]) {
+    assert.equal(await findBluetooth({ getAvailability: async () => available }), state);
+  }
+});
+
 test('the chooser shows this locker alone, and a closed one is no error of ours', async () => {
   let asked;
-  const bluetooth = { requestDevice: async (options) => { asked = options; return 'device'; } };
+  const bluetooth = {
+    requestDevice: async (options) => {
+      asked = options;
+      return 'device';
+    },
+  };
   assert.equal(await chooseLocker(locker.keys.lid, bluetooth), 'device');
-  const [{ services, manufacturerData: [{ companyIdentifier, dataPrefix }] }] = asked.filters;
+  const [
+    {
+      services,
+      manufacturerData: [{ companyIdentifier, dataPrefix }],
+    },
+  ] = asked.filters;
   assert.deepEqual([services, companyIdentifier], [[SERVICE_UUID], 0xffff]);
   assert.equal(hex(dataPrefix), hex(locker.keys.lid.slice(0, 6)));
-  const closed = { requestDevice: async () => { throw new DOMException('cancelled', 'NotFoundError'); } };
+  const closed = {
+    requestDevice: async () => {
+      throw new DOMException('cancelled', 'NotFoundError');
+    },
+  };
   await assert.rejects(chooseLocker(locker.keys.lid, closed), NotFound);
 });

@@ -5,10 +5,11 @@ import { decode, encode } from '../../server/web/kit/slk1/codec.js';
 import { Malformed } from '../../server/web/kit/slk1/errors.js';
 import { bytes, hex, loadFrozen, mutate, seeded } from './frozen.mjs';
 
-const { codec } = loadFrozen('slk1.json');
+const { codec } = await loadFrozen('slk1.json');
 
 test('codec refuses what the encoder cannot have written', () => {
-  for (const refused of codec.refuse) assert.throws(() => decode(bytes(refused)), Malformed, refused);
+  for (const refused of codec.refuse)
+    assert.throws(() => decode(bytes(refused)), Malformed, refused);
 });
 
 test('codec writes again what it read', () => {
@@ -26,8 +27,21 @@ test('integers are exact on either side of 2^53', () => {
 
 test('what the subset cannot express is refused', () => {
   const foreign = [
-    1.5, NaN, 2 ** 53, 2n ** 64n, -(2n ** 64n) - 1n, undefined, {}, '\ud800', new Map([['a', 1]]),
-    new Map([[1, 1], [1n, 2]]), new Map([[true, 1]]), [undefined],
+    1.5,
+    NaN,
+    2 ** 53,
+    2n ** 64n,
+    -(2n ** 64n) - 1n,
+    undefined,
+    {},
+    '\ud800',
+    new Map([['a', 1]]),
+    new Map([
+      [1, 1],
+      [1n, 2],
+    ]),
+    new Map([[true, 1]]),
+    [undefined],
   ];
   for (const value of foreign) assert.throws(() => encode(value), Malformed);
 });
@@ -48,19 +62,31 @@ test('a huge count costs nothing', () => {
 function makeValue(random, depth) {
   const kinds = depth === 0 ? 6 : 8;
   switch (random.below(kinds)) {
-    case 0: return random.below(2 ** 30);
-    case 1: return -1 - random.below(2 ** 30);
-    case 2: return random.pick([true, false, null]);
-    case 3: return random.take(random.below(40));
-    case 4: return random.pick(['', 'a', 'größe', '\u{1f4e6}', '\ufeffbom', 'x'.repeat(300)]);
-    case 5: return random.pick([2n ** 60n, -(2n ** 63n), 2 ** 50]);
-    case 6: return Array.from({ length: random.below(5) }, () => makeValue(random, depth - 1));
-    default: return new Map(Array.from({ length: random.below(5) }, () => (
-      [random.below(400) - 200, makeValue(random, depth - 1)])));
+    case 0:
+      return random.below(2 ** 30);
+    case 1:
+      return -1 - random.below(2 ** 30);
+    case 2:
+      return random.pick([true, false, null]);
+    case 3:
+      return random.take(random.below(40));
+    case 4:
+      return random.pick(['', 'a', 'größe', '\u{1f4e6}', '\ufeffbom', 'x'.repeat(300)]);
+    case 5:
+      return random.pick([2n ** 60n, -(2n ** 63n), 2 ** 50]);
+    case 6:
+      return Array.from({ length: random.below(5) }, () => makeValue(random, depth - 1));
+    default:
+      return new Map(
+        Array.from({ length: random.below(5) }, () => [
+          random.below(400) - 200,
+          makeValue(random, depth - 1),
+        ]),
+      );
   }
 }
 
-test('random values come back from their one encoding, and changed bytes are refused or other values', () => {
+test('random values come back, and changed bytes are refused or other values', () => {
   const random = seeded(45);
   for (let round = 0; round < 1500; round += 1) {
     const raw = encode(makeValue(random, 4));

@@ -17,7 +17,7 @@ import { parseDelegation, parseToken } from '../../server/web/kit/slk1/tokens.js
 import { PhoneVisit } from '../../server/web/kit/slk1/visit.js';
 import { agreeingPair, bytes, hex, loadFrozen, mutate, seeded, signingPair } from './frozen.mjs';
 
-const given = loadFrozen('slk1.json');
+const given = await loadFrozen('slk1.json');
 const { keys, visit } = given;
 
 function endsInOurs(read, error = Malformed) {
@@ -37,8 +37,10 @@ test('changed and random bytes end in Malformed', () => {
     [parseResult, visit.message3_plain],
     [parseFrame, visit.door_opened.plain],
     [parseFrame, visit.sync.answer_plain],
-    ...['rev', 'tim', 'key', 'cfg', 'ack'].map((name, at) => (
-      [(raw) => parseStatement(at + 1, raw), given.statements[name]])),
+    ...['rev', 'tim', 'key', 'cfg', 'ack'].map((name, at) => [
+      (raw) => parseStatement(at + 1, raw),
+      given.statements[name],
+    ]),
   ];
   const random = seeded(7);
   for (const [read, good] of targets) {
@@ -84,8 +86,9 @@ test('a signature is refused, not thrown at, whatever it and its key are', async
   const honest = await publicBytes(pair.publicKey);
   const signature = new Uint8Array(await crypto.subtle.sign('Ed25519', pair.privateKey, message));
   assert.ok(await verify(honest, message, signature));
-  const low = ['01', '00', 'ec', 'ed', 'ee'].map((byte) => (
-    byte < 'e' ? byte + '00'.repeat(31) : `${byte}${'ff'.repeat(30)}7f`));
+  const low = ['01', '00', 'ec', 'ed', 'ee'].map((byte) =>
+    byte < 'e' ? byte + '00'.repeat(31) : `${byte}${'ff'.repeat(30)}7f`,
+  );
   for (const point of [...low, `01${'00'.repeat(30)}80`, `f0${'ff'.repeat(30)}7f`]) {
     assert.ok(!(await verify(bytes(point), message, forged)), point);
   }
@@ -135,9 +138,12 @@ test('fragments out of order, empty, late or too many drop the message', () => {
 test('texts that people and cameras bring end in our errors', async () => {
   const random = seeded(11);
   const letters = 'ABCabc019 $%*+-./:=_ü\u{1f4e6}';
-  const texts = Array.from({ length: 300 }, () => (
-    random.pick(['', 'SLK1:', 'SLK1-KEY:'])
-    + Array.from({ length: random.below(80) }, () => random.pick(Array.from(letters))).join('')));
+  const texts = Array.from(
+    { length: 300 },
+    () =>
+      random.pick(['', 'SLK1:', 'SLK1-KEY:']) +
+      Array.from({ length: random.below(80) }, () => random.pick(Array.from(letters))).join(''),
+  );
   for (const text of texts) {
     endsInOurs(() => parseShownToken(text));
     endsInOurs(() => parseLockerText(text));
@@ -146,7 +152,12 @@ test('texts that people and cameras bring end in our errors', async () => {
 });
 
 test('base45 is that of its standard, and comes back from any bytes', () => {
-  const frozen = { AB: 'BB8', 'Hello!!': '%69 VD92EX0', 'base-45': 'UJCLQE7W581', 'ietf!': 'QED8WEX0' };
+  const frozen = {
+    AB: 'BB8',
+    'Hello!!': '%69 VD92EX0',
+    'base-45': 'UJCLQE7W581',
+    'ietf!': 'QED8WEX0',
+  };
   for (const [text, spelled] of Object.entries(frozen)) {
     assert.equal(asBase45(new TextEncoder().encode(text)), spelled);
     assert.equal(new TextDecoder().decode(fromBase45(spelled)), text);

@@ -9,7 +9,8 @@ import { Session } from '../../server/web/kit/slk1/session.js';
 import { publicBytes } from '../../server/web/kit/slk1/ed25519.js';
 import { bytes, hex } from './frozen.mjs';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+export const PYTHON = process.env.RESTANTE_PYTHON ?? '.venv/bin/python';
 
 export class Locker {
   #child;
@@ -26,8 +27,10 @@ export class Locker {
   }
 
   #begin() {
-    const python = process.env.RESTANTE_PYTHON ?? '.venv/bin/python';
-    this.#child = spawn(python, ['-m', 'tests.web.locker_pipe'], { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child = spawn(PYTHON, ['-m', 'tests.web.locker_pipe'], {
+      cwd: ROOT,
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     return new Promise((resolve, reject) => {
       this.#child.on('error', reject);
       this.#child.on('exit', () => reject(new Error('the agent ended')));
@@ -45,7 +48,10 @@ export class Locker {
       const { resolve, reject } = this.#answers.get(first);
       this.#answers.delete(first);
       if (second === 'ok') resolve(rest.join(' '));
-      else reject(rest[0] === '0' ? new Lost('the connection has ended') : new Refused(Number(rest[0])));
+      else
+        reject(
+          rest[0] === '0' ? new Lost('the connection has ended') : new Refused(Number(rest[0])),
+        );
     }
   }
 
@@ -66,10 +72,18 @@ export class Locker {
     return {
       fragmentSize,
       read: async (part) => bytes(await this.ask(part, name)),
-      write: async (fragment) => { await this.ask('write', name, hex(fragment)); },
-      onNotify: (listener) => { phone.notify = listener; },
-      onGone: (listener) => { phone.end = listener; },
-      close: async () => { await this.ask('leave', name).catch(() => {}); },
+      write: async (fragment) => {
+        await this.ask('write', name, hex(fragment));
+      },
+      onNotify: (listener) => {
+        phone.notify = listener;
+      },
+      onGone: (listener) => {
+        phone.end = listener;
+      },
+      close: async () => {
+        await this.ask('leave', name).catch(() => {});
+      },
     };
   }
 
@@ -79,12 +93,20 @@ export class Locker {
   }
 
   async token(operation, device, changes = {}) {
-    return bytes(await this.ask('token', operation, JSON.stringify({ holder: hex(device.publicKey), ...changes })));
+    return bytes(
+      await this.ask(
+        'token',
+        operation,
+        JSON.stringify({ holder: hex(device.publicKey), ...changes }),
+      ),
+    );
   }
 
   async stop() {
     this.#child.removeAllListeners('exit');
-    const ended = new Promise((resolve) => { this.#child.on('exit', resolve); });
+    const ended = new Promise((resolve) => {
+      this.#child.on('exit', resolve);
+    });
     this.#child.stdin.end();
     await ended;
   }

@@ -14,21 +14,32 @@ import { PhoneVisit } from '../../server/web/kit/slk1/visit.js';
 import { agreeingPair, bytes, hex, loadFrozen, signingPair } from './frozen.mjs';
 import { parseRequest } from './requests.mjs';
 
-const { keys, tokens, chain, statements, visit, journal, codes, malformed } = loadFrozen('restante.json');
+const { keys, tokens, chain, statements, visit, journal, codes, malformed } =
+  await loadFrozen('restante.json');
 const lid = bytes(keys.lid);
 const publicKey = bytes(keys.public.locker);
 
 const ofType = (name) => (raw) => parseStatement(StatementType[name.toUpperCase()], raw);
 const parsers = {
-  token: parseToken, delegation: parseDelegation, hello: parseHello, request: parseRequest,
-  ...Object.fromEntries(Object.keys(StatementType).map((name) => [name.toLowerCase(), ofType(name)])),
+  token: parseToken,
+  delegation: parseDelegation,
+  hello: parseHello,
+  request: parseRequest,
+  ...Object.fromEntries(
+    Object.keys(StatementType).map((name) => [name.toLowerCase(), ofType(name)]),
+  ),
 };
 
 // What only a locker or a server reads.
 const notOfAPhone = ['phone_frame', 'entry', 'envelope'];
 
 test('malformed example is refused', () => {
-  assert.deepEqual(Object.keys(malformed).filter((kind) => !(kind in parsers)).sort(), notOfAPhone.sort());
+  assert.deepEqual(
+    Object.keys(malformed)
+      .filter((kind) => !(kind in parsers))
+      .sort(),
+    notOfAPhone.sort(),
+  );
   for (const [kind, read] of Object.entries(parsers)) {
     for (const [name, raw] of Object.entries(malformed[kind])) {
       assert.throws(() => read(bytes(raw)), Malformed, `${kind}: ${name}`);
@@ -38,7 +49,10 @@ test('malformed example is refused', () => {
 
 test('widest and narrowest token are read', () => {
   const { claims } = parseToken(bytes(tokens.widest));
-  assert.deepEqual([claims.comps.length, claims.exp, claims.minrev], [64, 2 ** 53 - 1, 2 ** 53 - 1]);
+  assert.deepEqual(
+    [claims.comps.length, claims.exp, claims.minrev],
+    [64, 2 ** 53 - 1, 2 ** 53 - 1],
+  );
   const { stay, comps } = parseToken(bytes(tokens.narrowest)).claims;
   assert.deepEqual([stay.length, comps], [0, []]);
 });
@@ -52,22 +66,31 @@ test('chain of three holds', async () => {
 
 test('every statement is read as its type', () => {
   const types = { revocations: 1, time: 2, key_set: 3, configuration: 4, acknowledgement: 5 };
-  const named = (name) => types[name] ?? (/time/.test(name) ? 2 : /keys/.test(name) ? 3 : /settings/.test(name) ? 4 : 1);
+  const named = (name) =>
+    types[name] ?? (/time/.test(name) ? 2 : /keys/.test(name) ? 3 : /settings/.test(name) ? 4 : 1);
   for (const [name, raw] of Object.entries(statements)) parseStatement(named(name), bytes(raw));
 });
 
 test('visit is made and read by a phone to its last frame', async () => {
   const ephemeral = await agreeingPair(visit.phone_ephemeral);
-  const phone = await PhoneVisit.begin(bytes(visit.hello), { lid, noisePublic: bytes(keys.locker_x25519), ephemeral });
+  const phone = await PhoneVisit.begin(bytes(visit.hello), {
+    lid,
+    noisePublic: bytes(keys.locker_x25519),
+    ephemeral,
+  });
   const asked = parseRequest(bytes(visit.message2_plain));
   const neighbour = await signingPair(keys.seeds.neighbour);
   assert.equal(hex(await phone.writeRequest(asked, neighbour.privateKey)), visit.message2);
   assert.equal(hex(phone.handshakeHash), visit.h);
   assert.equal(phone.readResult(bytes(visit.message3)).comp, 255);
   const read = Object.values(visit.from_locker).map((frame) => phone.readFrame(bytes(frame)));
-  assert.deepEqual(read.slice(0, -1).map(({ code }) => code), [100, 101, 102, 103, 104, 105, 13]);
+  assert.deepEqual(
+    read.slice(0, -1).map(({ code }) => code),
+    [100, 101, 102, 103, 104, 105, 13],
+  );
   assert.deepEqual(read.at(-1), { kind: 'envelope', envelope: null, pending: 2 ** 53 - 1 });
-  for (const report of read.slice(0, -1)) assert.ok(await verifyHead(publicKey, { lid, ...report }));
+  for (const report of read.slice(0, -1))
+    assert.ok(await verifyHead(publicKey, { lid, ...report }));
   const written = [
     phone.writeSync([], 0),
     phone.writeSync([[5, bytes(statements.acknowledgement)]], 2 ** 53 - 1),
@@ -79,7 +102,12 @@ test('visit is made and read by a phone to its last frame', async () => {
 test('journal of every kind stands under one signature', async () => {
   const last = bytes(journal.entries.at(-1));
   assert.equal(hex(await entryHead(last)), journal.head);
-  const line = { lid, seq: journal.entries.length, head: bytes(journal.head), signature: bytes(journal.signature) };
+  const line = {
+    lid,
+    seq: journal.entries.length,
+    head: bytes(journal.head),
+    signature: bytes(journal.signature),
+  };
   assert.ok(await verifyHead(publicKey, line));
 });
 
@@ -93,13 +121,16 @@ test('codes reach the last window', async () => {
 });
 
 test('handshake and transport are those of an independent implementation', async () => {
-  const frozen = loadFrozen('noise_kn.json');
+  const frozen = await loadFrozen('noise_kn.json');
   const noise = new Responder({
     remoteStatic: bytes(frozen.resp_remote_static),
     ephemeral: await agreeingPair(frozen.resp_ephemeral),
   });
   const [first, second, ...rest] = frozen.messages;
-  assert.equal(hex(await noise.read(bytes(frozen.resp_prologue), bytes(first.ciphertext))), first.payload);
+  assert.equal(
+    hex(await noise.read(bytes(frozen.resp_prologue), bytes(first.ciphertext))),
+    first.payload,
+  );
   const { message, transport } = await noise.write(bytes(second.payload));
   assert.equal(hex(message), second.ciphertext);
   rest.forEach(({ payload, ciphertext }, at) => {

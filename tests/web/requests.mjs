@@ -2,7 +2,13 @@
 import { decode } from '../../server/web/kit/slk1/codec.js';
 import { Operation } from '../../server/web/kit/slk1/codes.js';
 import { Malformed } from '../../server/web/kit/slk1/errors.js';
-import { asArray, asBytes, asCompartment, asOptional, asUint } from '../../server/web/kit/slk1/fields.js';
+import {
+  asArray,
+  asBytes,
+  asCompartment,
+  asOptional,
+  asUint,
+} from '../../server/web/kit/slk1/fields.js';
 import { parseStatement } from '../../server/web/kit/slk1/statements.js';
 import { parseDelegation, parseToken } from '../../server/web/kit/slk1/tokens.js';
 

@@ -11,15 +11,17 @@ import { chainAsBase64, checkTaken, share } from '../../server/web/kit/slk1/shar
 import { delegate, parseToken } from '../../server/web/kit/slk1/tokens.js';
 import { bytes, hex, loadFrozen, signingPair } from './frozen.mjs';
 
-const { keys, chain } = loadFrozen('restante.json');
+const { keys, chain } = await loadFrozen('restante.json');
 const raw = bytes(chain[0]);
 const { exp, nbf } = parseToken(raw).claims;
-const people = Object.fromEntries(await Promise.all(
-  ['device', 'friend', 'neighbour'].map(async (name) => {
-    const { privateKey, publicKey } = await signingPair(keys.seeds[name]);
-    return [name, { signer: privateKey, publicKey: await publicBytes(publicKey) }];
-  }),
-));
+const people = Object.fromEntries(
+  await Promise.all(
+    ['device', 'friend', 'neighbour'].map(async (name) => {
+      const { privateKey, publicKey } = await signingPair(keys.seeds[name]);
+      return [name, { signer: privateKey, publicKey: await publicBytes(publicKey) }];
+    }),
+  ),
+);
 const bundle = {
   operation: 'OPEN',
   parcel: 'parcel 1',
@@ -31,7 +33,12 @@ const bundle = {
   words: 'left side, third column, second row',
   statements: [],
 };
-const terms = (name, changes) => ({ holder: people[name].publicKey, until: exp, now: nbf, ...changes });
+const terms = (name, changes) => ({
+  holder: people[name].publicKey,
+  until: exp,
+  now: nbf,
+  ...changes,
+});
 const refused = (reason) => ({ name: 'NotShared', reason });
 
 test('invite comes back as the key, with or without what a person adds', async () => {
@@ -39,17 +46,24 @@ test('invite comes back as the key, with or without what a person adds', async (
   const text = await writeInvite(publicKey);
   // As the reference phone writes it.
   assert.equal(text, 'SLK1-KEY:4br8MGXSH-sysBuVI5OkZuaqWRwPJs_Y_5TiwcCOpuymFuYX');
-  for (const typed of [text, ` ${text}\n`, text.slice(9)]) assert.equal(hex(await readInvite(typed)), hex(publicKey));
+  for (const typed of [text, ` ${text}\n`, text.slice(9)])
+    assert.equal(hex(await readInvite(typed)), hex(publicKey));
 });
 
 test('invite with a slip of the pen is none', async () => {
   const text = await writeInvite(people.friend.publicKey);
-  for (const slip of [text.slice(0, -1), `${text}A`, text.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')), 'hello', '']) {
+  for (const slip of [
+    text.slice(0, -1),
+    `${text}A`,
+    text.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')),
+    'hello',
+    '',
+  ]) {
     await assert.rejects(readInvite(slip), refused('NO_INVITE'));
   }
 });
 
-test('shared bundle opens for the other phone, and may go on as far as the token says', async () => {
+test('shared bundle opens for the other phone, and goes on as far as the token says', async () => {
   const shared = await share(bundle, people.device, terms('friend'));
   await checkTaken(shared, people.friend.publicKey);
   const again = await share(shared, people.friend, terms('neighbour', { until: exp - 1 }));
@@ -61,8 +75,14 @@ test('shared bundle opens for the other phone, and may go on as far as the token
 
 test('nobody shares more, or for longer, than they hold', async () => {
   await assert.rejects(share(bundle, people.friend, terms('neighbour')), refused('NOT_HOLDER'));
-  await assert.rejects(share(bundle, people.device, terms('friend', { until: exp + 1 })), refused('TOO_LONG'));
-  await assert.rejects(share(bundle, people.device, terms('friend', { until: nbf })), refused('PAST'));
+  await assert.rejects(
+    share(bundle, people.device, terms('friend', { until: exp + 1 })),
+    refused('TOO_LONG'),
+  );
+  await assert.rejects(
+    share(bundle, people.device, terms('friend', { until: nbf })),
+    refused('PAST'),
+  );
   const deposit = { ...bundle, operation: 'DEPOSIT' };
   await assert.rejects(share(deposit, people.device, terms('friend')), refused('NOT_EXTENDABLE'));
   const broken = { ...bundle, token: { bytes: 'AAAA' } };
@@ -74,14 +94,19 @@ test('a bundle for another phone, or that its giver could not give, is not taken
   await assert.rejects(checkTaken(bundle, device.publicKey), refused('NOT_FOR_US'));
   const shared = await share(bundle, device, terms('friend'));
   await assert.rejects(checkTaken(shared, neighbour.publicKey), refused('NOT_FOR_US'));
-  const stolen = asBase64(await delegate(friend.signer, raw, { exp, holder: friend.publicKey, actions: 1 }));
-  await assert.rejects(checkTaken({ ...bundle, delegations: [stolen] }, friend.publicKey), refused('BROKEN'));
+  const stolen = asBase64(
+    await delegate(friend.signer, raw, { exp, holder: friend.publicKey, actions: 1 }),
+  );
+  await assert.rejects(
+    checkTaken({ ...bundle, delegations: [stolen] }, friend.publicKey),
+    refused('BROKEN'),
+  );
 });
 
 test('chain that widens, outlives or is spliced is found out', async () => {
   const { device, friend, neighbour } = people;
-  const give = (giver, parent, changes) => (
-    delegate(giver.signer, parent, { exp, holder: friend.publicKey, actions: 1, ...changes }));
+  const give = (giver, parent, changes) =>
+    delegate(giver.signer, parent, { exp, holder: friend.publicKey, actions: 1, ...changes });
   const fault = async (...rest) => findFault(parseChain([raw, ...rest]));
   assert.equal(await fault(await give(device, raw)), null);
   assert.equal(await fault(await give(device, raw, { actions: 3 })), 'TOO_WIDE');

@@ -36,7 +36,7 @@ class Machine:
             folder.mkdir()
         for name in ("package.json", "package-lock.json", "build.mjs"):
             (self.web / name).write_text(name)
-        self.install("node", NODE.format(version="v20.1.0"))
+        self.install("node", NODE.format(version="v20.19.0"))
         self.install("npm", NPM.format(status=0))
 
     @property
@@ -80,14 +80,14 @@ def test_network_that_is_gone_ends_in_a_sentence_and_keeps_no_stamp(machine: Mac
     assert not is_web_built(machine.web)
 
 
-@pytest.mark.parametrize(("name", "needed"), [("node", "Node 20 or newer"), ("npm", "npm")])
+@pytest.mark.parametrize(("name", "needed"), [("node", "Node 20.19 or newer"), ("npm", "npm")])
 def test_missing_tool_is_named(machine: Machine, name: str, needed: str) -> None:
     machine.remove(name)
     with pytest.raises(WebBuildError, match=f"the pages need {needed}"):
         machine.build()
 
 
-@pytest.mark.parametrize("version", ["v18.20.4", "not a version"])
+@pytest.mark.parametrize("version", ["v18.20.4", "v20.18.9", "not a version"])
 def test_node_without_the_cryptography_is_none(machine: Machine, version: str) -> None:
     assert find_node(machine.path) is not None
     machine.install("node", NODE.format(version=version))

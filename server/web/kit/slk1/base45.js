@@ -32,7 +32,8 @@ export function fromBase45(text) {
   for (let at = 0; at < text.length; at += 3) {
     const digits = Array.from(text.slice(at, at + 3), (letter) => ALPHABET.indexOf(letter));
     const number = digits.reduceRight((sum, digit) => sum * BASE + digit, 0);
-    if (digits.includes(-1) || number >= 256 ** (digits.length - 1)) throw new Malformed('not base45');
+    if (digits.includes(-1) || number >= 256 ** (digits.length - 1))
+      throw new Malformed('not base45');
     if (digits.length === 3) out.push(number >> 8);
     out.push(number & 0xff);
   }

@@ -5,7 +5,13 @@
  */
 import { Lost, NotFound, Refused } from './errors.js';
 import {
-  COMMAND_UUID, COMPANY_ID, fragmentSize, HELLO_UUID, lidTag, RESULT_UUID, SERVICE_UUID,
+  COMMAND_UUID,
+  COMPANY_ID,
+  fragmentSize,
+  HELLO_UUID,
+  lidTag,
+  RESULT_UUID,
+  SERVICE_UUID,
 } from './gatt.js';
 
 /** Two phones that answer the same advertisement collide, and one of them has to try again. */
@@ -13,6 +19,16 @@ const ATTEMPTS = 3;
 
 /** How often the result is read where no notification can be had. */
 const POLL_MS = 300;
+
+/**
+ * What stands between this browser and a locker, before anybody is asked to choose one.
+ * @param {Bluetooth | undefined} bluetooth `navigator.bluetooth`
+ * @returns {Promise<'MISSING' | 'OFF' | 'READY'>} MISSING: this browser has none, show QR and PIN
+ */
+export async function findBluetooth(bluetooth) {
+  if (bluetooth === undefined) return 'MISSING';
+  return (await bluetooth.getAvailability()) ? 'READY' : 'OFF';
+}
 
 /**
  * Lets the person choose the locker of this id; needs a click or a key press. NotFound when nothing
@@ -121,7 +137,10 @@ class BluetoothTransport {
   /** One operation after the other: a second one at once is refused by some systems. */
   #alone(operate) {
     const done = this.#busy.then(() => this.#reported(operate));
-    this.#busy = done.then(() => {}, () => {});
+    this.#busy = done.then(
+      () => {},
+      () => {},
+    );
     return done;
   }
 

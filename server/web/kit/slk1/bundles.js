@@ -1,4 +1,4 @@
-/** A bundle that the server gave, as the door needs it. How it is fetched and kept is not known here. */
+/** A bundle that the server gave, as the door needs it; how it is fetched and kept is not known. */
 import { fromBase64 } from './bytes.js';
 import { Operation } from './codes.js';
 import { PUBLIC_KEY_SIZE } from './ed25519.js';

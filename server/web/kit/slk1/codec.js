@@ -2,8 +2,10 @@
  * The strict deterministic subset of CBOR (RFC 8949 s. 4.2.1) in which every SLK1 byte is written.
  * One value has one encoding; the decoder refuses whatever the encoder could not have written.
  *
- * Integers are numbers where these are exact, and BigInt beyond; maps are `Map`.
- * @typedef {number | bigint | Uint8Array | string | boolean | null | Value[] | Map<number | bigint, Value>} Value
+ * Integers are numbers where these are exact, and BigInt beyond; maps are `Map`, and members of
+ * containers are values too.
+ * @typedef {number | bigint} Integer
+ * @typedef {Integer | Uint8Array | string | boolean | null | any[] | Map<Integer, any>} Value
  */
 import { compare, join, utf8 } from './bytes.js';
 import { Malformed } from './errors.js';
@@ -18,7 +20,11 @@ const TEXT = 3;
 const ARRAY = 4;
 const MAP = 5;
 
-const SIMPLE = new Map([[0xf4, false], [0xf5, true], [0xf6, null]]);
+const SIMPLE = new Map([
+  [0xf4, false],
+  [0xf5, true],
+  [0xf6, null],
+]);
 const ONE_BYTE_LIMIT = 24;
 
 /**

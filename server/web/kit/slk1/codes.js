@@ -49,7 +49,9 @@ export const Operation = Object.freeze({
 /** Whom a token was issued to (PROTOCOL 2). */
 export const Role = Object.freeze({ RECIPIENT: 0, COURIER: 1, HUB: 2, TECHNICIAN: 3, OPERATOR: 4 });
 
-const NAMES = new Map(Object.entries({ ...Code, ...DoorEvent }).map(([name, code]) => [code, name]));
+const NAMES = new Map(
+  Object.entries({ ...Code, ...DoorEvent }).map(([name, code]) => [code, name]),
+);
 
 /**
  * The name of an answer or a door event; null for a number of a later version.

@@ -28,8 +28,8 @@ export class NotVouched extends Slk1Error {}
 
 export class NotShared extends Slk1Error {
   /**
-   * @param {'NO_INVITE'|'NOT_EXTENDABLE'|'NOT_HOLDER'|'TOO_LONG'|'PAST'|'NOT_FOR_US'|'BROKEN'} reason
-   *   stable, for whoever words it
+   * @param {string} reason NO_INVITE, NOT_EXTENDABLE, NOT_HOLDER, TOO_LONG, PAST, NOT_FOR_US or
+   *   BROKEN: stable, for whoever words it
    * @param {string} message
    * @param {{cause?: unknown}} [options]
    */

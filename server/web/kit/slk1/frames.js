@@ -1,4 +1,4 @@
-/** Hello, request, result and session frames as bytes; what is sealed, and when, is not known here. */
+/** Hello, request, result and session frames as bytes; what is sealed, and when, is not known. */
 import { join, utf8 } from './bytes.js';
 import { decode, encode } from './codec.js';
 import { DoorEvent } from './codes.js';

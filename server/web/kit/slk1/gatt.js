@@ -1,4 +1,7 @@
-/** How SLK1 sits on Bluetooth: identifiers, ATT errors and fragments. What a message means is not known here. */
+/**
+ * How SLK1 sits on Bluetooth: identifiers, ATT errors and fragments. What a message means is not
+ * known here.
+ */
 import { join } from './bytes.js';
 
 const TAIL = '-6b0a-5f62-9d3e-4f1a2c9b7e1';

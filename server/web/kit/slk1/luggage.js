@@ -1,4 +1,4 @@
-/** What a phone carries to a locker: which statements are news there, and what one message takes. */
+/** What a phone carries to a locker: what of it is news there, and what one message takes. */
 import { MAX_STATEMENTS } from './frames.js';
 import { MAX_MESSAGE } from './gatt.js';
 import { parseStatement, StatementType } from './statements.js';
@@ -19,8 +19,12 @@ const KNOWN = new Map([
 ]);
 const ORDER = [...KNOWN.keys()];
 
-const REQUEST_SIZE = 32 + 16 + 66 + 12; // besides chain and statements: key, tag, proof, arrays, req
-const SYNC_SIZE = 16 + 8; // besides its statements: tag, arrays, the bytes it offers to take
+/** Of a request besides chain and statements: ephemeral key, tag, proof, arrays and `req`. */
+const REQUEST_SIZE = 32 + 16 + 66 + 12;
+
+/** Of a sync besides its statements: tag, arrays, the bytes it offers to take. */
+const SYNC_SIZE = 16 + 8;
+
 const PER_STATEMENT = 5;
 const PER_PART = 3;
 

@@ -1,4 +1,4 @@
-/** The way in without a radio that a phone can show: the QR code of a token, bound to this minute. */
+/** The way in without a radio that a phone can show: a token's QR code, bound to this minute. */
 import { asBase45, fromBase45 } from './base45.js';
 import { bigEndian, join, utf8 } from './bytes.js';
 import { SIGNATURE_SIZE, sign, verify } from './ed25519.js';
@@ -22,7 +22,7 @@ const MAX_TEXT = 2048;
 /**
  * The text of the QR code for the minute of `now`.
  * @param {Uint8Array} token
- * @param {import('./ed25519.js').Signer} signer of the token's holder: no delegation travels this way
+ * @param {import('./ed25519.js').Signer} signer of the token's holder: no delegation goes this way
  * @param {number} now Unix seconds
  * @returns {Promise<string>}
  */

@@ -57,15 +57,19 @@ const FINAL = new Set([
  */
 
 /**
- * @typedef {object} Request
- * @property {Uint8Array[]} chain the token, then delegations, or for OPEN_ALL the second token
- * @property {import('./frames.js').Wish} wish
- * @property {Carried[]} [statements] what the locker lacks of these travels along
- * @property {(hello: Uint8Array) => Promise<Uint8Array | null>} [findTime] a time statement bound to
- *   this hello, where the phone is online; asked only when the clock needs it
+ * A time statement bound to this hello, where the phone is online.
+ * @typedef {(hello: Uint8Array) => Promise<Uint8Array | null>} FindTime
  */
 
-/** A phone at one locker. `request` reads a new hello each time; the rest belongs to its session. */
+/**
+ * @typedef {object} Request
+ * @property {Uint8Array[]} chain as in a pass: the token first
+ * @property {import('./frames.js').Wish} wish
+ * @property {Carried[]} [statements] what the locker lacks of these travels along
+ * @property {FindTime} [findTime] asked only when the locker's clock needs it
+ */
+
+/** A phone at one locker. `request` reads a new hello; the other calls belong to its session. */
 export class Session {
   #link;
   #keys;

@@ -1,6 +1,6 @@
 /**
- * Unlock tokens and delegations: bytes in, claims out. Reading checks form alone; whether a token is
- * genuine, current and sufficient is the locker's to judge.
+ * Unlock tokens and delegations: bytes in, claims out. Reading checks form alone; whether a token
+ * is genuine, current and sufficient is the locker's to judge.
  */
 import { decode, encode } from './codec.js';
 import { Aad, parseObject, signObject } from './cose.js';
@@ -111,8 +111,16 @@ export function parseDelegation(raw) {
  */
 export async function delegate(signer, parent, { exp, holder, actions }) {
   const scope = encode([SCOPE_VERSION, actions, await parentHash(parent)]);
-  const key = new Map([[KTY, OKP], [CRV, ED25519], [PUBLIC, holder]]);
-  const claims = new Map([[EXP, exp], [CNF, new Map([[COSE_KEY, key]])], [SCOPE, scope]]);
+  const key = new Map([
+    [KTY, OKP],
+    [CRV, ED25519],
+    [PUBLIC, holder],
+  ]);
+  const claims = new Map([
+    [EXP, exp],
+    [CNF, new Map([[COSE_KEY, key]])],
+    [SCOPE, scope],
+  ]);
   const raw = await signObject(signer, Aad.DELEGATION, encode(claims), null);
   parseDelegation(raw);
   return raw;
@@ -160,6 +168,7 @@ function parseCompartments(value) {
 
 function parseStay(value) {
   const stay = asBytes(value);
-  if (stay.length !== 0 && stay.length !== ID_SIZE) throw new Malformed('a stay is 8 bytes or none');
+  if (stay.length !== 0 && stay.length !== ID_SIZE)
+    throw new Malformed('a stay is 8 bytes or none');
   return stay;
 }

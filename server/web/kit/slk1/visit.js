@@ -5,9 +5,18 @@
 import { isSame, join, utf8 } from './bytes.js';
 import { Malformed } from './errors.js';
 import {
-  parseFirst, parseFrame, parseHello, parseResult, writeReopen, writeRequest, writeSync,
+  parseFirst,
+  parseFrame,
+  parseHello,
+  parseResult,
+  writeReopen,
+  writeRequest,
+  writeSync,
 } from './frames.js';
 import { Responder } from './noise.js';
+
+/** @typedef {import('./frames.js').Carried} Carried */
+/** @typedef {import('./frames.js').Wish} Wish */
 
 /** Lost notifications that the phone's side bridges (PROTOCOL 4). */
 export const LOOKAHEAD = 16;
@@ -41,7 +50,7 @@ export class PhoneVisit {
 
   /**
    * Message 2, once: the chain, the holder's proof, statements to bring.
-   * @param {{chain: Uint8Array[], wish: import('./frames.js').Wish, statements?: import('./frames.js').Carried[]}} request
+   * @param {{chain: Uint8Array[], wish: Wish, statements?: Carried[]}} request
    * @param {import('./ed25519.js').Signer} signer
    * @returns {Promise<Uint8Array>}
    */
@@ -89,7 +98,7 @@ export class PhoneVisit {
 
   /**
    * A frame that brings statements and takes an envelope of at most `maxBytes`.
-   * @param {import('./frames.js').Carried[]} statements
+   * @param {Carried[]} statements
    * @param {number} maxBytes
    * @returns {Uint8Array}
    */
