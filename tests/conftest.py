@@ -109,6 +109,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many hostile inputs the parsers are fed together; CI's longer gate: 1000000",
     )
     parser.addoption(
+        "--both-themes",
+        action="store_true",
+        help="look at each screen in light and dark, not in light alone; CI does",
+    )
+    parser.addoption(
         "--events",
         type=int,
         default=400,

@@ -114,3 +114,10 @@ def chromium(district: District, tmp_path: Path) -> Chromium:
         pytest.skip(f"no Node {OLDEST_NODE} or newer: apt-get install nodejs npm")
     build_web()
     return Chromium(tmp_path / "profile", district)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each theme is looked at by CI's longer gate, the light one on each commit."""
+    if "scheme" in metafunc.fixturenames:
+        is_both = metafunc.config.getoption("--both-themes")
+        metafunc.parametrize("scheme", ["light", "dark"] if is_both else ["light"])
