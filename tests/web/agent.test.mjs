@@ -259,7 +259,10 @@ test('hostile messages are refused in clear or sealed, and the locker serves on'
       ephemeral: await makeEphemeral(),
     });
     await transport.write(Uint8Array.of(0x80, ...(await visit.writePayload(bytes(payload)))));
-    assert.equal(visit.readResult((await transport.read('result')).slice(1)).code, Code.BAD_FORMAT);
+    assert.equal(
+      visit.readFirst((await transport.read('result')).slice(1)).report.code,
+      Code.BAD_FORMAT,
+    );
   }
   await transport.close();
 });

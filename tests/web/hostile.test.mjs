@@ -4,9 +4,9 @@ import { test } from 'node:test';
 
 import { parseChain } from '../../server/web/kit/slk1/chains.js';
 import { isSignedBy, Aad } from '../../server/web/kit/slk1/cose.js';
-import { publicBytes, verify } from '../../server/web/kit/slk1/ed25519.js';
+import { publicBytes, sign, verify } from '../../server/web/kit/slk1/ed25519.js';
 import { Malformed, NotShared } from '../../server/web/kit/slk1/errors.js';
-import { parseFrame, parseHello, parseResult } from '../../server/web/kit/slk1/frames.js';
+import { parseFrame, parseHello, parseFirst } from '../../server/web/kit/slk1/frames.js';
 import { Reassembler, split } from '../../server/web/kit/slk1/gatt.js';
 import { readInvite } from '../../server/web/kit/slk1/invites.js';
 import { parseLockerText } from '../../server/web/kit/slk1/lockerid.js';
@@ -34,7 +34,7 @@ test('changed and random bytes end in Malformed', () => {
     [parseDelegation, given.delegation.bytes],
     [(raw) => parseChain([raw]), given.token],
     [parseHello, visit.hello.slice(64)],
-    [parseResult, visit.message3_plain],
+    [parseFirst, visit.message3_plain],
     [parseFrame, visit.door_opened.plain],
     [parseFrame, visit.sync.answer_plain],
     ...['rev', 'tim', 'key', 'cfg', 'ack'].map((name, at) => [
@@ -72,9 +72,9 @@ test('each flipped bit of a hello or an answer is noticed', async () => {
   const phone = await PhoneVisit.begin(bytes(visit.hello), parties);
   await phone.writePayload(bytes(visit.message2_plain));
   for (let round = 0; round < 100; round += 1) {
-    assert.throws(() => phone.readResult(flip(visit.message3)), Malformed);
+    assert.throws(() => phone.readFirst(flip(visit.message3)).report, Malformed);
   }
-  assert.equal(phone.readResult(bytes(visit.message3)).code, 0);
+  assert.equal(phone.readFirst(bytes(visit.message3)).report.code, 0);
 });
 
 test('a signature is refused, not thrown at, whatever it and its key are', async () => {
@@ -103,6 +103,16 @@ test('a signature is refused, not thrown at, whatever it and its key are', async
   }
   const { signed } = parseToken(bytes(given.token));
   assert.ok(!(await isSignedBy(signed, new Uint8Array(32), Aad.TOKEN)));
+});
+
+test('a signer that gives no signature is our mistake', async () => {
+  for (const size of [0, 63, 65]) {
+    await assert.rejects(
+      sign(async () => new Uint8Array(size), bytes('00')),
+      TypeError,
+    );
+  }
+  assert.equal((await sign(async () => new ArrayBuffer(64), bytes('00'))).length, 64);
 });
 
 test('fragments come together whatever the sizes, and never to another message', () => {

@@ -5,11 +5,14 @@ import { test } from 'node:test';
 
 import { utf8 } from '../../server/web/kit/slk1/bytes.js';
 import { decode, encode } from '../../server/web/kit/slk1/codec.js';
+import * as codes from '../../server/web/kit/slk1/codes.js';
+import { Aad } from '../../server/web/kit/slk1/cose.js';
 import { Malformed } from '../../server/web/kit/slk1/errors.js';
 import { parseHello } from '../../server/web/kit/slk1/frames.js';
+import * as gatt from '../../server/web/kit/slk1/gatt.js';
 import { parseLockerText } from '../../server/web/kit/slk1/lockerid.js';
 import { parseShownToken } from '../../server/web/kit/slk1/passes.js';
-import { parseStatement } from '../../server/web/kit/slk1/statements.js';
+import { parseStatement, StatementType } from '../../server/web/kit/slk1/statements.js';
 import { parseDelegation, parseToken } from '../../server/web/kit/slk1/tokens.js';
 import { bytes, hex, loadFrozen, mutate, seeded } from './frozen.mjs';
 import { ROOT, PYTHON } from './locker.mjs';
@@ -111,4 +114,18 @@ test('both readers take and refuse the same bytes', () => {
   }
   const taken = theirs.filter((answer) => answer === '1').length;
   assert.ok(taken > shown.length / 20 && taken < shown.length, `${taken} of ${shown.length}`);
+});
+
+test('words and numbers are the same in both languages', () => {
+  const options = { cwd: ROOT, encoding: 'utf8' };
+  const theirs = JSON.parse(execFileSync(PYTHON, ['-m', 'tests.web.judges', '--names'], options));
+  const { Gatt, ...enums } = theirs;
+  const ours = { ...codes, StatementType, AttError: gatt.AttError, Aad };
+  for (const [kind, names] of Object.entries(enums)) {
+    assert.deepEqual({ ...ours[kind] }, names, kind);
+    if (kind !== 'Code' && kind !== 'DoorEvent') continue;
+    for (const [name, code] of Object.entries(names)) assert.equal(codes.findCodeName(code), name);
+  }
+  for (const [name, value] of Object.entries(Gatt)) assert.equal(gatt[name], value, name);
+  assert.equal(codes.findCodeName(255), null);
 });

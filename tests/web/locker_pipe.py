@@ -12,9 +12,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ble_agent.radio.port import RadioLost, Refused
-from schema.ids import StayId
-from schema.keys import Operation, Role
-from tests.ble_agent.standing import KEYS, Standing, quick_folder
+from schema.ids import KeyId, StayId
+from schema.keys import KeyEntry, Operation, Role
+from tests.ble_agent.standing import DAY, KEYS, NOW, Standing, bytes_of, quick_folder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -101,11 +101,15 @@ class Pipe:
     async def _deposit(self, stay: str) -> str:
         return str(await self._standing.deposit_by_hand(StayId(bytes.fromhex(stay))))
 
-    async def _statement(self, kind: str, word: str) -> str:
+    async def _statement(self, kind: str, word: str, many: str = "0") -> str:
+        """A statement of this number, with so many entries more than are needed."""
+        more = [bytes_of(f"entry {number}", 32) for number in range(int(many))]
+        spare = tuple(KeyEntry(KeyId(key[:2]), key, 1, 60, NOW, NOW + DAY) for key in more)
+        ids = [key[:8] for key in more]
         signed = {
             "time": lambda: self._standing.time(bytes.fromhex(word)),
-            "keys": lambda: self._standing.key_set(int(word), KEYS),
-            "revocations": lambda: self._standing.revocations(int(word)),
+            "keys": lambda: self._standing.key_set(int(word), (*KEYS, *spare)),
+            "revocations": lambda: self._standing.revocations(int(word), *ids),
             "configuration": lambda: self._standing.configuration({1: False}, int(word)),
             "acknowledgement": lambda: self._standing.acknowledgement(int(word)),
         }[kind]()

@@ -82,7 +82,7 @@ test('visit is made and read by a phone to its last frame', async () => {
   const neighbour = await signingPair(keys.seeds.neighbour);
   assert.equal(hex(await phone.writeRequest(asked, neighbour.privateKey)), visit.message2);
   assert.equal(hex(phone.handshakeHash), visit.h);
-  assert.equal(phone.readResult(bytes(visit.message3)).comp, 255);
+  assert.equal(phone.readFirst(bytes(visit.message3)).report.comp, 255);
   const read = Object.values(visit.from_locker).map((frame) => phone.readFrame(bytes(frame)));
   assert.deepEqual(
     read.slice(0, -1).map(({ code }) => code),
@@ -97,6 +97,22 @@ test('visit is made and read by a phone to its last frame', async () => {
     phone.writeReopen(0),
   ];
   assert.deepEqual(written.map(hex), Object.values(visit.from_phone));
+});
+
+test('nothing but a result or the event of an opened door answers a request', async () => {
+  const ephemeral = await agreeingPair(visit.phone_ephemeral);
+  const noisePublic = bytes(keys.locker_x25519);
+  const first = async (frame) => {
+    const phone = await PhoneVisit.begin(bytes(visit.hello), { lid, noisePublic, ephemeral });
+    await phone.writePayload(bytes(visit.message2_plain));
+    return phone.readFirst(bytes(frame));
+  };
+  assert.equal((await first(visit.message3)).isEvent, false);
+  const { isEvent, report } = await first(visit.from_locker.DOOR_OPENED);
+  assert.deepEqual([isEvent, report.code, report.comp], [true, 100, 255]);
+  for (const name of ['reopening refused', 'nothing to carry']) {
+    await assert.rejects(first(visit.from_locker[name]), Malformed);
+  }
 });
 
 test('journal of every kind stands under one signature', async () => {

@@ -114,17 +114,6 @@ export function writeReopen(comp) {
 }
 
 /**
- * The result in message 3's payload; Malformed on any deviation.
- * @param {Uint8Array} payload
- * @returns {Report}
- */
-export function parseResult(payload) {
-  const [kind, ...fields] = asArray(decode(payload), 8);
-  if (kind !== RESULT) throw new Malformed('expected a result');
-  return readReport(fields);
-}
-
-/**
  * What a phone that waits for a result can be told: the result, or where its notification was lost
  * a door event, which only an accepted request can have. Malformed on any deviation.
  * @param {Uint8Array} payload

@@ -8,7 +8,6 @@ import {
   parseFirst,
   parseFrame,
   parseHello,
-  parseResult,
   writeReopen,
   writeRequest,
   writeSync,
@@ -70,16 +69,8 @@ export class PhoneVisit {
   }
 
   /**
-   * Message 3; Malformed for what another phone was meant to read.
-   * @param {Uint8Array} message
-   * @returns {import('./frames.js').Report}
-   */
-  readResult(message) {
-    return parseResult(this.#open(message));
-  }
-
-  /**
-   * Message 3, or a door event where the notification of message 3 was lost; Malformed likewise.
+   * Message 3, or a door event where the notification of message 3 was lost; Malformed for what
+   * another phone was meant to read.
    * @param {Uint8Array} message
    * @returns {{report: import('./frames.js').Report, isEvent: boolean}}
    */
