@@ -113,6 +113,56 @@ def test_roots_are_those_of_certificate_transparency(size: int, root: str) -> No
     assert tree_root(leaves).hex() == root
 
 
+LEFT = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+PAIR = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+LATE_HALF = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
+LATE_PAIR = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+FIFTH = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+MIDDLE_PAIR = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+FIRST, FIRST_PAIR, FIRST_HALF = (REFERENCE_ROOTS[size - 1] for size in (1, 2, 4))
+"""Inner nodes of that tree, as the tests of transparency-dev/merkle publish them."""
+
+
+@pytest.mark.parametrize(
+    ("number", "size", "proof"),
+    [
+        (1, 1, []),
+        (1, 8, [LEFT, PAIR, LATE_HALF]),
+        (6, 8, [FIFTH, LATE_PAIR, FIRST_HALF]),
+        (3, 3, [FIRST_PAIR]),
+        (2, 5, [FIRST, PAIR, FIFTH]),
+    ],
+)
+def test_inclusion_is_proved_as_in_certificate_transparency(
+    number: int, size: int, proof: list[str]
+) -> None:
+    leaves = [leaf_hash(bytes.fromhex(leaf)) for leaf in REFERENCE[:size]]
+    made = [_hash_of(span, leaves).hex() for span in inclusion_spans(number - 1, size)]
+    assert made == proof
+    path = [bytes.fromhex(one) for one in proof]
+    root = root_from_inclusion(leaves[number - 1], number - 1, size, path)
+    assert root == bytes.fromhex(REFERENCE_ROOTS[size - 1])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "proof"),
+    [
+        (1, 1, []),
+        (1, 8, [LEFT, PAIR, LATE_HALF]),
+        (6, 8, [MIDDLE_PAIR, LATE_PAIR, FIRST_HALF]),
+        (2, 5, [PAIR, FIFTH]),
+    ],
+)
+def test_consistency_is_proved_as_in_certificate_transparency(
+    old: int, new: int, proof: list[str]
+) -> None:
+    leaves = [leaf_hash(bytes.fromhex(leaf)) for leaf in REFERENCE[:new]]
+    assert [one.hex() for one in _consistency(old, leaves)] == proof
+    roots = {size: bytes.fromhex(REFERENCE_ROOTS[size - 1]) for size in (old, new)}
+    path = [bytes.fromhex(one) for one in proof]
+    assert is_consistent(old, new, old_root=roots[old], new_root=roots[new], proof=path)
+
+
 def _hash_of(span: Span, leaves: list[bytes]) -> bytes:
     return tree_root(leaves[span.start : span.end])
 
