@@ -10,7 +10,7 @@ addEventListener("fetch", (event) => {
   const { origin, pathname } = new URL(request.url);
   const path = request.mode === "navigate" && pathname.startsWith("/app") ? "/app/" : pathname;
   if (request.method === "GET" && origin === location.origin && FILES.includes(path))
-    event.respondWith(answer(path, request));
+    event.respondWith(answer(path, event));
 });
 
 async function fetchAll() {
@@ -25,7 +25,10 @@ async function forgetOthers() {
   await clients.claim();
 }
 
-async function answer(path, request) {
+async function answer(path, { request, clientId }) {
+  // Other pages share some of the files, but come with the server's version of them.
+  const client = await clients.get(clientId);
+  if (client && !new URL(client.url).pathname.startsWith("/app")) return fetch(request);
   const cache = await caches.open(NAME);
   return (await cache.match(path)) ?? fetch(request);
 }

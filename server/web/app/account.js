@@ -4,7 +4,7 @@ import { ask, signOut, SignedOut, Unreachable } from "../kit/account.js";
 import { el, fill } from "../kit/dom.js";
 import { dropAll, keep } from "../kit/store.js";
 import { LANGUAGES, say, sayTime, speak, spoken } from "../kit/words.js";
-import { sayError, tellError } from "./telling.js";
+import { sayError, tellError } from "../kit/telling.js";
 
 const ME = `query { me { addresses devices { id name isThis registeredAt isSignedIn } } }`;
 

@@ -2,16 +2,14 @@
 
 import { SignedOut } from "../kit/account.js";
 import { el, fill } from "../kit/dom.js";
-import { find, keep } from "../kit/store.js";
+import { findSession, keepLost, showSignIn } from "../kit/sign_in.js";
+import { find } from "../kit/store.js";
 import { chooseLanguage, isSpoken, say, speak } from "../kit/words.js";
 import { showAccount } from "./account.js";
 import { showList } from "./list.js";
 import { carryHome } from "./luggage.js";
 import { showParcel } from "./parcel.js";
-import { showSignIn } from "./sign_in.js";
 
-const SIGNED_IN = "signed-in";
-const [YES, LOST] = ["yes", "lost"];
 const LANGUAGE = "language";
 const WORKER = "/sw.js";
 
@@ -46,18 +44,13 @@ export async function show({ moveFocus = false } = {}) {
   const mine = ++turn;
   const place = el("div.stack");
   const isCurrent = () => mine === turn;
-  const session = await find(SIGNED_IN);
+  const { isSignedIn, wasLost } = await findSession();
   if (!isCurrent()) return;
-  const isSignedIn = session === YES;
   nav.hidden = !isSignedIn;
   fill(main, place);
   try {
     if (!isSignedIn) {
-      const onSignedIn = async () => {
-        await keep(SIGNED_IN, YES);
-        await show({ moveFocus: true });
-      };
-      await showSignIn(place, { wasLost: session === LOST, onSignedIn });
+      await showSignIn(place, { wasLost, onSignedIn: () => show({ moveFocus: true }) });
     } else {
       const { path, tab, show: draw } = /** @type {typeof VIEWS[number]} */ (
         VIEWS.find((view) => view.path.test(location.hash))
@@ -68,7 +61,7 @@ export async function show({ moveFocus = false } = {}) {
     }
   } catch (error) {
     if (!(error instanceof SignedOut)) throw error;
-    await keep(SIGNED_IN, LOST);
+    await keepLost();
     if (isCurrent()) return show({ moveFocus: true });
   }
   if (moveFocus && isCurrent()) main.focus();

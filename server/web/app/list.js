@@ -5,7 +5,7 @@ import { el, fill } from "../kit/dom.js";
 import { say, sayTime, sayUntil } from "../kit/words.js";
 import { isOpenable } from "./bundles.js";
 import { fetchParcels, knownParcels } from "./parcels.js";
-import { offlineNote, sayError, tellError } from "./telling.js";
+import { offlineNote, sayError, tellError } from "../kit/telling.js";
 
 /**
  * @param {HTMLElement} place

@@ -9,7 +9,7 @@ import { showDoor } from "./door.js";
 import { deadlineOf } from "./list.js";
 import { choose, extend, fetchParcel, fetchPass, fetchReceipt, fetchWindows, knownParcels } from "./parcels.js";
 import { pictureOf } from "./picture.js";
-import { act, offlineNote, sayError, tellError } from "./telling.js";
+import { act, offlineNote, sayError, tellError } from "../kit/telling.js";
 
 /** After these there is nothing more to wait for. */
 const OVER = new Set(["COLLECTED", "RETURNED", "LOST", "DISPOSED", "CANCELLED"]);

@@ -30,13 +30,16 @@ let access = null;
 const text = new TextEncoder();
 const part = (/** @type {unknown} */ value) => asBase64Url(text.encode(JSON.stringify(value)));
 
-/** @param {string | null} token */
-async function makeProof(token) {
+/**
+ * @param {string | null} token
+ * @param {"POST" | "GET"} [method]
+ */
+async function makeProof(token, method = "POST") {
   const jwk = { kty: "OKP", crv: "Ed25519", x: asBase64Url(await devicePublic()) };
   /** @type {Record<string, unknown>} */
   const claims = {
     jti: asBase64Url(crypto.getRandomValues(new Uint8Array(16))),
-    htm: "POST",
+    htm: method,
     htu: location.origin + PATH,
     iat: Math.floor(Date.now() / 1000),
   };
@@ -140,6 +143,23 @@ async function refresh() {
   }
 }
 
+/** @returns {Promise<string>} an access token with some life left */
+async function freshToken() {
+  if (access === null || access.until - EARLY_MS < Date.now()) await refresh();
+  return /** @type {{token: string}} */ (access).token;
+}
+
+/**
+ * What opens a socket in this account's name; good once, as a handshake is a GET.
+ * @param {{isRefused?: boolean}} [how] whether the last ones were refused: the token is renewed then
+ * @returns {Promise<{authorization: string, dpop: string}>} Throws SignedOut, Unreachable.
+ */
+export async function socketCredentials({ isRefused = false } = {}) {
+  if (isRefused) access = null;
+  const token = await freshToken();
+  return { authorization: `DPoP ${token}`, dpop: await makeProof(token, "GET") };
+}
+
 /**
  * One operation that needs no account.
  * @param {string} query
@@ -158,8 +178,7 @@ export const askAnybody = async (query, variables, field) =>
  * @returns {Promise<any>} Throws Declined, SignedOut, Unreachable.
  */
 export async function ask(query, variables, field) {
-  if (access === null || access.until - EARLY_MS < Date.now()) await refresh();
-  const { token } = /** @type {{token: string}} */ (access);
+  const token = await freshToken();
   const headers = { authorization: `DPoP ${token}`, DPoP: await makeProof(token) };
   return pick(await post(query, variables, headers), field);
 }

@@ -28,6 +28,15 @@ export function chooseLanguage(wishes) {
   return "en";
 }
 
+/**
+ * Adds the words of one page to those that all pages share.
+ * @param {Record<Language, Record<string, string>>} more
+ */
+export function learn(more) {
+  for (const [name, words] of Object.entries(more))
+    Object.assign(SPOKEN[/** @type {Language} */ (name)], words);
+}
+
 /** What each language calls itself. */
 export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "Español" };
 

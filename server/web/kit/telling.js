@@ -1,8 +1,8 @@
 /** How views tell what went wrong, and what the network has to do with it. */
 
-import { Declined, SignedOut, Unreachable } from "../kit/account.js";
-import { el, fill } from "../kit/dom.js";
-import { say, sayUntil } from "../kit/words.js";
+import { Declined, SignedOut, Unreachable } from "./account.js";
+import { el, fill } from "./dom.js";
+import { say, sayUntil } from "./words.js";
 
 /** @param {unknown} error @returns {string} a sentence for people */
 export function sayError(error) {

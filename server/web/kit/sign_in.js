@@ -1,25 +1,43 @@
 /** Signing in by a one-time code; the device's own key is made on the way. */
 
-import { Declined, requestCode, signIn } from "../kit/account.js";
-import { deviceKey } from "../kit/device.js";
-import { el, fill } from "../kit/dom.js";
-import { say } from "../kit/words.js";
+import { Declined, requestCode, signIn } from "./account.js";
+import { deviceKey } from "./device.js";
+import { el, fill } from "./dom.js";
+import { find, keep } from "./store.js";
+import { say } from "./words.js";
 import { sayError, tellError } from "./telling.js";
 
 const NAME_SIZE = 60;
+const SIGNED_IN = "signed-in";
+const [YES, LOST] = ["yes", "lost"];
+
+/**
+ * Whether this browser is signed in, on whichever page; or was, until the server knew it no more.
+ * @returns {Promise<{isSignedIn: boolean, wasLost: boolean}>}
+ */
+export async function findSession() {
+  const kept = await find(SIGNED_IN);
+  return { isSignedIn: kept === YES, wasLost: kept === LOST };
+}
+
+export const keepSignedIn = () => keep(SIGNED_IN, YES);
+
+/** The server refused this device; whoever signs in again is told why they have to. */
+export const keepLost = () => keep(SIGNED_IN, LOST);
 
 /**
  * @param {HTMLElement} place
- * @param {{wasLost: boolean, onSignedIn: () => Promise<void>}} context
+ * @param {{wasLost: boolean, onSignedIn: () => Promise<void>, words?: string}} context `words` begins
+ *   the names of the sentences that say what one signs in to
  */
-export async function showSignIn(place, { wasLost, onSignedIn }) {
+export async function showSignIn(place, { wasLost, onSignedIn, words = "sign" }) {
   const told = el("div", { role: "status" });
   const form = el("div.stack");
   fill(
     place,
-    el("h1", {}, say("sign.title")),
-    el("p", {}, say("sign.lead")),
-    wasLost && el("p.note.warn", {}, say("sign.lost")),
+    el("h1", {}, say(`${words}.title`)),
+    el("p", {}, say(`${words}.lead`)),
+    wasLost && el("p.note.warn", {}, say(`${words}.lost`)),
     el("div.sheet", {}, form, told),
   );
   try {
@@ -80,6 +98,7 @@ function askCode(form, told, { request, onSignedIn }) {
     const code = /** @type {HTMLInputElement} */ (input).value.replace(/\s/g, "");
     await attempt(enter, told, async () => {
       await signIn(request, code, navigator.userAgent.slice(0, NAME_SIZE));
+      await keepSignedIn();
       await onSignedIn();
     });
   };
