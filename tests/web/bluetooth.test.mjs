@@ -112,8 +112,14 @@ for (const [how, options] of [
     const outcome = await session.request({ chain, wish: { op: Operation.OPEN } });
     assert.deepEqual([outcome.result.code, outcome.result.comp], [Code.OK, comp]);
     await locker.ask('shut', comp, 'empty');
-    await session.watch(outcome, { timeoutMs: 5000 });
-    assert.equal(outcome.events.at(-1).code, DoorEvent.CLOSED_EMPTY);
+    const told = [];
+    await session.watch(outcome, { timeoutMs: 5000, onEvent: ({ code }) => told.push(code) });
+    assert.deepEqual(
+      told,
+      outcome.events.map(({ code }) => code),
+    );
+    assert.equal(told.at(-1), DoorEvent.CLOSED_EMPTY);
+    await session.watch(outcome, { timeoutMs: 5000, onEvent: () => assert.fail('told twice') });
     await link.close();
     await assert.rejects(link.readHello(), Lost);
   });

@@ -7,7 +7,7 @@ import { Code, Operation } from '../../server/web/kit/slk1/codes.js';
 import { Aad, signObject } from '../../server/web/kit/slk1/cose.js';
 import { Silent } from '../../server/web/kit/slk1/errors.js';
 import { newerThan, partForRequest, partForSync } from '../../server/web/kit/slk1/luggage.js';
-import { MAX_REQUESTS } from '../../server/web/kit/slk1/session.js';
+import { CARRY_BYTES, MAX_REQUESTS, READABLE_ENVELOPE } from '../../server/web/kit/slk1/session.js';
 import { StatementType } from '../../server/web/kit/slk1/statements.js';
 import { bytes } from './frozen.mjs';
 import { Locker, makeDevice } from './locker.mjs';
@@ -87,6 +87,7 @@ test('a request has room for four statements, a time among them in any case', ()
   assert.deepEqual(sizes(null), [4, 1, REVOCATIONS]);
   assert.deepEqual(sizes(new Uint8Array(120)), [4, 2, TIME]);
   const exact = 1400 - 126 - 184 - 5;
+  assert.deepEqual([READABLE_ENVELOPE, CARRY_BYTES], [512 - 1 - 16 - 14, 8192]);
   for (const [size, fits] of [
     [exact, 1],
     [exact + 1, 0],

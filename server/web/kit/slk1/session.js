@@ -78,6 +78,7 @@ export class Session {
   #clock;
   #visit = null;
   #awaitsDoor = false;
+  #told = 0;
 
   /**
    * @param {import('./link.js').PhoneLink} link
@@ -112,17 +113,18 @@ export class Session {
   }
 
   /**
-   * Collects door events until the door has closed or did not open, at once if it has already;
-   * Silent after the time.
+   * Collects door events until the door has closed or did not open; Silent after the time. Each
+   * event of the session is told once, also one that came before or during another call.
    * @param {Outcome} outcome
    * @param {{timeoutMs: number, onEvent?: (event: Report) => void}} how
    * @returns {Promise<void>}
    */
   async watch(outcome, { timeoutMs, onEvent = () => {} }) {
     const deadlineMs = this.#clock() + timeoutMs;
+    this.#tell(outcome, onEvent);
     while (this.#awaitsDoor) {
-      const frame = await this.#nextFrame(deadlineMs);
-      if (this.#keep(outcome, frame)) onEvent(frame);
+      this.#keep(outcome, await this.#nextFrame(deadlineMs));
+      this.#tell(outcome, onEvent);
     }
   }
 
@@ -196,6 +198,7 @@ export class Session {
     const result = isEvent ? Object.freeze({ ...report, code: Code.OK }) : report;
     const outcome = { hello, result, handshakeHash, events: [], envelopes: [], ...counts };
     this.#awaitsDoor = result.code === Code.OK && wish.op !== Operation.SYNC;
+    this.#told = 0;
     if (isEvent) this.#keep(outcome, report);
     return outcome;
   }
@@ -222,6 +225,12 @@ export class Session {
       if (error instanceof Silent) return null;
       throw error;
     }
+  }
+
+  #tell(outcome, onEvent) {
+    const news = outcome.events.slice(this.#told);
+    this.#told = outcome.events.length;
+    news.forEach((event) => onEvent(event));
   }
 
   /** Keeps a door event; false for any other frame. */
