@@ -116,6 +116,9 @@ test('chain that widens, outlives or is spliced is found out', async () => {
   assert.equal(await fault(await give(device, utf8('another token'))), 'FOREIGN');
   assert.throws(() => parseChain([]), Malformed);
   assert.throws(() => parseChain([raw, raw]), Malformed);
+  const parts = Array(3).fill(await give(device, raw));
+  assert.equal(await fault(...parts.slice(1)), 'FOREIGN');
+  assert.throws(() => parseChain([raw, ...parts]), Malformed);
 });
 
 test('a bundle with a field missing or of another kind is malformed', () => {
