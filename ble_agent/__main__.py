@@ -11,6 +11,7 @@ import signal
 import sys
 import uuid
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
     from ble_agent.clock import Scheduler
     from ble_agent.hardware.port import Hardware
+    from ble_agent.panel.signs import Signs
     from ble_agent.radio.port import Radio
     from ble_agent.session.locker import Locker
     from ble_agent.store import Store
@@ -57,6 +59,7 @@ logger = logging.getLogger("ble_agent")
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _RADIO_RETRY_S = 2.0
+_PANEL_RETRY_S = 10.0
 _PROMPTS = {
     Prompt.PRESS: "push the door in, it is released in a moment",
     Prompt.SHUT: "please shut the door",
@@ -164,6 +167,7 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
     hardware = await _open_hardware(settings, store, loop)
+    signs = _make_signs(settings)
     locker = start_locker(
         store,
         Surroundings(
@@ -172,9 +176,9 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
             take_random=secrets.token_bytes,
             machine_start=_read_machine_start(),
             measure_uptime_s=measure_uptime_s,
-            show_presence=_show_presence,
+            show_presence=partial(_show_presence, signs),
             on_failure=on_failure,
-            show_prompt=_show_prompt,
+            show_prompt=partial(_show_prompt, signs),
             thermometer=hardware if isinstance(hardware, Thermometer) else None,
         ),
     )
@@ -185,6 +189,8 @@ async def _serve(settings: AgentSettings, store: Store) -> int:
     work = [desk.send_messages(), _keep_radio(locker, radio, desk, manager), manager.keep_alive()]
     if settings.uplink is not None:
         work.append(_make_uplink(locker, settings.uplink, on_failure).run())
+    if signs is not None:
+        work.append(_keep_panel(locker, signs, settings, on_failure))
     manager.tell(READY)
     try:
         await _run_until(ending, *work)
@@ -289,11 +295,53 @@ def _read_machine_start() -> str:
         return str(uuid.uuid4())
 
 
-def _show_presence(code: int) -> None:
+def _make_signs(settings: AgentSettings) -> Signs | None:
+    """What the panel shows to everybody; None where there is no panel, and nothing is loaded."""
+    if not settings.panel:
+        return None
+    from ble_agent.panel.signs import Signs
+
+    return Signs()
+
+
+async def _keep_panel(
+    locker: Locker,
+    signs: Signs,
+    settings: AgentSettings,
+    on_failure: Callable[[StateError], None],
+) -> None:
+    """Show the panel; where its port is taken try again, for phones are served meanwhile."""
+    from ble_agent.panel import Panel
+    from ble_agent.panel.intents import Language
+    from ble_agent.panel.page import SECRET_SIZE, showing_panel
+
+    while True:
+        panel = Panel(
+            locker,
+            signs,
+            scheduler=asyncio.get_running_loop(),
+            on_failure=on_failure,
+            language=Language(settings.panel_language),
+        )
+        secret = secrets.token_urlsafe(SECRET_SIZE)
+        try:
+            async with showing_panel(panel, settings.panel, secret=secret) as url:
+                print(f"panel at {url}", flush=True)
+                await asyncio.Event().wait()
+        except OSError as error:
+            logger.warning("no panel at port %d: %s; trying again", settings.panel, error.strerror)
+        await asyncio.sleep(_PANEL_RETRY_S)
+
+
+def _show_presence(signs: Signs | None, code: int) -> None:
     print(f"presence code {code:02d}", flush=True)
+    if signs is not None:
+        signs.show_presence(code)
 
 
-def _show_prompt(comp: int, prompt: Prompt | None) -> None:
+def _show_prompt(signs: Signs | None, comp: int, prompt: Prompt | None) -> None:
+    if signs is not None:
+        signs.show_prompt(comp, prompt)
     if prompt is not None:
         print(f"compartment {comp}: {_PROMPTS[prompt]}", flush=True)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_COMPARTMENTS = 255
 MAX_ROOTS = 2
+MAX_PORT = 65_535
 
 SIM_DOOR_SECONDS = 2.0
 """How long a simulated visitor keeps a door open; the black-box entry's default."""
@@ -55,6 +56,9 @@ class AgentSettings:
     sim_door_seconds: float
     uplink: str | None
     verbose: bool
+    panel: int
+    """The port of the panel's page on the loopback interface; 0: there is no panel."""
+    panel_language: str
 
 
 Settings = InitSettings | EnrolSettings | AgentSettings
@@ -101,6 +105,20 @@ def _add_agent(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--uplink", type=_url, metavar="URL", help="server to deliver to, if any")
     parser.add_argument("--verbose", action="store_true", help="log what happens, without secrets")
+    parser.add_argument(
+        "--panel",
+        default=0,
+        type=_port,
+        metavar="PORT",
+        help="show the panel for people without a phone to a browser of this machine, at this port"
+        " (default: 0, no panel)",
+    )
+    parser.add_argument(
+        "--panel-language",
+        default="en",
+        choices=("en", "de", "fr", "es"),
+        help="what it speaks until somebody chooses another language (default: %(default)s)",
+    )
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
@@ -139,6 +157,8 @@ def _as_settings(found: argparse.Namespace) -> Settings:
             sim_door_seconds=found.sim_door_seconds,
             uplink=found.uplink,
             verbose=found.verbose,
+            panel=found.panel,
+            panel_language=found.panel_language,
         )
     if found.act == "enrol":
         return EnrolSettings(found.state, found.code, found.url, found.replace)
@@ -158,6 +178,12 @@ def _root(text: str) -> tuple[KeyId, bytes]:
 def _compartments(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_COMPARTMENTS:
         raise argparse.ArgumentTypeError(f"a number from 1 to {MAX_COMPARTMENTS}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"a port from 1 to {MAX_PORT}, or 0")
     return int(text)
 
 

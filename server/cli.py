@@ -28,7 +28,7 @@ SDL = ROOT / "schema" / "api.graphql"
 SERVER = ("postgres", "server")
 AGENT = ("agent", "bumble", "sensors")
 DEMO = (*AGENT, *SERVER, "demo", "worker")
-EVERYTHING = (*DEMO, "anchor", "qr", "test")
+EVERYTHING = (*DEMO, "anchor", "panel", "qr", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Verb:
     """One word after `./restante`: what it does, and which extras (or the group `test`) it needs.
 
     A verb that `explains_itself` answers `--help` from here; the others hand it to their process.
-    `words` names what its second word needs besides.
+    `words` names what its second word, or an option, needs besides.
     """
 
     summary: str
@@ -47,7 +47,9 @@ class Verb:
 
     def needs_of(self, argv: Sequence[str]) -> set[str]:
         """Extras and groups for these words after the verb."""
-        return {*self.needs, *self.words.get(argv[0] if argv else "", ())}
+        options = [word.partition("=")[0] for word in argv if word.startswith("--")]
+        told = {*argv[:1], *options} & self.words.keys()
+        return {*self.needs, *(need for word in told for need in self.words[word])}
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,7 +514,13 @@ VERBS = {
     "demo": Verb("tell the whole story with real processes, each step verified", DEMO, _demo),
     "serve": Verb("run the web process: the API at /graphql", SERVER, _serve),
     "worker": Verb("run the worker: notices and what time does", (*SERVER, "worker"), _worker),
-    "agent": Verb("run a locker's own process", AGENT, _agent, explains_itself=False),
+    "agent": Verb(
+        "run a locker's own process",
+        AGENT,
+        _agent,
+        explains_itself=False,
+        words={"--panel": ("panel",)},
+    ),
     "locker": Verb("commission a locker, enrol it", AGENT, _locker, explains_itself=False),
     "phone": Verb(
         "a reference phone on the command line",

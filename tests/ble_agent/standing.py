@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ble_agent.errors import HardwareFailed
 from ble_agent.hardware.port import Door
 from ble_agent.hardware.simulated import Faults, Sensing, SimulatedHardware
+from ble_agent.panel.signs import Signs
 from ble_agent.policy.world import OPEN_DETECT_S
 from ble_agent.radio.loopback import LoopbackRadio
 from ble_agent.session.desk import Desk
@@ -110,6 +111,7 @@ class Standing:
     failures: list[StateError] = field(default_factory=list)
     shown: list[int] = field(default_factory=list)
     prompts: list[tuple[int, Prompt | None]] = field(default_factory=list)
+    signs: Signs = field(default_factory=Signs)
     randomness: Randomness = field(default_factory=lambda: Randomness("locker"))
     machine_start: str = "start 1"
     is_up: bool = False
@@ -169,12 +171,20 @@ class Standing:
                 take_random=self.randomness.take,
                 machine_start=self.machine_start,
                 measure_uptime_s=self.scheduler.time,
-                show_presence=self.shown.append,
+                show_presence=self._show_presence,
                 on_failure=self.failures.append,
-                show_prompt=lambda comp, prompt: self.prompts.append((comp, prompt)),
+                show_prompt=self._show_prompt,
                 thermometer=self.hardware,
             ),
         )
+
+    def _show_presence(self, code: int) -> None:
+        self.shown.append(code)
+        self.signs.show_presence(code)
+
+    def _show_prompt(self, comp: int, prompt: Prompt | None) -> None:
+        self.prompts.append((comp, prompt))
+        self.signs.show_prompt(comp, prompt)
 
     async def kill(self) -> None:
         """The power goes: nothing is written any more, links are gone."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 if TYPE_CHECKING:
@@ -47,3 +50,57 @@ def test_a_third_root_is_refused_and_nothing_is_made(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert "at most 2 roots" in refused.stderr
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "http", "٣"])
+def test_panel_at_a_port_that_there_is_not_is_a_usage_error(tmp_path: Path, port: str) -> None:
+    refused = run("agent", "--state", str(tmp_path), f"--panel={port}")
+    assert refused.returncode == 2
+    assert "a port from 1 to 65535, or 0" in refused.stderr
+
+
+def start_with_panel(tmp_path: Path, port: int) -> subprocess.Popen[str]:
+    """The agent of a new locker, with a panel and without a radio."""
+    state = f"{tmp_path / 'state'}"
+    made = run("locker", "init", "--state", state, "--compartments", "1", "--root", ROOT_KEY)
+    assert made.returncode == 0, made.stderr
+    words = ("--state", state, "--radio", "bluez:none", "--panel", f"{port}")
+    return subprocess.Popen(
+        [sys.executable, "-m", "ble_agent", "agent", *words, "--panel-language", "de"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(agent: subprocess.Popen[str]) -> int:
+    """Ask it to end; its status."""
+    agent.terminate()
+    agent.communicate(timeout=30)
+    return agent.returncode
+
+
+def test_agent_shows_its_panel_and_ends_in_order(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    agent = start_with_panel(tmp_path, port)
+    try:
+        assert agent.stdout is not None
+        assert agent.stdout.readline() == f"panel at http://127.0.0.1:{port}/\n"
+        url = f"http://127.0.0.1:{port}/"
+        [secret] = re.findall(r'panel-secret" content="(\S{40,})"', httpx.get(url).text)
+        with httpx.stream("GET", f"{url}events", params={"secret": secret}) as views:
+            assert '"language": "de"' in next(views.iter_lines())
+    finally:
+        assert end(agent) == 0
+
+
+def test_agent_whose_panel_has_no_port_serves_phones_all_the_same(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        agent = start_with_panel(tmp_path, port)
+        try:
+            assert agent.stderr is not None
+            assert any(f"no panel at port {port}" in line for line in agent.stderr)
+        finally:
+            assert end(agent) == 0
