@@ -24,7 +24,7 @@ from ble_agent.panel.intents import (
     Shown,
     Speak,
 )
-from ble_agent.panel.says import ENDS, OF_DOOR, OF_PROMPT, Say, say_refusal
+from ble_agent.panel.sentences import ENDS, OF_DOOR, OF_PROMPT, Say, say_refusal
 from schema.codes import Code
 from schema.tokens.passes import PIN_DIGITS
 

@@ -14,7 +14,7 @@ import pytest
 from ble_agent.hardware.port import Door
 from ble_agent.panel.intents import Language
 from ble_agent.panel.page import ASSETS, MOST_BYTES, showing_panel
-from ble_agent.panel.says import Say
+from ble_agent.panel.sentences import Say
 from tests.ble_agent.panel.kiosk import SCAN_MS, STAY, Kiosk
 from tests.contracts.tree import ROOT
 

@@ -21,7 +21,6 @@ from ble_agent.panel.intents import (
     Shown,
     Speak,
 )
-from ble_agent.panel.says import OF_CODE, OF_DOOR, OF_PROMPT, Say
 from ble_agent.panel.screens import (
     END_S,
     IDLE_S,
@@ -37,6 +36,7 @@ from ble_agent.panel.screens import (
     State,
     step,
 )
+from ble_agent.panel.sentences import OF_CODE, OF_DOOR, OF_PROMPT, Say
 from schema.codes import Code, DoorEvent
 
 START = State(language=Language.FR)
