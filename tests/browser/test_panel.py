@@ -62,11 +62,13 @@ async def at_the_screen(kiosk: Kiosk, scheme: str = "light") -> AsyncIterator[Pa
         )
         page.on("pageerror", lambda error: complaints.append(f"{error}"))
         page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda one: one.url.startswith(url) or complaints.append(one.url))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         await page.goto(url)
         await says(page, "Collect a parcel")
         yield page
         await browser.close()
+        assert [one for one in asked if not one.startswith(url)] == []
     assert complaints == []
 
 

@@ -191,7 +191,8 @@ def test_stuck_door_can_be_tried_again_and_an_empty_one_not() -> None:
 
 def test_eases_and_language_last_for_one_visitor() -> None:
     state = run(Adjust(Ease.SLOW), Adjust(Ease.LARGE), Speak(Language.ES), Choose(Choice.PIN))
-    assert (state.language, state.eases) == (Language.ES, {Ease.SLOW, Ease.LARGE})
+    assert state.language is Language.ES
+    assert state.eases == frozenset({Ease.SLOW, Ease.LARGE})
     assert state.ends_at_s == IDLE_S[Screen.COMPARTMENT] * SLOWER
     assert run(Passed(), state=state, now_s=state.ends_at_s) == START
     assert run(Adjust(Ease.SLOW), Adjust(Ease.SLOW), Linger()) == START
