@@ -22,6 +22,7 @@ from server.hubs.tables import NAME_CHARACTERS, Hub, HubClosure, HubOpening, Par
 from server.kit import outbox
 from server.kit.auth import Actor, Permission, deny
 from server.kit.errors import Refusal
+from server.kit.live import touch
 from server.people.preferences import MAX_HUBS
 from server.people.roles import PLACED_AT_HUB
 from server.people.service import accounts, preferences
@@ -130,6 +131,7 @@ async def update_hub_hours(
     session.add_all(_openings(hub_id, hours.week, ids))
     session.add_all(_closures(hub_id, [*past, *hours.closures], ids))
     hub.version += 1
+    touch(session, f"hub:{hub_id}")
     await outbox.append(
         session,
         id=ids.new(),
@@ -167,6 +169,7 @@ async def change_extension_rule(
     hub.further_below_percent = wanted.further_below_percent
     hub.version += 1
     session.add(hub)
+    touch(session, f"hub:{hub_id}")
     return hub
 
 

@@ -28,6 +28,7 @@ WEB = Path(__file__).parents[1] / "web"
 
 WEB_PATH = "/web"
 APP_PATH = "/app/"
+CONSOLE_PATH = "/console/"
 WORKER_PATH = "/sw.js"
 
 SHELL = ("kit", "app", "vendor")
@@ -89,6 +90,9 @@ def web_routes(web: Path = WEB) -> list[BaseRoute]:
             return PlainTextResponse(NOT_BUILT, 503)
         return FileResponse(web / "app" / "index.html", headers=HEADERS)
 
+    async def get_console(_request: Request) -> Response:
+        return FileResponse(web / "console" / "index.html", headers=HEADERS)
+
     async def get_worker(_request: Request) -> Response:
         headers = {**HEADERS, "service-worker-allowed": "/"}
         return Response(write_worker(web), media_type="text/javascript", headers=headers)
@@ -96,10 +100,15 @@ def web_routes(web: Path = WEB) -> list[BaseRoute]:
     async def to_app(_request: Request) -> Response:
         return RedirectResponse(APP_PATH, 308)
 
+    async def to_console(_request: Request) -> Response:
+        return RedirectResponse(CONSOLE_PATH, 308)
+
     zipped = [Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)]
     return [
         Route(APP_PATH, get_app, middleware=zipped),
         Route(APP_PATH.rstrip("/"), to_app),
+        Route(CONSOLE_PATH, get_console, middleware=zipped),
+        Route(CONSOLE_PATH.rstrip("/"), to_console),
         Route(WORKER_PATH, get_worker, middleware=zipped),
         Mount(WEB_PATH, _Files(directory=web), middleware=zipped),
     ]

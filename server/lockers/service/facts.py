@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schema.statements import StatementType
+from server.kit.live import touch
 from server.lockers import queries
 from server.lockers.incidents import ATTENTION, SEVERITIES, Fact, Finding
 from server.lockers.rules import (
@@ -119,3 +120,4 @@ def end_incident(session: Session, incident: Incident, resolution: str, *, now: 
     """Ends an open incident whose cause is gone by itself, or by what somebody did elsewhere."""
     incident.resolved_at, incident.resolution = now, resolution
     session.add(incident)
+    touch(session, f"hub:{incident.hub_id}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from schema.codes import ProblemCode
 from server.kit.auth import Actor, Permission, not_found
 from server.kit.errors import Refusal
+from server.kit.live import touch
 from server.lockers import queries
 from server.lockers.closing import read_reason
 from server.lockers.incidents import IncidentKind
@@ -51,4 +52,5 @@ async def resolve_incident(
     incident.resolved_at, incident.resolution = now, why
     incident.resolved_by = actor.person_id
     session.add(incident)
+    touch(session, f"hub:{incident.hub_id}")
     return incident

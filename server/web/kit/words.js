@@ -97,3 +97,26 @@ export function sayUntil(at, now = Date.now()) {
   if (Math.abs(minutes) < 48 * 60) return relative.format(Math.round(minutes / 60), "hour");
   return relative.format(Math.round(minutes / 1440), "day");
 }
+
+/**
+ * A day as people write it here, without its hour.
+ * @param {string | number | Date} at
+ * @returns {string}
+ */
+export const sayDay = (at) =>
+  new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short" }).format(
+    new Date(at),
+  );
+
+/** A Monday, to count days of the week from. */
+const A_MONDAY = Date.UTC(2024, 0, 1);
+
+/** @param {number} weekday 0 is Monday @returns {string} */
+export const sayWeekday = (weekday) =>
+  new Intl.DateTimeFormat(locale, { weekday: "long", timeZone: "UTC" }).format(
+    A_MONDAY + weekday * 86_400_000,
+  );
+
+/** @param {number} share 0 to 1 @returns {string} in per cent, without decimals */
+export const sayShare = (share) =>
+  new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 0 }).format(share);

@@ -68,6 +68,15 @@ async def test_pages_that_are_not_built_say_so(client: httpx.AsyncClient) -> Non
     assert (await client.get("/app")).headers["location"] == "/app/"
 
 
+async def test_console_needs_nothing_that_is_built(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/console/")
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for path in re.findall(r'(?:href|src)="(/web/[^"]+)"', answer.text):
+        assert (await client.get(path)).status_code == 200, path
+    assert (await client.get("/console")).headers["location"] == "/console/"
+
+
 def kept(code: str) -> tuple[str, list[str]]:
     version = re.match(r'const VERSION = "([0-9a-f]+)";', code)
     files = re.search(r"const FILES = (\[.*?\]);", code)

@@ -38,10 +38,17 @@ subscription ($id: ID!) { lockerChanged(id: $id) { serial compartments { number 
 HUB = """
 subscription ($hub: ID!) { hubFeed(hub: $hub) { hub { name }
   lockers { serial } parcels(first: 5) { edges { node { trackingNo state } } }
-  incidents(first: 5) { edges { node { kind } } } } }"""
+  incidents(first: 5) { edges { node { id kind } } } } }"""
+VERSION = "subscription ($hub: ID!) { hubFeed(hub: $hub) { hub { version } } }"
 ANNOUNCE = """
 mutation ($parcel: ParcelInput!) { announceParcel(parcel: $parcel) {
   ... on ParcelPayload { parcel { id } } ... on Problem { code message field } } }"""
+RESOLVE = """
+mutation ($incident: ID!) { resolveIncident(incident: $incident, reason: "Shut it.") {
+  ... on Problem { code } } }"""
+OPEN_ALWAYS = """
+mutation ($hub: ID!) { updateHubHours(hub: $hub, week: [], closures: []) {
+  ... on Problem { code } } }"""
 REPORT = """
 mutation ($parcel: ID!, $code: String!) {
   reportScan(parcel: $parcel, sourceSystem: "restante", sourceCode: $code) {
@@ -178,8 +185,21 @@ async def test_a_manager_watches_all_that_goes_on_at_the_hub(
                 kind=IncidentKind.UNEXPECTED_OPEN, hub_id=town.hub_id, subject_id=town.locker_id
             )
             await locker_facts.open_incident(session, finding, ids=house.ids, now=START)
-        state = await told(socket)
-        assert state["incidents"]["edges"] == [{"node": {"kind": "UNEXPECTED_OPEN"}}]
+        [incident] = [edge["node"] for edge in (await told(socket))["incidents"]["edges"]]
+        assert incident["kind"] == "UNEXPECTED_OPEN"
+        await manager.ask(RESOLVE, incident=incident["id"])
+        assert (await told(socket))["incidents"]["edges"] == []
+
+
+async def test_hours_that_are_written_are_told_to_who_watches_the_hub(
+    house: House, schema: GuardedSchema, api: httpx.AsyncClient, town: Town
+) -> None:
+    manager = await sign_in_staff(house, api, Role.HUB_MANAGER, town.hub_id)
+    hub = global_id("Hub", town.hub_id)
+    async with watching(house, schema, VERSION, manager, hub=hub) as socket:
+        before = (await told(socket))["hub"]["version"]
+        await manager.ask(OPEN_ALWAYS, hub=hub)
+        assert (await told(socket))["hub"]["version"] == before + 1
 
 
 async def test_only_those_who_work_at_a_hub_watch_it(

@@ -1,0 +1,28 @@
+/** Drawing anew what changes under somebody's hands: the focus stays where it was. */
+
+import { fill } from "../kit/dom.js";
+
+/**
+ * A place that is drawn anew when what it shows has changed, and only then.
+ * @param {Element} place
+ * @param {(shown: any) => (Node | false | null)[]} draw
+ * @returns {(shown: unknown) => void}
+ */
+export function drawnIn(place, draw) {
+  let before = "";
+  return (shown) => {
+    const now = JSON.stringify(shown);
+    if (now === before) return;
+    before = now;
+    const key = place.contains(document.activeElement) && focusKey(document.activeElement);
+    fill(place, ...draw(shown));
+    if (key) /** @type {HTMLElement | null} */ (findByKey(place, key))?.focus();
+  };
+}
+
+/** @param {Element | null} element */
+const focusKey = (element) => element?.getAttribute("data-key");
+
+/** @param {Element} place @param {string} key */
+const findByKey = (place, key) =>
+  [...place.querySelectorAll("[data-key]")].find((one) => focusKey(one) === key) ?? null;

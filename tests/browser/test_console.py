@@ -1,0 +1,137 @@
+"""The console in a real browser: what staff see live of a hub, and what they have done about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from playwright.async_api import expect
+
+from server.people.roles import Role
+from server.people.rules import read_contact
+from server.people.service.accounts import ensure_person
+from server.people.tables import Membership
+from tests.browser.test_app import deposit
+from tests.fakes.town import key_of
+
+if TYPE_CHECKING:
+    from playwright.async_api import Locator, Page
+
+    from tests.browser.conftest import Chromium
+    from tests.fakes.district import District
+
+ADDRESS = "staff@example.org"
+
+
+async def employ(district: District, role: Role) -> None:
+    """Somebody is given a role at the hub before they ever signed in."""
+    house = district.house
+    contact, now = read_contact(ADDRESS), house.clock.now()
+    assert contact is not None
+    async with house.database.write() as session:
+        person = await ensure_person(session, contact, ids=house.ids, now=now)
+        session.add(
+            Membership(
+                id=house.ids.new(),
+                created_at=now,
+                person_id=person,
+                role=role,
+                subject=key_of("hub"),
+            )
+        )
+
+
+async def sign_in(district: District, page: Page) -> None:
+    await page.goto(f"{district.url}/console/")
+    await page.get_by_label("E-mail address or phone number").fill(ADDRESS)
+    await page.get_by_role("button", name="Send me a code").click()
+    await expect(page.get_by_label("Code")).to_be_focused()
+    await page.get_by_label("Code").fill(await district.code_for(ADDRESS))
+    await page.get_by_role("button", name="Sign in").click()
+
+
+def tile(page: Page, label: str) -> Locator:
+    return page.get_by_role("button").filter(has_text=label)
+
+
+async def give_reason(page: Page, button: str, reason: str) -> None:
+    """The dialog that asks why is filled in and sent."""
+    await page.get_by_role("dialog").get_by_role("textbox").fill(reason)
+    await page.get_by_role("dialog").get_by_role("button", name=button, exact=True).click()
+
+
+async def test_clerk_sees_a_deposit_on_the_wall_and_closes_a_door_for_a_check(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_CLERK)
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await expect(page.get_by_role("heading", name="Doors", exact=True)).to_be_visible()
+        await expect(tile(page, "A1")).to_contain_text("free")
+        await district.meet("recipient")
+        await deposit(district)
+        await expect(tile(page, "A1")).to_contain_text("holds a parcel")
+        await tile(page, "A3").click()
+        await page.get_by_role("button", name="Close for a check").click()
+        await give_reason(page, "Close for a check", "It smells of paint.")
+        await expect(tile(page, "A3")).to_contain_text("closed for a check")
+        await expect(page.get_by_role("link", name="Incidents")).to_have_count(0)
+        await page.get_by_role("link", name="Parcels").click()
+        await expect(page.get_by_text("door A1")).to_be_visible()
+    assert chromium.complaints == []
+
+
+async def test_manager_resolves_an_incident_and_returns_nothing_unseen_to_service(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_MANAGER)
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await tile(page, "A2").click()
+        await page.get_by_role("button", name="Close for a check").click()
+        await give_reason(page, "Close for a check", "The hinge is loose.")
+        await tile(page, "A2").filter(has_text="closed for a check").click()
+        await page.get_by_role("button", name="Return to service").click()
+        await give_reason(page, "Return to service", "Looks fine.")
+        await expect(page.get_by_role("alert")).to_contain_text("That did not work")
+        await page.get_by_role("button", name="Close", exact=True).click()
+        await page.get_by_role("link", name="Incidents 1").click()
+        await expect(page.get_by_text("The hinge is loose.")).to_be_visible()
+        await page.get_by_role("button", name="Resolve").click()
+        await give_reason(page, "Resolve", "The hinge was tightened.")
+        await expect(page.get_by_text("The incident is resolved.")).to_be_visible()
+        await expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+    assert chromium.complaints == []
+
+
+async def test_closure_is_written_and_hours_that_nobody_can_mean_are_not(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_OWNER)
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await page.get_by_role("link", name="Hours").click()
+        await page.get_by_role("button", name="Change the hours").click()
+        await page.get_by_label("Monday").fill("9 to 5")
+        await page.get_by_role("dialog").get_by_role("button", name="Change the hours").click()
+        await expect(page.get_by_role("alert")).to_contain_text("“9 to 5” is no time span")
+        await page.get_by_label("Monday").fill("09:00-17:30")
+        await page.get_by_role("dialog").get_by_role("button", name="Change the hours").click()
+        await expect(page.get_by_text("09:00-17:30")).to_be_visible()
+        await page.get_by_role("button", name="Add a closure").click()
+        day = f"{district.house.clock.now().date()}"
+        await page.get_by_label("First day").fill(day)
+        await page.get_by_label("Last day").fill(day)
+        await page.get_by_label("Why").fill("Stocktaking")
+        await page.get_by_role("dialog").get_by_role("button", name="Add a closure").click()
+        await expect(page.get_by_text("Stocktaking")).to_be_visible()
+        await expect(page.get_by_text("Shut now")).to_be_visible()
+    assert chromium.complaints == []
+
+
+async def test_whoever_works_nowhere_is_told_so(district: District, chromium: Chromium) -> None:
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await expect(page.get_by_text("This account works at no hub.")).to_be_visible()
+        await page.goto(f"{district.url}/console/#/{district.gid('Hub', 'hub')}/wall")
+        await expect(page.get_by_text("This hub is not open to your account.")).to_be_visible()
+    assert chromium.complaints == []
