@@ -176,6 +176,7 @@ async def showing_panel(panel: Panel, port: int, *, secret: str) -> AsyncIterato
                 limit_concurrency=MOST_REQUESTS,
                 server_header=False,
                 timeout_graceful_shutdown=1,
+                ws="none",
             )
         )
         task = asyncio.create_task(server.serve(sockets=[door]))

@@ -36,10 +36,7 @@ export function draw(view, before, languages, act) {
   drawTyped(view, words);
   if (isOther || before.canAgain !== view.canAgain) fill(at("acts"), ...actsOf(view, words, act));
   drawBar(view, languages, act, isOther || !at("bar").hasChildNodes());
-  if (isNew) {
-    at("say").focus({ preventScroll: true });
-    setText(at("aloud"), `${tell(`say.${view.say}`)}. ${tell(`hint.${view.say}`)}`);
-  }
+  if (isNew) speak(tell(`say.${view.say}`), tell(`hint.${view.say}`));
 }
 
 /** A text with the view's values in it. */
@@ -61,6 +58,13 @@ function timeLeft(words, leftS) {
 /** A text that is the same is not spoken again. */
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
+}
+
+/** For readers: the focus goes to what is said; where it is already, nothing would be heard. */
+function speak(said, hint) {
+  const isHeard = document.activeElement !== at("say");
+  at("say").focus({ preventScroll: true });
+  setText(at("aloud"), isHeard ? hint : `${said}. ${hint}`);
 }
 
 function moodOf(view) {

@@ -5,7 +5,7 @@ import { listen } from "./keys.js";
 
 /** In the order of their buttons. */
 const LANGUAGES = ["en", "de", "fr", "es"];
-const AGAIN_MS = 1000;
+const AGAIN_MS = 500;
 
 const secret = document.querySelector("meta[name=panel-secret]").content;
 const words = Object.fromEntries(LANGUAGES.map((language) => [language, {}]));
