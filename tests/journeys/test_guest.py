@@ -1,4 +1,4 @@
-"""Somebody without an account or an app: a letter, a link, digits at the keypad, and the parcel.
+"""Somebody without an account or an app: a letter, a link, digits at the panel, and the parcel.
 
 The agent, the couriers' phones, the server's API and its worker are the real ones.
 """
@@ -13,8 +13,6 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from ble_agent.codes import Codes
-from schema.codes import Code
 from server.app import make_app
 from server.kit.db import Database
 from server.kit.graph import global_id
@@ -23,6 +21,7 @@ from server.lockers.tables import Locker
 from server.parcels.tables import Parcel
 from server.people.rules import Contact, ContactKind
 from server.people.service.accounts import ensure_person
+from tests.ble_agent.panel.kiosk import Kiosk
 from tests.ble_agent.standing import quick_folder
 from tests.fakes.phone import Phone
 from tests.fakes.shops import HandWorker
@@ -48,11 +47,12 @@ OWN = "{ me { parcels { edges { node { id state assurance } } } } }"
 
 @dataclass
 class Place:
-    """A locker with a keypad and one parcel in it, for somebody who is known by an address."""
+    """A locker with a panel and one parcel in it, for somebody who is known by an address."""
 
     land: Countryside
     worker: HandWorker
     client: httpx.AsyncClient
+    kiosk: Kiosk
 
     async def ask(self, document: str, link: str) -> dict[str, Any]:
         """What the API answers to somebody who is not signed in."""
@@ -71,10 +71,10 @@ class Place:
         found = [re.search(r"/g/#(\S+)", one.body) for one in self.worker.letters.sent]
         return [one[1] for one in found if one is not None][-1]
 
-    def type_in(self, given: dict[str, Any], digits: str | None = None) -> int:
-        """What the keypad says to the number of the door and the digits."""
-        keypad = Codes(self.land.locker.locker, lambda *_: None)
-        return keypad.enter_pin(given["compartment"]["number"], digits or given["pin"]).code
+    def type_in(self, given: dict[str, Any], digits: str | None = None) -> str:
+        """What the panel says to the number of the door and the digits."""
+        self.kiosk.touch_in(given["compartment"]["number"], digits or given["pin"])
+        return self.kiosk.say
 
     async def hear(self) -> None:
         """Somebody else comes by, and carries home what the locker wrote meanwhile."""
@@ -104,7 +104,7 @@ async def place(sqlite_template: SqliteTemplate, schema: GuardedSchema) -> Async
             worker = HandWorker(house)
             await _bring_to_guest(land)
             await worker.handle_all()
-            yield Place(land, worker, client)
+            yield Place(land, worker, client, Kiosk(land.locker))
         await land.locker.stop()
         await database.close()
 
@@ -130,9 +130,10 @@ async def test_guest_follows_a_letter_to_the_parcel_and_takes_it_out(place: Plac
     assert (seen["state"], seen["mayRequestPass"]) == ("READY_FOR_PICKUP", True)
     assert seen["hub"] == {"name": "Corner Shop", "isOpen": True}
     given = await place.ask(ASK, link)
-    assert place.type_in(given, "00000000") == Code.HOLDER_PROOF_FAILED
-    assert place.type_in(given) == Code.OK
+    assert place.type_in(given, "00000000") == "wrong"
+    assert place.type_in(given) == "opening"
     await place.hear()
+    assert place.kiosk.say == "empty"
     seen = await place.ask(LOOK, link)
     assert (seen["state"], seen["mayRequestPass"]) == ("COLLECTED", False)
     assert [one["state"] for one in seen["history"]][-2:] == ["COLLECTING", "COLLECTED"]
