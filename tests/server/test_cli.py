@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlmodel import select
 
 from schema.checkpoint.notes import NoteKey
+from server.cli import VERBS
 from server.ledger.log.cosigning.tables import WitnessTrouble
 from server.lockers.tables import SignedKeySet
 from server.people.tables import Membership
@@ -150,3 +151,12 @@ async def test_the_public_log_is_told_with_its_key(
     assert split.returncode == 1
     assert "SPLIT VIEW: w1.example.org+x: another root" in split.stdout
     assert run("log", "status", "--forget", **settings).returncode == 0
+
+
+def test_only_an_agent_with_a_panel_fetches_what_serves_a_page() -> None:
+    needs_of = VERBS["agent"].needs_of
+    for words in (["--panel", "8480"], ["--state", "panel", "--panel=8480"]):
+        assert needs_of(words) - needs_of([]) == {"panel"}
+    assert needs_of(["--state", "--panel-language"]) == needs_of(["panel"]) == needs_of([])
+    assert "panel" not in VERBS["keys"].needs_of(["sign", "draft"])
+    assert VERBS["keys"].needs_of(["sign", "draft"]) < VERBS["keys"].needs_of(["draft"])
