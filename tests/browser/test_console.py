@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
+from server.parcels.states import ParcelState
 from server.people.roles import Role
 from server.people.rules import read_contact
 from server.people.service.accounts import ensure_person
@@ -77,6 +78,8 @@ async def test_clerk_sees_a_deposit_on_the_wall_and_closes_a_door_for_a_check(
         await expect(page.get_by_role("link", name="Incidents")).to_have_count(0)
         await page.get_by_role("link", name="Parcels").click()
         await expect(page.get_by_text("door A1")).to_be_visible()
+        await page.get_by_role("button", name="What happened to parcel").click()
+        await expect(page.get_by_role("dialog").get_by_text("in the locker")).to_be_visible()
     assert chromium.complaints == []
 
 
@@ -134,4 +137,29 @@ async def test_whoever_works_nowhere_is_told_so(district: District, chromium: Ch
         await expect(page.get_by_text("This account works at no hub.")).to_be_visible()
         await page.goto(f"{district.url}/console/#/{district.gid('Hub', 'hub')}/wall")
         await expect(page.get_by_text("This hub is not open to your account.")).to_be_visible()
+    assert chromium.complaints == []
+
+
+async def test_clerk_takes_a_parcel_in_and_hands_it_over_after_an_identity_check(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_CLERK)
+    async with chromium.open() as (_, page), district.online():
+        await district.meet("recipient")
+        await sign_in(district, page)
+        parcel = await district.announce("parcel", "recipient")
+        await page.get_by_role("link", name="Parcels").click()
+        await page.reload()
+        await page.get_by_role("button", name="Take in at the counter").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_role("button", name="Take in at the counter").click()
+        await page.get_by_role("button", name="Hand over").click()
+        await dialog.get_by_label("Digits of the pass").fill("000 000")
+        await dialog.get_by_role("button", name="Hand over").click()
+        await expect(page.get_by_role("alert")).to_contain_text("not this parcel's digits")
+        await dialog.get_by_label("How they were known").select_option("PASSPORT")
+        await dialog.get_by_role("button", name="Hand over").click()
+        await expect(page.get_by_text("parcel was handed over.")).to_be_visible()
+        await expect(page.get_by_text("No parcel is here.")).to_be_visible()
+        assert await district.state(parcel) is ParcelState.COLLECTED
     assert chromium.complaints == []

@@ -29,6 +29,8 @@ const FAMILIES = {
   entry: "JournalKind",
   state: "ParcelState",
   pause: "PauseCause",
+  party: "Party",
+  dispute: "DisputeReason",
 };
 
 function membersOf(name) {

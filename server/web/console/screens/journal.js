@@ -4,6 +4,7 @@ import { ask } from "../../kit/account.js";
 import { el, fill } from "../../kit/dom.js";
 import { say, sayTime } from "../../kit/words.js";
 import { tellFailure } from "../failing.js";
+import { saveFile } from "../files.js";
 import { sayOf, signed } from "../signs.js";
 
 export const name = "journal";
@@ -80,7 +81,7 @@ function row({ seq, kind, at, clockQuality }, { locker, told }) {
   const save = async () => {
     try {
       const { receipt } = await ask(PROOF, { locker, seq }, "entryProof");
-      saveFile(`entry-${seq}.receipt`, Uint8Array.from(atob(receipt), (one) => one.charCodeAt(0)));
+      saveFile(`entry-${seq}.receipt`, receipt);
       fill(told, el("p.note.good", {}, say("journal.saved", { seq })));
     } catch (error) {
       tellFailure(told, error);
@@ -94,11 +95,4 @@ function row({ seq, kind, at, clockQuality }, { locker, told }) {
     el("td", {}, kind === null ? say("journal.newer") : sayOf("entry", kind)),
     el("td", {}, el("button.button", { onclick: save, "aria-label": say("journal.save.one", { seq }) }, say("journal.save"))),
   );
-}
-
-/** @param {string} fileName @param {Uint8Array} bytes */
-function saveFile(fileName, bytes) {
-  const href = URL.createObjectURL(new Blob([bytes]));
-  el("a", { href, download: fileName }).click();
-  URL.revokeObjectURL(href);
 }

@@ -4,6 +4,7 @@ import { el } from "../../kit/dom.js";
 import { say, sayTime, sayUntil } from "../../kit/words.js";
 import { extendPickup, handOver, recordArrival, resolveHold } from "../acts.js";
 import { askAndAct, reasonField } from "../dialogs.js";
+import { showStory } from "../parcel_story.js";
 import { drawnIn } from "../redraw.js";
 import { sayOf } from "../signs.js";
 
@@ -67,7 +68,7 @@ const row = (parcel, may) =>
       deadlineOf(parcel),
       conditionsOf(parcel),
     ),
-    el("div.row", {}, ...buttonsOf(parcel, may)),
+    el("div.row", {}, ...buttonsOf(parcel, may), storyOf(parcel, may)),
   );
 
 /** @param {any} parcel */
@@ -117,6 +118,21 @@ function buttonsOf(parcel, may) {
       return el("button.button", traits, say(`parcels.${words}`));
     });
 }
+
+/**
+ * @param {any} parcel
+ * @param {May} may
+ */
+const storyOf = (parcel, may) =>
+  el(
+    "button.button",
+    {
+      "data-key": `${parcel.id} story`,
+      "aria-label": say("story.of", { code: parcel.code }),
+      onclick: () => showStory(parcel, may("journal")),
+    },
+    say("story.history"),
+  );
 
 /** @param {string} family @param {string[]} values */
 const optionsOf = (family, values) =>
