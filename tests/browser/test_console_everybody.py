@@ -1,4 +1,4 @@
-"""The console for everybody: by screen reader, keyboard and large type, in both themes, in a gap."""
+"""The console for everybody: by screen reader, keyboard, large type, both themes, through a gap."""
 
 from __future__ import annotations
 
