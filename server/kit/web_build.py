@@ -49,7 +49,7 @@ def build_web(web: Path = WEB, *, path: str | None = None) -> None:
 def is_web_built(web: Path = WEB) -> bool:
     """Whether `vendor` was built from the inputs as they are now."""
     try:
-        return (web / _STAMP).read_text().strip() == _digest(web)
+        return (web / _STAMP).read_text().strip() == digest_of(web)
     except FileNotFoundError:
         return False
 
@@ -73,7 +73,8 @@ def _find_tools(path: str | None) -> tuple[str, str]:
     return node, npm
 
 
-def _digest(web: Path) -> str:
+def digest_of(web: Path) -> str:
+    """What the stamp says of a build of these inputs."""
     return hashlib.sha256(b"".join((web / name).read_bytes() for name in _INPUTS)).hexdigest()
 
 

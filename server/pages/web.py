@@ -34,8 +34,8 @@ WORKER_PATH = "/sw.js"
 SHELL = ("kit", "app", "vendor")
 """Folders of which the app needs every file, with or without a network."""
 
-SERVED = frozenset({".css", ".html", ".js", ".svg", ".webmanifest", ".woff2"})
-"""Endings of what is fetched; how it is built stays here."""
+SERVED = frozenset({".css", ".js", ".svg", ".webmanifest", ".woff2"})
+"""Endings of what pages load; how it is built stays here, and pages have addresses of their own."""
 
 POLICY = "; ".join(
     (
@@ -56,14 +56,19 @@ POLICY = "; ".join(
 )
 """Nothing inline, nothing from elsewhere, and no text that becomes markup."""
 
-HEADERS = {
-    "content-security-policy": POLICY,
-    "cross-origin-opener-policy": "same-origin",
+FILE_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "bluetooth=(self), camera=(self), geolocation=(), microphone=()",
-    "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
     "cache-control": "no-cache",
+}
+"""For what a page loads: the page's own headers bind it."""
+
+HEADERS = {
+    **FILE_HEADERS,
+    "content-security-policy": POLICY,
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "bluetooth=(self), camera=(self), geolocation=(), microphone=()",
+    "referrer-policy": "no-referrer",
 }
 
 SMALLEST_ZIPPED = 500
@@ -78,7 +83,7 @@ class _Files(StaticFiles):
         if Path(path).suffix not in SERVED:
             return Response(status_code=404)
         response = await super().get_response(path, scope)
-        response.headers.update(HEADERS)
+        response.headers.update(FILE_HEADERS)
         return response
 
 

@@ -15,6 +15,7 @@ from tests.browser.air import Air
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from playwright.async_api import Page
 
@@ -133,7 +134,11 @@ async def test_door_opens_while_the_server_is_gone_and_the_journal_comes_home_la
                 await page.evaluate("dispatchEvent(new Event('online'))")
             await page.reload()
             await expect(page.get_by_role("heading", name="fetched")).to_be_visible()
-    assert await district.state(parcel) is ParcelState.COLLECTED
+            assert await district.state(parcel) is ParcelState.COLLECTED
+            await page.get_by_label("What happened").select_option("EMPTY")
+            await page.get_by_role("button", name="Have it looked into").click()
+            await expect(page.get_by_text("Under review since")).to_be_visible()
+    assert await district.state(parcel) is ParcelState.DISPUTED
     assert [one for one in chromium.complaints if "ERR_CONNECTION_REFUSED" not in one] == []
 
 
@@ -161,3 +166,29 @@ async def test_whoever_lost_the_devices_key_signs_in_again(
         await page.reload()
         await expect(page.get_by_text("This browser has forgotten the key")).to_be_visible()
         await sign_in(district, page)
+
+
+async def test_wishes_are_kept_and_everything_is_taken_along_before_it_is_erased(
+    district: District, chromium: Chromium, tmp_path: Path
+) -> None:
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await page.get_by_role("link", name="Account").click()
+        await page.get_by_label("Quiet from").fill("23:30")
+        await page.get_by_label("Doors that can be reached sitting").check()
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_text("Saved.")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_label("Quiet from")).to_have_value("23:30")
+        await expect(page.get_by_label("Doors that can be reached sitting")).to_be_checked()
+        async with page.expect_download() as saving:
+            await page.get_by_role("button", name="Take it along").click()
+        await (await saving.value).save_as(tmp_path / "mine.json")
+        assert ADDRESS in (tmp_path / "mine.json").read_text()
+        await expect(page.get_by_role("button", name="Erase my account")).to_be_disabled()
+        await page.get_by_label("I want to be forgotten").check()
+        await page.get_by_role("button", name="Erase my account").click()
+        await expect(page.get_by_role("button", name="Send me a code")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_role("button", name="Send me a code")).to_be_visible()
+    assert chromium.complaints == []

@@ -1,17 +1,17 @@
 // A phone in JavaScript at the real agent: the unlock, and everything that must not be one.
-import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 
-import { Code, DoorEvent, Operation } from '../../server/web/kit/slk1/codes.js';
-import { Lost, Malformed, NotVouched, Refused, Silent } from '../../server/web/kit/slk1/errors.js';
-import { AttError } from '../../server/web/kit/slk1/gatt.js';
-import { makeEphemeral } from '../../server/web/kit/slk1/noise.js';
-import { READABLE_ENVELOPE } from '../../server/web/kit/slk1/session.js';
-import { StatementType } from '../../server/web/kit/slk1/statements.js';
-import { delegate } from '../../server/web/kit/slk1/tokens.js';
-import { PhoneVisit } from '../../server/web/kit/slk1/visit.js';
-import { bytes, hex } from './frozen.mjs';
-import { Locker, makeDevice } from './locker.mjs';
+import { Code, DoorEvent, Operation } from "../../server/web/kit/slk1/codes.js";
+import { Lost, Malformed, NotVouched, Refused, Silent } from "../../server/web/kit/slk1/errors.js";
+import { AttError } from "../../server/web/kit/slk1/gatt.js";
+import { makeEphemeral } from "../../server/web/kit/slk1/noise.js";
+import { READABLE_ENVELOPE } from "../../server/web/kit/slk1/session.js";
+import { StatementType } from "../../server/web/kit/slk1/statements.js";
+import { delegate } from "../../server/web/kit/slk1/tokens.js";
+import { PhoneVisit } from "../../server/web/kit/slk1/visit.js";
+import { bytes, hex } from "./frozen.mjs";
+import { Locker, makeDevice } from "./locker.mjs";
 
 const PATIENCE_MS = 5000;
 const OPEN = { op: Operation.OPEN };
@@ -26,21 +26,21 @@ after(() => locker.stop());
 
 let stays = 0;
 async function deposit() {
-  const stay = `${'77'.repeat(6)}${(stays += 1).toString(16).padStart(4, '0')}`;
-  return { stay, comp: Number(await locker.ask('deposit', stay)) };
+  const stay = `${"77".repeat(6)}${(stays += 1).toString(16).padStart(4, "0")}`;
+  return { stay, comp: Number(await locker.ask("deposit", stay)) };
 }
 
 // Takes the parcel out and shuts the door, so that nothing of one test is left for another.
 async function collect(session, outcome, comp) {
-  await locker.ask('shut', comp, 'empty');
+  await locker.ask("shut", comp, "empty");
   await session.watch(outcome, { timeoutMs: PATIENCE_MS });
 }
 
-test('right token opens the door, each event is vouched for, the journal goes home', async () => {
+test("right token opens the door, each event is vouched for, the journal goes home", async () => {
   const { stay, comp } = await deposit();
   const { session, link } = await locker.session(device);
   const outcome = await session.request({
-    chain: [await locker.token('OPEN', device, { stay })],
+    chain: [await locker.token("OPEN", device, { stay })],
     wish: OPEN,
   });
   assert.deepEqual([outcome.result.code, outcome.result.comp], [Code.OK, comp]);
@@ -49,7 +49,7 @@ test('right token opens the door, each event is vouched for, the journal goes ho
     timeoutMs: PATIENCE_MS,
     onEvent: ({ code }) => seen.push(code),
   });
-  await locker.ask('shut', comp, 'empty');
+  await locker.ask("shut", comp, "empty");
   await watching;
   assert.deepEqual(seen, [DoorEvent.DOOR_OPENED, DoorEvent.CLOSED_EMPTY]);
   assert.deepEqual(
@@ -67,21 +67,21 @@ test('right token opens the door, each event is vouched for, the journal goes ho
   assert.equal(outcome.pending, 0);
   let next = 1;
   for (const envelope of outcome.envelopes) {
-    const [first, count] = (await locker.ask('open', hex(envelope))).split(' ').map(Number);
+    const [first, count] = (await locker.ask("open", hex(envelope))).split(" ").map(Number);
     assert.equal(first, next);
     next += count;
   }
-  assert.equal(next - 1, (await locker.ask('kinds')).split(' ').length);
+  assert.equal(next - 1, (await locker.ask("kinds")).split(" ").length);
   await link.close();
   await link.close();
 });
 
-test('the smallest MTU and the unknown one carry the same visit', async () => {
+test("the smallest MTU and the unknown one carry the same visit", async () => {
   for (const mtu of [23, 185]) {
     const { stay, comp } = await deposit();
     const { session, link } = await locker.session(device, { mtu });
     const outcome = await session.request({
-      chain: [await locker.token('OPEN', device, { stay })],
+      chain: [await locker.token("OPEN", device, { stay })],
       wish: OPEN,
     });
     assert.equal(outcome.result.code, Code.OK);
@@ -91,9 +91,9 @@ test('the smallest MTU and the unknown one carry the same visit', async () => {
   }
 });
 
-test('a flipped bit in the token is refused, and so is another device key', async () => {
+test("a flipped bit in the token is refused, and so is another device key", async () => {
   const { stay, comp } = await deposit();
-  const token = await locker.token('OPEN', device, { stay });
+  const token = await locker.token("OPEN", device, { stay });
   const flipped = token.slice();
   flipped[flipped.length - 1] ^= 1;
   const { session, link } = await locker.session(device);
@@ -111,9 +111,9 @@ test('a flipped bit in the token is refused, and so is another device key', asyn
   await Promise.all([link.close(), stranger.link.close()]);
 });
 
-test('a recorded request opens under no other hello', async () => {
+test("a recorded request opens under no other hello", async () => {
   const { stay, comp } = await deposit();
-  const token = await locker.token('OPEN', device, { stay });
+  const token = await locker.token("OPEN", device, { stay });
   const transport = await locker.connect();
   const written = [];
   const recording = {
@@ -129,11 +129,11 @@ test('a recorded request opens under no other hello', async () => {
   await collect(session, outcome, comp);
   const other = await locker.connect();
   for (const port of [transport, other]) {
-    await port.read('hello');
+    await port.read("hello");
     const replay = async () => {
       for (const part of written) await port.write(part);
     };
-    await assert.rejects(replay, { name: 'Refused', code: AttError.BAD_MESSAGE });
+    await assert.rejects(replay, { name: "Refused", code: AttError.BAD_MESSAGE });
   }
   await assert.rejects(
     other.write(written[0]),
@@ -142,10 +142,10 @@ test('a recorded request opens under no other hello', async () => {
   await Promise.all([link.close(), other.close()]);
 });
 
-test('a delegation opens for the friend, and only for the friend', async () => {
+test("a delegation opens for the friend, and only for the friend", async () => {
   const { stay, comp } = await deposit();
   const friend = await makeDevice();
-  const token = await locker.token('OPEN', device, { stay, depth: 1 });
+  const token = await locker.token("OPEN", device, { stay, depth: 1 });
   const terms = { exp: 1_760_000_000 + 600, holder: friend.publicKey, actions: Operation.OPEN };
   const chain = [token, await delegate(device.signer, token, terms)];
   const own = await locker.session(device);
@@ -160,25 +160,25 @@ test('a delegation opens for the friend, and only for the friend', async () => {
   await Promise.all([link.close(), own.link.close()]);
 });
 
-test('statements that the locker lacks travel along, the rest with a sync', async () => {
+test("statements that the locker lacks travel along, the rest with a sync", async () => {
   const statement = async (type, verb, word) => [
     type,
-    bytes(await locker.ask('statement', verb, word)),
+    bytes(await locker.ask("statement", verb, word)),
   ];
   const statements = [
-    await statement(StatementType.ACKNOWLEDGEMENT, 'acknowledgement', 2),
-    await statement(StatementType.CONFIGURATION, 'configuration', 1),
-    await statement(StatementType.REVOCATIONS, 'revocations', 1),
-    await statement(StatementType.KEY_SET, 'keys', 2),
+    await statement(StatementType.ACKNOWLEDGEMENT, "acknowledgement", 2),
+    await statement(StatementType.CONFIGURATION, "configuration", 1),
+    await statement(StatementType.REVOCATIONS, "revocations", 1),
+    await statement(StatementType.KEY_SET, "keys", 2),
   ];
   const { session, link } = await locker.session(device);
-  const chain = [await locker.token('SYNC', device)];
+  const chain = [await locker.token("SYNC", device)];
   const outcome = await session.request({ chain, wish: { op: Operation.SYNC }, statements });
   assert.equal(outcome.result.code, Code.OK);
   assert.equal(await session.sync(outcome, { carry: 0 }), null);
   assert.deepEqual([outcome.left, outcome.envelopes], [[], []]);
   const again = await session.request({
-    chain: [await locker.token('SYNC', device)],
+    chain: [await locker.token("SYNC", device)],
     wish: { op: Operation.SYNC },
     statements,
   });
@@ -187,11 +187,11 @@ test('statements that the locker lacks travel along, the rest with a sync', asyn
   await link.close();
 });
 
-test('an online phone brings the time to a locker that lost it', async () => {
+test("an online phone brings the time to a locker that lost it", async () => {
   const { stay, comp } = await deposit();
-  await locker.ask('restart');
-  const courier = await locker.token('DEPOSIT', device, {
-    stay: '0'.repeat(16),
+  await locker.ask("restart");
+  const courier = await locker.token("DEPOSIT", device, {
+    stay: "0".repeat(16),
     exp: 1_760_003_600,
   });
   const { session, link } = await locker.session(device);
@@ -200,19 +200,19 @@ test('an online phone brings the time to a locker that lost it', async () => {
     (await session.request({ chain: [courier], wish })).result.code,
     Code.CLOCK_UNTRUSTED,
   );
-  const own = { chain: [await locker.token('OPEN', device, { stay })], wish: OPEN };
-  const findTime = async (hello) => bytes(await locker.ask('statement', 'time', hex(hello)));
+  const own = { chain: [await locker.token("OPEN", device, { stay })], wish: OPEN };
+  const findTime = async (hello) => bytes(await locker.ask("statement", "time", hex(hello)));
   const outcome = await session.request({ ...own, findTime });
   assert.deepEqual([outcome.result.code, outcome.result.clockq], [Code.OK, 2]);
   await collect(session, outcome, comp);
   await link.close();
 });
 
-test('a phone that hears no notification reads the answers', async () => {
+test("a phone that hears no notification reads the answers", async () => {
   const transport = { ...(await locker.connect()), onNotify: () => {} };
   const { session, link } = await locker.session(device, { transport, answerMs: 100 });
   const outcome = await session.request({
-    chain: [await locker.token('SYNC', device)],
+    chain: [await locker.token("SYNC", device)],
     wish: { op: Operation.SYNC },
   });
   assert.equal(outcome.result.code, Code.OK);
@@ -222,13 +222,13 @@ test('a phone that hears no notification reads the answers', async () => {
   await link.close();
 });
 
-test('an impostor with other keys is neither heard nor believed', async () => {
+test("an impostor with other keys is neither heard nor believed", async () => {
   const { noisePublic, signPublic, lid } = locker.keys;
   const { publicKey } = await makeDevice();
   const other = new Uint8Array(
-    await crypto.subtle.exportKey('raw', (await makeEphemeral()).publicKey),
+    await crypto.subtle.exportKey("raw", (await makeEphemeral()).publicKey),
   );
-  const request = { chain: [await locker.token('SYNC', device)], wish: { op: Operation.SYNC } };
+  const request = { chain: [await locker.token("SYNC", device)], wish: { op: Operation.SYNC } };
   const asked = async (keys) => {
     const { session, link } = await locker.session.call(
       { keys, connect: () => locker.connect() },
@@ -237,42 +237,42 @@ test('an impostor with other keys is neither heard nor believed', async () => {
     await session.request(request).finally(() => link.close());
   };
   await assert.rejects(asked({ lid, noisePublic: other, signPublic }), {
-    name: 'Refused',
+    name: "Refused",
     code: AttError.BAD_MESSAGE,
   });
   await assert.rejects(asked({ lid, noisePublic, signPublic: publicKey }), NotVouched);
   await assert.rejects(asked({ lid: lid.slice().reverse(), noisePublic, signPublic }), Malformed);
 });
 
-test('hostile messages are refused in clear or sealed, and the locker serves on', async () => {
+test("hostile messages are refused in clear or sealed, and the locker serves on", async () => {
   const transport = await locker.connect();
-  await assert.rejects(transport.write(bytes('8000')), { code: AttError.NO_HELLO });
-  await transport.read('hello');
-  for (const fragment of ['81ff', '80']) {
+  await assert.rejects(transport.write(bytes("8000")), { code: AttError.NO_HELLO });
+  await transport.read("hello");
+  for (const fragment of ["81ff", "80"]) {
     await assert.rejects(transport.write(bytes(fragment)), { code: AttError.BAD_FRAME });
   }
   const { lid, noisePublic } = locker.keys;
-  for (const payload of ['', 'ff', '80', '8480f6f680', '9f']) {
-    const visit = await PhoneVisit.begin(await transport.read('hello'), {
+  for (const payload of ["", "ff", "80", "8480f6f680", "9f"]) {
+    const visit = await PhoneVisit.begin(await transport.read("hello"), {
       lid,
       noisePublic,
       ephemeral: await makeEphemeral(),
     });
     await transport.write(Uint8Array.of(0x80, ...(await visit.writePayload(bytes(payload)))));
     assert.equal(
-      visit.readFirst((await transport.read('result')).slice(1)).report.code,
+      visit.readFirst((await transport.read("result")).slice(1)).report.code,
       Code.BAD_FORMAT,
     );
   }
   await transport.close();
 });
 
-test('a connection that ends is told at once, and does not end the opening', async () => {
+test("a connection that ends is told at once, and does not end the opening", async () => {
   const { stay, comp } = await deposit();
   const transport = await locker.connect();
   const { session, link } = await locker.session(device, { transport });
   const outcome = await session.request({
-    chain: [await locker.token('OPEN', device, { stay })],
+    chain: [await locker.token("OPEN", device, { stay })],
     wish: OPEN,
   });
   await assert.rejects(session.watch(outcome, { timeoutMs: 200 }), Silent);
@@ -280,6 +280,6 @@ test('a connection that ends is told at once, and does not end the opening', asy
   await link.close();
   await cutOff;
   await assert.rejects(session.reopen(outcome, comp), Lost);
-  await locker.ask('shut', comp, 'empty');
-  assert.match((await locker.ask('kinds')).split(' ').slice(-1)[0], /COLLECTED/);
+  await locker.ask("shut", comp, "empty");
+  assert.match((await locker.ask("kinds")).split(" ").slice(-1)[0], /COLLECTED/);
 });

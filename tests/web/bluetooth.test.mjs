@@ -1,18 +1,18 @@
 // The port over Web Bluetooth, with a browser's objects in front of the real agent.
-import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 
-import { chooseLocker, connectLocker, findBluetooth } from '../../server/web/kit/slk1/bluetooth.js';
-import { Code, DoorEvent, Operation } from '../../server/web/kit/slk1/codes.js';
-import { Lost, NotFound, Refused } from '../../server/web/kit/slk1/errors.js';
+import { chooseLocker, connectLocker, findBluetooth } from "../../server/web/kit/slk1/bluetooth.js";
+import { Code, DoorEvent, Operation } from "../../server/web/kit/slk1/codes.js";
+import { Lost, NotFound, Refused } from "../../server/web/kit/slk1/errors.js";
 import {
   COMMAND_UUID,
   HELLO_UUID,
   RESULT_UUID,
   SERVICE_UUID,
-} from '../../server/web/kit/slk1/gatt.js';
-import { hex } from './frozen.mjs';
-import { Locker, makeDevice } from './locker.mjs';
+} from "../../server/web/kit/slk1/gatt.js";
+import { hex } from "./frozen.mjs";
+import { Locker, makeDevice } from "./locker.mjs";
 
 let locker;
 before(async () => {
@@ -28,13 +28,13 @@ class Characteristic extends EventTarget {
 
   // As some systems do: a second operation at once is refused.
   async #alone(operate) {
-    if (!this.device.gatt.connected) throw new DOMException('disconnected', 'NetworkError');
-    if (this.device.isBusy) throw new DOMException('already in progress', 'NetworkError');
+    if (!this.device.gatt.connected) throw new DOMException("disconnected", "NetworkError");
+    if (this.device.isBusy) throw new DOMException("already in progress", "NetworkError");
     this.device.isBusy = true;
     try {
       return await operate();
     } catch {
-      throw new DOMException('unknown reason', 'NotSupportedError');
+      throw new DOMException("unknown reason", "NotSupportedError");
     } finally {
       this.device.isBusy = false;
     }
@@ -52,7 +52,7 @@ class Characteristic extends EventTarget {
   }
 
   async startNotifications() {
-    if (!this.canNotify) throw new DOMException('no notifications', 'NotSupportedError');
+    if (!this.canNotify) throw new DOMException("no notifications", "NotSupportedError");
     this.device.port.onNotify((fragment) => this.raise(fragment));
   }
 
@@ -60,7 +60,7 @@ class Characteristic extends EventTarget {
     // A view into a larger buffer, as a browser may hand out.
     const buffer = new Uint8Array([0, 0, ...data, 0]).buffer;
     this.value = new DataView(buffer, 2, data.length);
-    this.dispatchEvent(new Event('characteristicvaluechanged'));
+    this.dispatchEvent(new Event("characteristicvaluechanged"));
   }
 }
 
@@ -70,9 +70,9 @@ class Device extends EventTarget {
     this.isBusy = false;
     this.failures = failures;
     const parts = new Map([
-      [HELLO_UUID, new Characteristic(this, 'hello')],
-      [COMMAND_UUID, new Characteristic(this, 'command')],
-      [RESULT_UUID, new Characteristic(this, 'result', canNotify)],
+      [HELLO_UUID, new Characteristic(this, "hello")],
+      [COMMAND_UUID, new Characteristic(this, "command")],
+      [RESULT_UUID, new Characteristic(this, "result", canNotify)],
     ]);
     const service = { getCharacteristic: async (uuid) => parts.get(uuid) };
     this.gatt = {
@@ -83,7 +83,7 @@ class Device extends EventTarget {
   }
 
   async #connect(service) {
-    if (this.failures-- > 0) throw new DOMException('connection attempt failed', 'NetworkError');
+    if (this.failures-- > 0) throw new DOMException("connection attempt failed", "NetworkError");
     this.port = await locker.connect(185);
     this.port.onGone(() => this.leave());
     this.gatt.connected = true;
@@ -94,24 +94,24 @@ class Device extends EventTarget {
     if (!this.gatt.connected) return;
     this.gatt.connected = false;
     this.port.close();
-    this.dispatchEvent(new Event('gattserverdisconnected'));
+    this.dispatchEvent(new Event("gattserverdisconnected"));
   }
 }
 
 for (const [how, options] of [
-  ['notified', {}],
-  ['read again and again', { canNotify: false }],
+  ["notified", {}],
+  ["read again and again", { canNotify: false }],
 ]) {
   test(`door opens over a browser's Bluetooth, results ${how}`, async () => {
-    const stay = `${how.length.toString(16).padStart(2, '0')}${'88'.repeat(7)}`;
-    const comp = Number(await locker.ask('deposit', stay));
+    const stay = `${how.length.toString(16).padStart(2, "0")}${"88".repeat(7)}`;
+    const comp = Number(await locker.ask("deposit", stay));
     const device = await makeDevice();
     const transport = await connectLocker(new Device(options), { pollMs: 5 });
     const { session, link } = await locker.session(device, { transport });
-    const chain = [await locker.token('OPEN', device, { stay })];
+    const chain = [await locker.token("OPEN", device, { stay })];
     const outcome = await session.request({ chain, wish: { op: Operation.OPEN } });
     assert.deepEqual([outcome.result.code, outcome.result.comp], [Code.OK, comp]);
-    await locker.ask('shut', comp, 'empty');
+    await locker.ask("shut", comp, "empty");
     const told = [];
     await session.watch(outcome, { timeoutMs: 5000, onEvent: ({ code }) => told.push(code) });
     assert.deepEqual(
@@ -119,13 +119,13 @@ for (const [how, options] of [
       outcome.events.map(({ code }) => code),
     );
     assert.equal(told.at(-1), DoorEvent.CLOSED_EMPTY);
-    await session.watch(outcome, { timeoutMs: 5000, onEvent: () => assert.fail('told twice') });
+    await session.watch(outcome, { timeoutMs: 5000, onEvent: () => assert.fail("told twice") });
     await link.close();
     await assert.rejects(link.readHello(), Lost);
   });
 }
 
-test('a connection that fails twice is made at the third try, and not at a fourth', async () => {
+test("a connection that fails twice is made at the third try, and not at a fourth", async () => {
   const transport = await connectLocker(new Device({ failures: 2 }));
   assert.equal(transport.fragmentSize, 180);
   await assert.rejects(
@@ -136,7 +136,7 @@ test('a connection that fails twice is made at the third try, and not at a fourt
   await assert.rejects(connectLocker(new Device({ failures: 3 })), Lost);
 });
 
-test('whoever comes late to a connection that has ended is told so', async () => {
+test("whoever comes late to a connection that has ended is told so", async () => {
   const device = new Device();
   const transport = await connectLocker(device);
   device.leave();
@@ -146,28 +146,28 @@ test('whoever comes late to a connection that has ended is told so', async () =>
   });
   await transport.close();
   assert.equal(told, 1);
-  await assert.rejects(transport.read('hello'), Lost);
+  await assert.rejects(transport.read("hello"), Lost);
 });
 
-test('a browser without Bluetooth is told from one where it is off', async () => {
-  assert.equal(await findBluetooth(undefined), 'MISSING');
+test("a browser without Bluetooth is told from one where it is off", async () => {
+  assert.equal(await findBluetooth(undefined), "MISSING");
   for (const [available, state] of [
-    [false, 'OFF'],
-    [true, 'READY'],
+    [false, "OFF"],
+    [true, "READY"],
   ]) {
     assert.equal(await findBluetooth({ getAvailability: async () => available }), state);
   }
 });
 
-test('the chooser shows this locker alone, and a closed one is no error of ours', async () => {
+test("the chooser shows this locker alone, and a closed one is no error of ours", async () => {
   let asked;
   const bluetooth = {
     requestDevice: async (options) => {
       asked = options;
-      return 'device';
+      return "device";
     },
   };
-  assert.equal(await chooseLocker(locker.keys.lid, bluetooth), 'device');
+  assert.equal(await chooseLocker(locker.keys.lid, bluetooth), "device");
   const [
     {
       services,
@@ -178,7 +178,7 @@ test('the chooser shows this locker alone, and a closed one is no error of ours'
   assert.equal(hex(dataPrefix), hex(locker.keys.lid.slice(0, 6)));
   const closed = {
     requestDevice: async () => {
-      throw new DOMException('cancelled', 'NotFoundError');
+      throw new DOMException("cancelled", "NotFoundError");
     },
   };
   await assert.rejects(chooseLocker(locker.keys.lid, closed), NotFound);

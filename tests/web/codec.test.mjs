@@ -1,22 +1,22 @@
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import assert from "node:assert/strict";
+import { test } from "node:test";
 
-import { decode, encode } from '../../server/web/kit/slk1/codec.js';
-import { Malformed } from '../../server/web/kit/slk1/errors.js';
-import { bytes, hex, loadFrozen, mutate, seeded } from './frozen.mjs';
+import { decode, encode } from "../../server/web/kit/slk1/codec.js";
+import { Malformed } from "../../server/web/kit/slk1/errors.js";
+import { bytes, hex, loadFrozen, mutate, seeded } from "./frozen.mjs";
 
-const { codec } = await loadFrozen('slk1.json');
+const { codec } = await loadFrozen("slk1.json");
 
-test('codec refuses what the encoder cannot have written', () => {
+test("codec refuses what the encoder cannot have written", () => {
   for (const refused of codec.refuse)
     assert.throws(() => decode(bytes(refused)), Malformed, refused);
 });
 
-test('codec writes again what it read', () => {
+test("codec writes again what it read", () => {
   for (const same of codec.same) assert.equal(hex(encode(decode(bytes(same)))), same);
 });
 
-test('integers are exact on either side of 2^53', () => {
+test("integers are exact on either side of 2^53", () => {
   const edges = [0, 23, 24, 255, 256, 65535, 65536, 2 ** 32, Number.MAX_SAFE_INTEGER, -1, -24, -25];
   for (const edge of edges) assert.strictEqual(decode(encode(edge)), edge);
   for (const edge of [2n ** 53n, 2n ** 64n - 1n, -(2n ** 53n), -(2n ** 64n)]) {
@@ -25,7 +25,7 @@ test('integers are exact on either side of 2^53', () => {
   assert.equal(hex(encode(5n)), hex(encode(5)));
 });
 
-test('what the subset cannot express is refused', () => {
+test("what the subset cannot express is refused", () => {
   const foreign = [
     1.5,
     NaN,
@@ -34,8 +34,8 @@ test('what the subset cannot express is refused', () => {
     -(2n ** 64n) - 1n,
     undefined,
     {},
-    '\ud800',
-    new Map([['a', 1]]),
+    "\ud800",
+    new Map([["a", 1]]),
     new Map([
       [1, 1],
       [1n, 2],
@@ -46,15 +46,15 @@ test('what the subset cannot express is refused', () => {
   for (const value of foreign) assert.throws(() => encode(value), Malformed);
 });
 
-test('eight containers inside one another are read, nine are not', () => {
+test("eight containers inside one another are read, nine are not", () => {
   const nested = (depth) => Uint8Array.from([...Array(depth).fill(0x81), 0]);
   assert.equal(hex(encode(decode(nested(8)))), hex(nested(8)));
   assert.throws(() => decode(nested(9)), Malformed);
   assert.throws(() => decode(nested(100_000)), Malformed);
 });
 
-test('a huge count costs nothing', () => {
-  for (const head of ['9a7fffffff', 'ba7fffffff', '5b7fffffffffffffff', '7bffffffffffffffff']) {
+test("a huge count costs nothing", () => {
+  for (const head of ["9a7fffffff", "ba7fffffff", "5b7fffffffffffffff", "7bffffffffffffffff"]) {
     assert.throws(() => decode(bytes(head)), Malformed);
   }
 });
@@ -71,7 +71,7 @@ function makeValue(random, depth) {
     case 3:
       return random.take(random.below(40));
     case 4:
-      return random.pick(['', 'a', 'größe', '\u{1f4e6}', '\ufeffbom', 'x'.repeat(300)]);
+      return random.pick(["", "a", "größe", "\u{1f4e6}", "\ufeffbom", "x".repeat(300)]);
     case 5:
       return random.pick([2n ** 60n, -(2n ** 63n), 2 ** 50]);
     case 6:
@@ -86,7 +86,7 @@ function makeValue(random, depth) {
   }
 }
 
-test('random values come back, and changed bytes are refused or other values', () => {
+test("random values come back, and changed bytes are refused or other values", () => {
   const random = seeded(45);
   for (let round = 0; round < 1500; round += 1) {
     const raw = encode(makeValue(random, 4));

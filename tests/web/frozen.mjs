@@ -1,5 +1,5 @@
 // The project's frozen bytes, the keys in them as WebCrypto has them, and seeded randomness.
-import { asHex } from '../../server/web/kit/slk1/bytes.js';
+import { asHex } from "../../server/web/kit/slk1/bytes.js";
 
 export const hex = (data) => asHex(data);
 export const bytes = (text) =>
@@ -7,31 +7,31 @@ export const bytes = (text) =>
 
 export async function loadFrozen(name) {
   const url = new URL(`../../schema/vectors/${name}`, import.meta.url);
-  return (await import(url, { with: { type: 'json' } })).default;
+  return (await import(url, { with: { type: "json" } })).default;
 }
 
 const PKCS8 = {
-  Ed25519: '302e020100300506032b657004220420',
-  X25519: '302e020100300506032b656e04220420',
+  Ed25519: "302e020100300506032b657004220420",
+  X25519: "302e020100300506032b656e04220420",
 };
 
 async function importPair(kind, seed, uses) {
   const raw = bytes(PKCS8[kind] + seed);
-  const open = await crypto.subtle.importKey('pkcs8', raw, kind, true, uses);
-  const { d, ...jwk } = await crypto.subtle.exportKey('jwk', open);
-  const publicUses = kind === 'Ed25519' ? ['verify'] : [];
+  const open = await crypto.subtle.importKey("pkcs8", raw, kind, true, uses);
+  const { d, ...jwk } = await crypto.subtle.exportKey("jwk", open);
+  const publicUses = kind === "Ed25519" ? ["verify"] : [];
   const publicKey = await crypto.subtle.importKey(
-    'jwk',
+    "jwk",
     { ...jwk, key_ops: publicUses },
     kind,
     true,
     publicUses,
   );
-  return { publicKey, privateKey: await crypto.subtle.importKey('pkcs8', raw, kind, false, uses) };
+  return { publicKey, privateKey: await crypto.subtle.importKey("pkcs8", raw, kind, false, uses) };
 }
 
-export const signingPair = (seed) => importPair('Ed25519', seed, ['sign']);
-export const agreeingPair = (seed) => importPair('X25519', seed, ['deriveBits']);
+export const signingPair = (seed) => importPair("Ed25519", seed, ["sign"]);
+export const agreeingPair = (seed) => importPair("X25519", seed, ["deriveBits"]);
 
 // mulberry32: the same numbers in every run.
 export function seeded(seed) {

@@ -66,7 +66,10 @@ test("a page joins with its credentials and is told each whole state", async () 
     type: "connection_init",
     payload: { authorization: "DPoP t", dpop: "p" },
   });
-  assert.deepEqual([socket.sent[1].type, socket.sent[1].payload.variables], ["subscribe", { hub: "H" }]);
+  assert.deepEqual(
+    [socket.sent[1].type, socket.sent[1].payload.variables],
+    ["subscribe", { hub: "H" }],
+  );
   assert.deepEqual(made.told, ["joining", "live", 1, "live", 2]);
 });
 

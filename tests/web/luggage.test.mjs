@@ -1,16 +1,16 @@
 // What a phone brings: all that is news, as much at once as fits, and never for ever.
-import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
 
-import { encode } from '../../server/web/kit/slk1/codec.js';
-import { Code, Operation } from '../../server/web/kit/slk1/codes.js';
-import { Aad, signObject } from '../../server/web/kit/slk1/cose.js';
-import { Silent } from '../../server/web/kit/slk1/errors.js';
-import { newerThan, partForRequest, partForSync } from '../../server/web/kit/slk1/luggage.js';
-import { CARRY_BYTES, MAX_REQUESTS, READABLE_ENVELOPE } from '../../server/web/kit/slk1/session.js';
-import { StatementType } from '../../server/web/kit/slk1/statements.js';
-import { bytes } from './frozen.mjs';
-import { Locker, makeDevice } from './locker.mjs';
+import { encode } from "../../server/web/kit/slk1/codec.js";
+import { Code, Operation } from "../../server/web/kit/slk1/codes.js";
+import { Aad, signObject } from "../../server/web/kit/slk1/cose.js";
+import { Silent } from "../../server/web/kit/slk1/errors.js";
+import { newerThan, partForRequest, partForSync } from "../../server/web/kit/slk1/luggage.js";
+import { CARRY_BYTES, MAX_REQUESTS, READABLE_ENVELOPE } from "../../server/web/kit/slk1/session.js";
+import { StatementType } from "../../server/web/kit/slk1/statements.js";
+import { bytes } from "./frozen.mjs";
+import { Locker, makeDevice } from "./locker.mjs";
 
 const { KEY_SET, REVOCATIONS, CONFIGURATION, ACKNOWLEDGEMENT, TIME } = StatementType;
 
@@ -22,9 +22,9 @@ before(async () => {
 });
 after(() => locker.stop());
 
-const carry = async (type, ...words) => [type, bytes(await locker.ask('statement', ...words))];
+const carry = async (type, ...words) => [type, bytes(await locker.ask("statement", ...words))];
 const sync = async (changes) => ({
-  chain: [await locker.token('SYNC', device, changes)],
+  chain: [await locker.token("SYNC", device, changes)],
   wish: { op: Operation.SYNC },
 });
 
@@ -34,7 +34,7 @@ async function makeEndless() {
   const payload = encode([locker.keys.lid, 99, 0, values]);
   return [
     CONFIGURATION,
-    await signObject(device.signer, Aad.CONFIGURATION, payload, bytes('0001')),
+    await signObject(device.signer, Aad.CONFIGURATION, payload, bytes("0001")),
   ];
 }
 
@@ -45,7 +45,7 @@ async function makeNoisy() {
     ...transport,
     hellos: 0,
     read: (name) => {
-      if (name === 'hello') noisy.hellos += 1;
+      if (name === "hello") noisy.hellos += 1;
       return transport.read(name);
     },
     onNotify: (listener) =>
@@ -58,13 +58,13 @@ async function makeNoisy() {
   return noisy;
 }
 
-test('what the locker has already stays at home, keys travel first', async () => {
+test("what the locker has already stays at home, keys travel first", async () => {
   const statements = [
-    await carry(ACKNOWLEDGEMENT, 'acknowledgement', 3),
-    await carry(CONFIGURATION, 'configuration', 5),
-    await carry(REVOCATIONS, 'revocations', 5),
-    await carry(KEY_SET, 'keys', 5),
-    await carry(TIME, 'time', '00'),
+    await carry(ACKNOWLEDGEMENT, "acknowledgement", 3),
+    await carry(CONFIGURATION, "configuration", 5),
+    await carry(REVOCATIONS, "revocations", 5),
+    await carry(KEY_SET, "keys", 5),
+    await carry(TIME, "time", "00"),
   ];
   const types = (hello) => newerThan(hello, statements).map(([type]) => type);
   assert.deepEqual(types({ keys: 4, rev: 4, cfg: 4, acked: 2 }), [
@@ -77,7 +77,7 @@ test('what the locker has already stays at home, keys travel first', async () =>
   assert.deepEqual(types({ keys: 5, rev: 5, cfg: 5, acked: 3 }), []);
 });
 
-test('a request has room for four statements, a time among them in any case', () => {
+test("a request has room for four statements, a time among them in any case", () => {
   const chain = [new Uint8Array(181)];
   const news = Array.from({ length: 5 }, (_, at) => [REVOCATIONS, Uint8Array.of(at)]);
   const sizes = (time) => {
@@ -99,10 +99,10 @@ test('a request has room for four statements, a time among them in any case', ()
   assert.equal(partForSync([[KEY_SET, new Uint8Array(1371)]]).brought.length, 1);
 });
 
-test('a refusal while a list still waits is asked again with the list', async () => {
+test("a refusal while a list still waits is asked again with the list", async () => {
   const statements = [
-    await carry(REVOCATIONS, 'revocations', 7, 40),
-    await carry(KEY_SET, 'keys', 7, 4),
+    await carry(REVOCATIONS, "revocations", 7, 40),
+    await carry(KEY_SET, "keys", 7, 4),
   ];
   const noisy = await makeNoisy();
   const { session, link } = await locker.session(device, { transport: noisy });
@@ -113,10 +113,10 @@ test('a refusal while a list still waits is asked again with the list', async ()
   await link.close();
 });
 
-test('an acceptance while a list still waits brings it with the sync', async () => {
+test("an acceptance while a list still waits brings it with the sync", async () => {
   const statements = [
-    await carry(REVOCATIONS, 'revocations', 8, 40),
-    await carry(KEY_SET, 'keys', 8, 4),
+    await carry(REVOCATIONS, "revocations", 8, 40),
+    await carry(KEY_SET, "keys", 8, 4),
   ];
   const { session, link } = await locker.session(device, { transport: await makeNoisy() });
   const outcome = await session.request({ ...(await sync()), statements });
@@ -128,7 +128,7 @@ test('an acceptance while a list still waits brings it with the sync', async () 
   await link.close();
 });
 
-test('what no message takes is asked for three times, and left behind', async () => {
+test("what no message takes is asked for three times, and left behind", async () => {
   const noisy = await makeNoisy();
   const { session, link } = await locker.session(device, { transport: noisy });
   const statements = [await makeEndless()];
@@ -140,22 +140,22 @@ test('what no message takes is asked for three times, and left behind', async ()
   await link.close();
 });
 
-test('a statement that the locker refuses ends the sync with its code', async () => {
+test("a statement that the locker refuses ends the sync with its code", async () => {
   const { session, link } = await locker.session(device);
   const outcome = await session.request(await sync());
   const foreign = encode([locker.keys.lid, 50, 0, new Map()]);
-  const raw = await signObject(device.signer, Aad.CONFIGURATION, foreign, bytes('0001'));
+  const raw = await signObject(device.signer, Aad.CONFIGURATION, foreign, bytes("0001"));
   outcome.left = [[CONFIGURATION, raw]];
   assert.equal((await session.sync(outcome)).code, Code.BAD_SIGNATURE);
   await link.close();
 });
 
-test('a phone that hears only others ends in silence', async () => {
+test("a phone that hears only others ends in silence", async () => {
   const transport = await locker.connect();
   const strange = () => Uint8Array.of(0x80, ...crypto.getRandomValues(new Uint8Array(50)));
   const deaf = {
     ...transport,
-    read: async (name) => (name === 'hello' ? transport.read(name) : strange()),
+    read: async (name) => (name === "hello" ? transport.read(name) : strange()),
     onNotify: (listener) => transport.onNotify(() => listener(strange())),
   };
   const { session, link } = await locker.session(device, { transport: deaf, answerMs: 150 });

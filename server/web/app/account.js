@@ -5,6 +5,8 @@ import { el, fill } from "../kit/dom.js";
 import { dropAll, keep } from "../kit/store.js";
 import { LANGUAGES, say, sayTime, speak, spoken } from "../kit/words.js";
 import { sayError, tellError } from "../kit/telling.js";
+import { preferencesSheet } from "./preferences.js";
+import { privacySheet } from "./privacy.js";
 
 const ME = `query { me { addresses devices { id name isThis registeredAt isSignedIn } } }`;
 
@@ -14,12 +16,13 @@ const ME = `query { me { addresses devices { id name isThis registeredAt isSigne
  */
 export async function showAccount(place, { isCurrent, show }) {
   const told = el("div", { role: "status" });
-  const devices = el("div.stack");
-  fill(place, el("h1", {}, say("account.title")), told, devices, languageOf(show), wayOut(show));
+  const known = el("div.stack");
+  fill(place, el("h1", {}, say("account.title")), told, known, languageOf(show), wayOut(show));
   try {
     const me = await ask(ME, {}, "me");
-    if (!isCurrent() || !me) return;
-    fill(devices, devicesOf(me));
+    const wishes = await preferencesSheet();
+    if (!isCurrent()) return;
+    fill(known, devicesOf(me), wishes, privacySheet({ onErased: () => leave(show) }));
   } catch (error) {
     if (error instanceof SignedOut) throw error;
     tellError(told, sayError(error));
@@ -55,7 +58,7 @@ function languageOf(show) {
   choice.addEventListener("change", async () => {
     const chosen = /** @type {any} */ (/** @type {HTMLSelectElement} */ (choice).value);
     await keep("language", chosen);
-    speak(chosen);
+    await speak(chosen);
     show({ moveFocus: true });
   });
   return el(
@@ -63,6 +66,13 @@ function languageOf(show) {
     {},
     el("div.field", {}, el("label", { for: "language" }, say("account.language")), choice),
   );
+}
+
+/** @param {(how?: object) => void} show */
+async function leave(show) {
+  await dropAll();
+  location.hash = "#/";
+  show({ moveFocus: true });
 }
 
 /** @param {(how?: object) => void} show */
@@ -76,9 +86,7 @@ function wayOut(show) {
       // Without a network the key is forgotten all the same: nobody can use it any more.
       if (!(error instanceof Unreachable || error instanceof SignedOut)) throw error;
     }
-    await dropAll();
-    location.hash = "#/";
-    show({ moveFocus: true });
+    await leave(show);
   });
   return el("section.sheet", {}, el("p.faint", {}, say("account.out.why")), out);
 }

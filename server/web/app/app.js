@@ -52,9 +52,11 @@ export async function show({ moveFocus = false } = {}) {
     if (!isSignedIn) {
       await showSignIn(place, { wasLost, onSignedIn: () => show({ moveFocus: true }) });
     } else {
-      const { path, tab, show: draw } = /** @type {typeof VIEWS[number]} */ (
-        VIEWS.find((view) => view.path.test(location.hash))
-      );
+      const {
+        path,
+        tab,
+        show: draw,
+      } = /** @type {typeof VIEWS[number]} */ (VIEWS.find((view) => view.path.test(location.hash)));
       showTabs(tab);
       const named = path.exec(location.hash)?.[1];
       await draw(place, { id: named ? decodeURIComponent(named) : "", isCurrent, show });
@@ -69,7 +71,7 @@ export async function show({ moveFocus = false } = {}) {
 
 async function start() {
   const chosen = await find(LANGUAGE);
-  speak(isSpoken(chosen) ? chosen : chooseLanguage(navigator.languages));
+  await speak(isSpoken(chosen) ? chosen : chooseLanguage(navigator.languages));
   const app = /** @type {HTMLElement} */ (document.getElementById("app"));
   app.className = "app";
   fill(

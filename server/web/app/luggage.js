@@ -63,10 +63,12 @@ export async function carryHome() {
  * @param {(some: any[]) => Promise<boolean[]>} give which of them are done with
  */
 async function bring(name, atOnce, give) {
-  for (let kept = (await find(name)) ?? []; kept.length > 0; ) {
+  for (let kept = (await find(name)) ?? []; kept.length > 0;) {
     const some = kept.slice(0, atOnce);
     const done = await give(some);
-    const gone = new Set(some.filter((_one, place) => done[place]).map((one) => JSON.stringify(one)));
+    const gone = new Set(
+      some.filter((_one, place) => done[place]).map((one) => JSON.stringify(one)),
+    );
     kept = await change(name, (/** @type {any[]} */ now = []) =>
       now.filter((one) => !gone.has(JSON.stringify(one))),
     );

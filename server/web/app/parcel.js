@@ -1,18 +1,16 @@
 /** One parcel: where it is, until when, what can be done, and what happened. */
 
 import { SignedOut, Unreachable } from "../kit/account.js";
-import { fromBase64 } from "../kit/slk1/bytes.js";
 import { el, fill } from "../kit/dom.js";
+import { act, offlineNote, sayError, tellError } from "../kit/telling.js";
 import { say, sayTime } from "../kit/words.js";
 import { isOpenable } from "./bundles.js";
+import { disputesOf, disputeSheet, isDisputable, receiptSheet } from "./dispute.js";
 import { showDoor } from "./door.js";
 import { deadlineOf } from "./list.js";
-import { choose, extend, fetchParcel, fetchPass, fetchReceipt, fetchWindows, knownParcels } from "./parcels.js";
+import { choose, extend, fetchParcel, fetchPass, fetchWindows, knownParcels } from "./parcels.js";
 import { pictureOf } from "./picture.js";
-import { act, offlineNote, sayError, tellError } from "../kit/telling.js";
-
-/** After these there is nothing more to wait for. */
-const OVER = new Set(["COLLECTED", "RETURNED", "LOST", "DISPOSED", "CANCELLED"]);
+import { isMovable, redirectSheet } from "./redirect.js";
 
 /**
  * @param {HTMLElement} place
@@ -66,7 +64,10 @@ const factsOf = (parcel) => [
 const restOf = (parcel, windows, show) => [
   windows.length > 0 && windowsOf(parcel, windows, show),
   isOpenable(parcel) && actionsOf(parcel, show),
-  OVER.has(parcel.state) && receiptOf(parcel),
+  isMovable(parcel) && redirectSheet(parcel, show),
+  ...disputesOf(parcel),
+  parcel.collectedAt && receiptSheet(parcel),
+  isDisputable(parcel, Date.now()) && disputeSheet(parcel, show),
   historyOf(parcel),
 ];
 
@@ -144,22 +145,6 @@ function actionsOf(parcel, show) {
 }
 
 /** @param {any} parcel */
-function receiptOf(parcel) {
-  const told = el("div", { role: "status" });
-  const save = el("button.button", {}, say("parcel.receipt"));
-  save.addEventListener("click", () =>
-    act(save, told, async () => {
-      const bytes = fromBase64(await fetchReceipt(parcel.id));
-      const url = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytes)]));
-      el("a", { href: url, download: `${parcel.code}.receipt` }).click();
-      URL.revokeObjectURL(url);
-      return `${parcel.code}.receipt`;
-    }),
-  );
-  return el("section.sheet", {}, save, told);
-}
-
-/** @param {any} parcel */
 function historyOf(parcel) {
   const lines = parcel.history.edges.map((/** @type {any} */ { node }) =>
     el(
@@ -169,5 +154,10 @@ function historyOf(parcel) {
       el("p.faint.small", {}, sayTime(node.at)),
     ),
   );
-  return el("section.sheet", {}, el("h2", {}, say("parcel.history")), el("ol.history", {}, ...lines));
+  return el(
+    "section.sheet",
+    {},
+    el("h2", {}, say("parcel.history")),
+    el("ol.history", {}, ...lines),
+  );
 }

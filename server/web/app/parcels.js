@@ -16,6 +16,7 @@ const FIELDS = `id code trackingNo state availableThrough deadlineVersion pauseC
 const ALL = `query { me { parcels(first: 50) { edges { node { ${FIELDS} } } } } }`;
 
 const ONE = `query($id: ID!) { parcel(id: $id) { ${FIELDS}
+  collectedAt disputes { openedAt resolvedAt }
   history(first: 100) { edges { node { number at state } } }
   troubles { kind nextSteps } } }`;
 

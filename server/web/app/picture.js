@@ -13,7 +13,10 @@ const SIDES = ["LEFT", "CENTRE", "RIGHT"];
 export function pictureOf(mine, all) {
   const doors = all ?? [mine];
   const columns = [...new Set(doors.map(columnOf))].sort((one, other) => one - other);
-  const picture = el("div.locker", { role: "img", "aria-label": `${say("parcel.door")}: ${mine.label}` });
+  const picture = el("div.locker", {
+    role: "img",
+    "aria-label": `${say("parcel.door")}: ${mine.label}`,
+  });
   for (const door of doors) {
     const isMine = door.side === mine.side && door.row === mine.row && door.column === mine.column;
     const drawn = el(isMine ? "span.mine" : "span", {}, isMine ? mine.label : "");

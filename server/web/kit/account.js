@@ -86,7 +86,8 @@ async function post(query, variables, headers) {
  */
 function pick(answer, field) {
   const [error] = answer.errors ?? [];
-  if (error) throw new Declined({ code: error.extensions?.code ?? "FAULT", message: error.message });
+  if (error)
+    throw new Declined({ code: error.extensions?.code ?? "FAULT", message: error.message });
   const payload = answer.data[field];
   if (payload?.__typename === "Problem") {
     if (payload.code === "SIGNED_OUT") throw new SignedOut(payload.message);

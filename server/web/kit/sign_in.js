@@ -56,7 +56,12 @@ export async function showSignIn(place, { wasLost, onSignedIn, words = "sign" })
  * @param {() => Promise<void>} onSignedIn
  */
 function askAddress(form, told, onSignedIn) {
-  const input = el("input", { id: "address", autocomplete: "email", required: true, maxlength: 254 });
+  const input = el("input", {
+    id: "address",
+    autocomplete: "email",
+    required: true,
+    maxlength: 254,
+  });
   const send = el("button.button.main", {}, say("sign.send"));
   const submit = async (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -38,3 +38,15 @@ export async function act(button, told, work) {
     button.removeAttribute("disabled");
   }
 }
+
+/**
+ * Hands a file to the browser, which keeps it where its owner keeps files.
+ * @param {string} name
+ * @param {BlobPart} content
+ * @param {string} type
+ */
+export function saveFile(name, content, type) {
+  const url = URL.createObjectURL(new Blob([content], { type }));
+  el("a", { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}

@@ -1,11 +1,12 @@
 /** What is said to people, in the four languages of the notices. */
 
-import de from "./words/de.js";
-import en from "./words/en.js";
-import es from "./words/es.js";
-import fr from "./words/fr.js";
-
-const SPOKEN = { de, en, es, fr };
+/** Only the spoken one is loaded. */
+const SPOKEN = {
+  de: () => import("./words/de.js"),
+  en: () => import("./words/en.js"),
+  es: () => import("./words/es.js"),
+  fr: () => import("./words/fr.js"),
+};
 
 /** @typedef {keyof typeof SPOKEN} Language */
 
@@ -14,6 +15,9 @@ let language = "en";
 
 /** How dates are written: as in the place that the browser names, if its language is spoken. */
 let locale = "en";
+
+/** @type {Record<string, string>} */
+let words = {};
 
 /**
  * The first of the wished languages that is spoken here; English else.
@@ -44,26 +48,31 @@ export const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", es: "E
 export const isSpoken = (wish) => typeof wish === "string" && wish in SPOKEN;
 
 /** @param {string} key @returns {boolean} whether there are words for it */
-export const isSaid = (key) => key in en;
+export const isSaid = (key) => key in words;
 
 /** @returns {Language} */
 export const spoken = () => language;
 
-/** @param {Language} chosen */
-export function speak(chosen) {
+/**
+ * Speaks this language from now on; what is drawn already stays as it is.
+ * @param {Language} chosen
+ */
+export async function speak(chosen) {
+  words = (await SPOKEN[chosen]()).default;
   language = chosen;
   locale = navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
   document.documentElement.lang = chosen;
 }
 
 /**
- * A sentence. Places like {name} are filled in; a word that a language lacks is said in English.
+ * A sentence. Places like {name} are filled in. Throws for a key that has no words: each language
+ * has words for the same keys, by test.
  * @param {string} key
  * @param {Record<string, string | number>} [places]
  * @returns {string}
  */
 export function say(key, places = {}) {
-  const sentence = SPOKEN[language][key] ?? en[key];
+  const sentence = words[key];
   if (sentence === undefined) throw new Error(`no words for ${key}`);
   return sentence.replace(/\{(\w+)\}/g, (_all, name) => String(places[name] ?? ""));
 }

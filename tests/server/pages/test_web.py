@@ -11,7 +11,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from server.pages.web import WEB, web_routes, write_worker
+from server.kit.web_build import WEB, digest_of
+from server.pages.web import web_routes, write_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,11 +33,24 @@ async def client(web: Path) -> AsyncIterator[httpx.AsyncClient]:
         yield made
 
 
-@pytest.mark.parametrize("path", ["/web/app/app.js", "/web/kit/base.css", "/sw.js"])
-async def test_what_browsers_load_lets_nothing_else_in(
+@pytest.mark.parametrize("path", ["/web/app/app.js", "/web/kit/base.css", "/web/app/icon.svg"])
+async def test_what_a_page_loads_is_for_our_own_pages_and_is_what_it_says(
     client: httpx.AsyncClient, path: str
 ) -> None:
     answer = await client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+
+
+async def test_page_and_worker_let_nothing_else_in(client: httpx.AsyncClient, web: Path) -> None:
+    (web / "vendor").mkdir()
+    (web / "vendor" / "stamp").write_text(digest_of(web))
+    for path in ("/app/", "/sw.js"):
+        check_policy(await client.get(path))
+
+
+def check_policy(answer: httpx.Response) -> None:
     assert answer.status_code == 200
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -51,6 +65,7 @@ async def test_what_browsers_load_lets_nothing_else_in(
         "/web/package.json",
         "/web/build.mjs",
         "/web/app/",
+        "/web/app/index.html",
         "/web/app/nothing.js",
         "/web/../app.py",
         "/web/%2e%2e/app.py",

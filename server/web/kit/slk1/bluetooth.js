@@ -3,7 +3,7 @@
  * and take one operation at a time. Where notifications cannot be had, the result is read again
  * and again.
  */
-import { Lost, NotFound, Refused } from './errors.js';
+import { Lost, NotFound, Refused } from "./errors.js";
 import {
   COMMAND_UUID,
   COMPANY_ID,
@@ -12,7 +12,7 @@ import {
   lidTag,
   RESULT_UUID,
   SERVICE_UUID,
-} from './gatt.js';
+} from "./gatt.js";
 
 /** Two phones that answer the same advertisement collide, and one of them has to try again. */
 const ATTEMPTS = 3;
@@ -26,8 +26,8 @@ const POLL_MS = 300;
  * @returns {Promise<'MISSING' | 'OFF' | 'READY'>} MISSING: this browser has none, show QR and PIN
  */
 export async function findBluetooth(bluetooth) {
-  if (bluetooth === undefined) return 'MISSING';
-  return (await bluetooth.getAvailability()) ? 'READY' : 'OFF';
+  if (bluetooth === undefined) return "MISSING";
+  return (await bluetooth.getAvailability()) ? "READY" : "OFF";
 }
 
 /**
@@ -43,7 +43,7 @@ export async function chooseLocker(lid, bluetooth) {
   try {
     return await bluetooth.requestDevice({ filters, optionalServices: [SERVICE_UUID] });
   } catch (cause) {
-    throw new NotFound('no locker was chosen', { cause });
+    throw new NotFound("no locker was chosen", { cause });
   }
 }
 
@@ -65,7 +65,7 @@ export async function connectLocker(device, { pollMs = POLL_MS } = {}) {
       device.gatt.disconnect();
     }
   }
-  throw new Lost('the locker is there and cannot be connected', { cause });
+  throw new Lost("the locker is there and cannot be connected", { cause });
 }
 
 async function findCharacteristics(device) {
@@ -94,7 +94,7 @@ class BluetoothTransport {
     this.#device = device;
     this.#parts = parts;
     this.#pollMs = pollMs;
-    device.addEventListener('gattserverdisconnected', () => this.#end(), { once: true });
+    device.addEventListener("gattserverdisconnected", () => this.#end(), { once: true });
   }
 
   async subscribe() {
@@ -103,11 +103,11 @@ class BluetoothTransport {
       await result.startNotifications();
     } catch (error) {
       if (!this.#device.gatt.connected) throw error;
-      this.#pollLater('');
+      this.#pollLater("");
       return;
     }
     // Reading raises the same event; what is heard twice does not open twice.
-    result.addEventListener('characteristicvaluechanged', (event) => {
+    result.addEventListener("characteristicvaluechanged", (event) => {
       this.#onNotify(asBytes(event.target.value));
     });
   }
@@ -145,18 +145,18 @@ class BluetoothTransport {
   }
 
   async #reported(operate) {
-    if (this.#isGone) throw new Lost('the connection has ended');
+    if (this.#isGone) throw new Lost("the connection has ended");
     try {
       return await operate();
     } catch (cause) {
-      if (!this.#device.gatt.connected) throw new Lost('the connection has ended', { cause });
+      if (!this.#device.gatt.connected) throw new Lost("the connection has ended", { cause });
       throw new Refused(null, { cause });
     }
   }
 
   #pollLater(former) {
     this.#poll = setTimeout(async () => {
-      const value = await this.read('result').catch(() => new Uint8Array(0));
+      const value = await this.read("result").catch(() => new Uint8Array(0));
       if (this.#isGone) return;
       const now = value.join();
       if (value.length > 0 && now !== former) this.#onNotify(value);

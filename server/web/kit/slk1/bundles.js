@@ -1,11 +1,11 @@
 /** A bundle that the server gave, as the door needs it; how it is fetched and kept is not known. */
-import { fromBase64 } from './bytes.js';
-import { Operation } from './codes.js';
-import { PUBLIC_KEY_SIZE } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { asBytes, asCompartment, asText } from './fields.js';
-import { parseLockerText } from './lockerid.js';
-import { StatementType } from './statements.js';
+import { fromBase64 } from "./bytes.js";
+import { Operation } from "./codes.js";
+import { PUBLIC_KEY_SIZE } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { asBytes, asCompartment, asText } from "./fields.js";
+import { parseLockerText } from "./lockerid.js";
+import { StatementType } from "./statements.js";
 
 /**
  * What a bundle says of a locker: its id, and the two keys that only it has.
@@ -54,12 +54,12 @@ function readStatement(row) {
 }
 
 function asObject(value) {
-  if (typeof value !== 'object' || value === null) throw new Malformed('expected an object');
+  if (typeof value !== "object" || value === null) throw new Malformed("expected an object");
   return value;
 }
 
 function asList(value) {
-  if (!Array.isArray(value)) throw new Malformed('expected a list');
+  if (!Array.isArray(value)) throw new Malformed("expected a list");
   return value;
 }
 

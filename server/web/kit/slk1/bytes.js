@@ -1,5 +1,5 @@
 /** Byte strings: joined, compared, and spelled in the alphabets that the API and a QR code use. */
-import { Malformed } from './errors.js';
+import { Malformed } from "./errors.js";
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
@@ -71,7 +71,7 @@ export function bigEndian(number, size) {
  * @returns {string}
  */
 export function asHex(data) {
-  return Array.from(data, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /**
@@ -80,7 +80,7 @@ export function asHex(data) {
  * @returns {string}
  */
 export function asBase64(data) {
-  return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(''));
+  return btoa(Array.from(data, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 /**
@@ -89,9 +89,9 @@ export function asBase64(data) {
  * @returns {Uint8Array}
  */
 export function fromBase64(text) {
-  if (typeof text !== 'string' || !BASE64.test(text)) throw new Malformed('not base64');
+  if (typeof text !== "string" || !BASE64.test(text)) throw new Malformed("not base64");
   const data = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  if (asBase64(data) !== text) throw new Malformed('not the canonical base64 of its bytes');
+  if (asBase64(data) !== text) throw new Malformed("not the canonical base64 of its bytes");
   return data;
 }
 
@@ -101,7 +101,7 @@ export function fromBase64(text) {
  * @returns {string}
  */
 export function asBase64Url(data) {
-  return asBase64(data).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  return asBase64(data).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /**
@@ -110,7 +110,7 @@ export function asBase64Url(data) {
  * @returns {Uint8Array}
  */
 export function fromBase64Url(text) {
-  if (typeof text !== 'string' || !/^[\w-]*$/.test(text)) throw new Malformed('not base64url');
-  const plain = text.replaceAll('-', '+').replaceAll('_', '/');
-  return fromBase64(plain + '='.repeat((4 - (plain.length % 4)) % 4));
+  if (typeof text !== "string" || !/^[\w-]*$/.test(text)) throw new Malformed("not base64url");
+  const plain = text.replaceAll("-", "+").replaceAll("_", "/");
+  return fromBase64(plain + "=".repeat((4 - (plain.length % 4)) % 4));
 }

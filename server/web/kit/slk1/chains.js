@@ -2,10 +2,10 @@
  * A token with the delegations that follow it, as one right of its last holder. Judges the chain by
  * itself; whether its token is genuine, current and sufficient is not asked here.
  */
-import { isSame } from './bytes.js';
-import { Aad, isSignedBy } from './cose.js';
-import { Malformed } from './errors.js';
-import { MAX_DELEGATIONS, parentHash, parseDelegation, parseToken } from './tokens.js';
+import { isSame } from "./bytes.js";
+import { Aad, isSignedBy } from "./cose.js";
+import { Malformed } from "./errors.js";
+import { MAX_DELEGATIONS, parentHash, parseDelegation, parseToken } from "./tokens.js";
 
 /**
  * @typedef {object} Chain
@@ -25,7 +25,7 @@ import { MAX_DELEGATIONS, parentHash, parseDelegation, parseToken } from './toke
  */
 export function parseChain(parts) {
   if (parts.length < 1 || parts.length > 1 + MAX_DELEGATIONS) {
-    throw new Malformed('a chain is a token and at most two delegations');
+    throw new Malformed("a chain is a token and at most two delegations");
   }
   const token = parseToken(parts[0]);
   const delegations = parts.slice(1).map(parseDelegation);
@@ -40,12 +40,12 @@ export function parseChain(parts) {
  * @returns {Promise<'TOO_MANY' | 'TOO_WIDE' | 'FOREIGN' | null>}
  */
 export async function findFault({ token, delegations }) {
-  if (delegations.length > token.claims.depth) return 'TOO_MANY';
+  if (delegations.length > token.claims.depth) return "TOO_MANY";
   let giver = { raw: token.raw, ...token.claims };
   for (const part of delegations) {
-    if (!isSame(part.parent, await parentHash(giver.raw))) return 'FOREIGN';
-    if (reachesBeyond(part.actions, giver.actions) || part.exp > giver.exp) return 'TOO_WIDE';
-    if (!(await isSignedBy(part.signed, giver.holder, Aad.DELEGATION))) return 'FOREIGN';
+    if (!isSame(part.parent, await parentHash(giver.raw))) return "FOREIGN";
+    if (reachesBeyond(part.actions, giver.actions) || part.exp > giver.exp) return "TOO_WIDE";
+    if (!(await isSignedBy(part.signed, giver.holder, Aad.DELEGATION))) return "FOREIGN";
     giver = part;
   }
   return null;

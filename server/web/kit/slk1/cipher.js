@@ -1,6 +1,6 @@
 /** One direction of ChaCha20-Poly1305 with a counter as nonce (Noise s. 5.1 and 12.3). */
-import { chacha20poly1305 } from '../../vendor/chacha.js';
-import { Malformed } from './errors.js';
+import { chacha20poly1305 } from "../../vendor/chacha.js";
+import { Malformed } from "./errors.js";
 
 export const TAG_SIZE = 16;
 
@@ -37,7 +37,7 @@ export class Cipher {
    * @returns {Uint8Array}
    */
   open(sealed, { associated = NO_DATA, ahead = 1 } = {}) {
-    if (sealed.length < TAG_SIZE) throw new Malformed('a message shorter than its tag');
+    if (sealed.length < TAG_SIZE) throw new Malformed("a message shorter than its tag");
     for (let number = this.#number; number < this.#number + ahead; number += 1) {
       const plaintext = this.#openAs(number, sealed, associated);
       if (plaintext !== null) {
@@ -45,7 +45,7 @@ export class Cipher {
         return plaintext;
       }
     }
-    throw new Malformed('a message that does not open');
+    throw new Malformed("a message that does not open");
   }
 
   #openAs(number, sealed, associated) {

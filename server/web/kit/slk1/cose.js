@@ -2,21 +2,21 @@
  * COSE_Sign1 (RFC 9052 s. 4.2) over Ed25519, with algorithm and key id pinned. `aad` names the type
  * of the object, so that no signed object can stand for another.
  */
-import { utf8 } from './bytes.js';
-import { decode, encode } from './codec.js';
-import { SIGNATURE_SIZE, sign, verify } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { asArray, asBytes, asMap } from './fields.js';
+import { utf8 } from "./bytes.js";
+import { decode, encode } from "./codec.js";
+import { SIGNATURE_SIZE, sign, verify } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { asArray, asBytes, asMap } from "./fields.js";
 
 /** The eight bytes that name the type of a signed object (PROTOCOL 2). */
 export const Aad = Object.freeze({
-  TOKEN: 'SLK1-tok',
-  DELEGATION: 'SLK1-dlg',
-  REVOCATIONS: 'SLK1-rev',
-  TIME: 'SLK1-tim',
-  KEY_SET: 'SLK1-key',
-  CONFIGURATION: 'SLK1-cfg',
-  ACKNOWLEDGEMENT: 'SLK1-ack',
+  TOKEN: "SLK1-tok",
+  DELEGATION: "SLK1-dlg",
+  REVOCATIONS: "SLK1-rev",
+  TIME: "SLK1-tim",
+  KEY_SET: "SLK1-key",
+  CONFIGURATION: "SLK1-cfg",
+  ACKNOWLEDGEMENT: "SLK1-ack",
 });
 
 export const KEY_ID_SIZE = 2;
@@ -45,7 +45,7 @@ export function parseObject(data, { withKid }) {
   asMap(unprotected, []);
   const raw = asBytes(headers);
   const found = asMap(decode(raw), withKid ? [ALG, KID] : [ALG]);
-  if (found.get(ALG) !== EDDSA) throw new Malformed('the algorithm must be EdDSA');
+  if (found.get(ALG) !== EDDSA) throw new Malformed("the algorithm must be EdDSA");
   return Object.freeze({
     kid: withKid ? asBytes(found.get(KID), KEY_ID_SIZE) : null,
     payload: asBytes(payload),
@@ -82,5 +82,5 @@ export async function signObject(signer, aad, payload, kid) {
 }
 
 function toBeSigned(headers, aad, payload) {
-  return encode(['Signature1', headers, utf8(aad), payload]);
+  return encode(["Signature1", headers, utf8(aad), payload]);
 }

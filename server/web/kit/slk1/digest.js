@@ -1,7 +1,7 @@
 /** SHA-256 and HMAC-SHA256 by WebCrypto. */
-import { join } from './bytes.js';
+import { join } from "./bytes.js";
 
-const HMAC = { name: 'HMAC', hash: 'SHA-256' };
+const HMAC = { name: "HMAC", hash: "SHA-256" };
 
 /**
  * SHA-256 of the parts put together.
@@ -9,7 +9,7 @@ const HMAC = { name: 'HMAC', hash: 'SHA-256' };
  * @returns {Promise<Uint8Array>}
  */
 export async function sha256(...parts) {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', join(...parts)));
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", join(...parts)));
 }
 
 /**
@@ -25,6 +25,6 @@ export async function hkdf(chainingKey, material) {
 }
 
 async function hmac(key, message) {
-  const held = await crypto.subtle.importKey('raw', key, HMAC, false, ['sign']);
-  return new Uint8Array(await crypto.subtle.sign('HMAC', held, message));
+  const held = await crypto.subtle.importKey("raw", key, HMAC, false, ["sign"]);
+  return new Uint8Array(await crypto.subtle.sign("HMAC", held, message));
 }

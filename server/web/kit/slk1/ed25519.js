@@ -4,7 +4,7 @@
  * A `Signer` is a CryptoKey that need not be extractable, or a function from bytes to signature.
  * @typedef {CryptoKey | ((message: Uint8Array) => Promise<Uint8Array | ArrayBuffer>)} Signer
  */
-import { asHex } from './bytes.js';
+import { asHex } from "./bytes.js";
 
 export const SIGNATURE_SIZE = 64;
 export const PUBLIC_KEY_SIZE = 32;
@@ -14,13 +14,13 @@ export const PUBLIC_KEY_SIZE = 32;
  * engines take them as keys, and then one signature holds for every message.
  */
 const SMALL_ORDER = new Set([
-  '0000000000000000000000000000000000000000000000000000000000000000',
-  '0100000000000000000000000000000000000000000000000000000000000000',
-  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
-  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
-  'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
-  'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+  "0000000000000000000000000000000000000000000000000000000000000000",
+  "0100000000000000000000000000000000000000000000000000000000000000",
+  "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+  "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+  "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ]);
 
 /**
@@ -31,11 +31,11 @@ const SMALL_ORDER = new Set([
  */
 export async function sign(signer, message) {
   const made =
-    typeof signer === 'function'
+    typeof signer === "function"
       ? await signer(message)
-      : await crypto.subtle.sign('Ed25519', signer, message);
+      : await crypto.subtle.sign("Ed25519", signer, message);
   const signature = new Uint8Array(made);
-  if (signature.length !== SIGNATURE_SIZE) throw new TypeError('a signer must give 64 bytes');
+  if (signature.length !== SIGNATURE_SIZE) throw new TypeError("a signer must give 64 bytes");
   return signature;
 }
 
@@ -50,8 +50,8 @@ export async function verify(publicKey, message, signature) {
   if (publicKey.length !== PUBLIC_KEY_SIZE || signature.length !== SIGNATURE_SIZE) return false;
   if (isSmall(publicKey) || isSmall(signature.slice(0, 32)) || !isReduced(publicKey)) return false;
   try {
-    const key = await crypto.subtle.importKey('raw', publicKey, 'Ed25519', false, ['verify']);
-    return await crypto.subtle.verify('Ed25519', key, signature, message);
+    const key = await crypto.subtle.importKey("raw", publicKey, "Ed25519", false, ["verify"]);
+    return await crypto.subtle.verify("Ed25519", key, signature, message);
   } catch (error) {
     // WebCrypto reports a key that is no point by a DOMException; anything else is our mistake.
     if (error instanceof DOMException) return false;
@@ -65,7 +65,7 @@ export async function verify(publicKey, message, signature) {
  * @returns {Promise<Uint8Array>}
  */
 export async function publicBytes(key) {
-  return new Uint8Array(await crypto.subtle.exportKey('raw', key));
+  return new Uint8Array(await crypto.subtle.exportKey("raw", key));
 }
 
 function isSmall(point) {

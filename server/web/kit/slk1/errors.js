@@ -53,7 +53,7 @@ export class Refused extends LinkError {
    * @param {{cause?: unknown}} [options]
    */
   constructor(code, options) {
-    const number = code === null ? '' : ` 0x${code.toString(16)}`;
+    const number = code === null ? "" : ` 0x${code.toString(16)}`;
     super(`the locker refused with an ATT error${number}`, options);
     this.code = code;
   }

@@ -1,5 +1,5 @@
 /** Typed fields out of decoded values: every wrong type or length is Malformed. */
-import { Malformed } from './errors.js';
+import { Malformed } from "./errors.js";
 
 /** @typedef {import('./codec.js').Value} Value */
 
@@ -19,7 +19,7 @@ export const ID_SIZE = 8;
  */
 export function asArray(value, size) {
   if (!Array.isArray(value) || (size !== undefined && value.length !== size)) {
-    throw new Malformed(`expected an array${size === undefined ? '' : ` of ${size}`}`);
+    throw new Malformed(`expected an array${size === undefined ? "" : ` of ${size}`}`);
   }
   return value;
 }
@@ -30,9 +30,9 @@ export function asArray(value, size) {
  * @returns {Map<number, Value>}
  */
 export function asMap(value, keys) {
-  if (!(value instanceof Map)) throw new Malformed('expected a map');
+  if (!(value instanceof Map)) throw new Malformed("expected a map");
   if (keys && !(value.size === keys.length && keys.every((key) => value.has(key)))) {
-    throw new Malformed(`expected a map with the keys ${keys.join(', ')} and no others`);
+    throw new Malformed(`expected a map with the keys ${keys.join(", ")} and no others`);
   }
   return value;
 }
@@ -43,7 +43,7 @@ export function asMap(value, keys) {
  * @returns {number} an integer in 0..below-1
  */
 export function asUint(value, below = LIMIT) {
-  if (typeof value !== 'number' || value < 0 || value >= below) {
+  if (typeof value !== "number" || value < 0 || value >= below) {
     throw new Malformed(`expected an integer from 0 to ${below - 1}`);
   }
   return value;
@@ -56,7 +56,7 @@ export function asUint(value, below = LIMIT) {
  */
 export function asBytes(value, size) {
   if (!(value instanceof Uint8Array) || (size !== undefined && value.length !== size)) {
-    throw new Malformed(`expected ${size === undefined ? '' : `${size} `}bytes`);
+    throw new Malformed(`expected ${size === undefined ? "" : `${size} `}bytes`);
   }
   return value;
 }
@@ -66,7 +66,7 @@ export function asBytes(value, size) {
  * @returns {string}
  */
 export function asText(value) {
-  if (typeof value !== 'string') throw new Malformed('expected text');
+  if (typeof value !== "string") throw new Malformed("expected text");
   return value;
 }
 
@@ -75,7 +75,7 @@ export function asText(value) {
  * @returns {boolean}
  */
 export function asFlag(value) {
-  if (typeof value !== 'boolean') throw new Malformed('expected true or false');
+  if (typeof value !== "boolean") throw new Malformed("expected true or false");
   return value;
 }
 

@@ -1,12 +1,12 @@
 /** Hello, request, result and session frames as bytes; what is sealed, and when, is not known. */
-import { join, utf8 } from './bytes.js';
-import { decode, encode } from './codec.js';
-import { DoorEvent } from './codes.js';
-import { sha256 } from './digest.js';
-import { SIGNATURE_SIZE, sign } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { asArray, asBytes, asCompartment, asOptional, asUint, ID_SIZE } from './fields.js';
-import { HEAD_SIZE } from './journal.js';
+import { join, utf8 } from "./bytes.js";
+import { decode, encode } from "./codec.js";
+import { DoorEvent } from "./codes.js";
+import { sha256 } from "./digest.js";
+import { SIGNATURE_SIZE, sign } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { asArray, asBytes, asCompartment, asOptional, asUint, ID_SIZE } from "./fields.js";
+import { HEAD_SIZE } from "./journal.js";
 
 /** Statements that one request or sync may bring (PROTOCOL 4). */
 export const MAX_STATEMENTS = 4;
@@ -68,7 +68,7 @@ const [SYNC, REOPEN] = [1, 2];
  */
 export function parseHello(payload) {
   const [version, lid, rev, keys, cfg, now, clockq, acked, seq] = asArray(decode(payload), 9);
-  if (asUint(version) !== VERSION) throw new Malformed('a hello of another protocol version');
+  if (asUint(version) !== VERSION) throw new Malformed("a hello of another protocol version");
   return Object.freeze({
     lid: asBytes(lid, ID_SIZE),
     rev: asUint(rev),
@@ -90,7 +90,7 @@ export function parseHello(payload) {
  */
 export async function writeRequest(h, { chain, wish, statements = [] }, signer) {
   const req = [wish.op, wish.comp ?? null, wish.code ?? null];
-  const message = join(utf8('SLK1-pop\0'), h, await sha256(...chain), encode(req));
+  const message = join(utf8("SLK1-pop\0"), h, await sha256(...chain), encode(req));
   return encode([chain, await sign(signer, message), req, statements]);
 }
 
@@ -123,7 +123,7 @@ export function parseFirst(payload) {
   const [kind, ...fields] = asArray(decode(payload), 8);
   const report = readReport(fields);
   const isEvent = kind === EVENT && report.code >= DoorEvent.DOOR_OPENED;
-  if (kind !== RESULT && !isEvent) throw new Malformed('expected a result');
+  if (kind !== RESULT && !isEvent) throw new Malformed("expected a result");
   return { report, isEvent };
 }
 
@@ -137,14 +137,14 @@ export function parseFrame(payload) {
   if (kind === EVENT && fields.length === 7) return readReport(fields);
   if (kind === ENVELOPE && fields.length === 2) {
     const envelope = asOptional(fields[0], asBytes);
-    return Object.freeze({ kind: 'envelope', envelope, pending: asUint(fields[1]) });
+    return Object.freeze({ kind: "envelope", envelope, pending: asUint(fields[1]) });
   }
-  throw new Malformed('neither a door event nor a sync answer');
+  throw new Malformed("neither a door event nor a sync answer");
 }
 
 function readReport([code, comp, seq, head, signature, now, clockq]) {
   return Object.freeze({
-    kind: 'report',
+    kind: "report",
     code: asUint(code, CODES),
     comp: asOptional(comp, asCompartment),
     seq: asUint(seq),

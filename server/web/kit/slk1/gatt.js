@@ -2,9 +2,9 @@
  * How SLK1 sits on Bluetooth: identifiers, ATT errors and fragments. What a message means is not
  * known here.
  */
-import { join } from './bytes.js';
+import { join } from "./bytes.js";
 
-const TAIL = '-6b0a-5f62-9d3e-4f1a2c9b7e1';
+const TAIL = "-6b0a-5f62-9d3e-4f1a2c9b7e1";
 export const SERVICE_UUID = `7d1c5e40${TAIL}0`;
 export const HELLO_UUID = `7d1c5e40${TAIL}1`;
 export const COMMAND_UUID = `7d1c5e40${TAIL}2`;

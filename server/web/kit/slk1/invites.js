@@ -1,10 +1,10 @@
 /** The text, or content of a QR code, by which a phone asks to be shared with: its key, checked. */
-import { asBase64Url, fromBase64Url, isSame, join, utf8 } from './bytes.js';
-import { sha256 } from './digest.js';
-import { PUBLIC_KEY_SIZE } from './ed25519.js';
-import { Malformed, NotShared } from './errors.js';
+import { asBase64Url, fromBase64Url, isSame, join, utf8 } from "./bytes.js";
+import { sha256 } from "./digest.js";
+import { PUBLIC_KEY_SIZE } from "./ed25519.js";
+import { Malformed, NotShared } from "./errors.js";
 
-export const INVITE_PREFIX = 'SLK1-KEY:';
+export const INVITE_PREFIX = "SLK1-KEY:";
 
 const CHECK_SIZE = 4; // a slip of the pen in a key would share with nobody
 
@@ -40,7 +40,7 @@ function readKey(text) {
 }
 
 function noInvite(cause) {
-  return new NotShared('NO_INVITE', 'this is no invitation of a phone', { cause });
+  return new NotShared("NO_INVITE", "this is no invitation of a phone", { cause });
 }
 
 async function check(publicKey) {

@@ -1,7 +1,7 @@
 /** What a phone needs of a locker's journal: whether the locker vouches for a line of it. */
-import { bigEndian, join, utf8 } from './bytes.js';
-import { sha256 } from './digest.js';
-import { verify } from './ed25519.js';
+import { bigEndian, join, utf8 } from "./bytes.js";
+import { sha256 } from "./digest.js";
+import { verify } from "./ed25519.js";
 
 export const HEAD_SIZE = 32;
 
@@ -11,7 +11,7 @@ export const HEAD_SIZE = 32;
  * @returns {Promise<Uint8Array>}
  */
 export function entryHead(entry) {
-  return sha256(utf8('SLK1-log'), entry);
+  return sha256(utf8("SLK1-log"), entry);
 }
 
 /**
@@ -21,5 +21,5 @@ export function entryHead(entry) {
  * @returns {Promise<boolean>}
  */
 export function verifyHead(publicKey, { lid, seq, head, signature }) {
-  return verify(publicKey, join(utf8('SLK1-head'), lid, bigEndian(seq, 8), head), signature);
+  return verify(publicKey, join(utf8("SLK1-head"), lid, bigEndian(seq, 8), head), signature);
 }

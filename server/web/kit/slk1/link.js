@@ -11,9 +11,9 @@
  * @property {(listener: () => void) => void} onGone called once the connection has ended
  * @property {() => Promise<void>} close twice is harmless
  */
-import { isSame } from './bytes.js';
-import { Lost, Silent } from './errors.js';
-import { Reassembler, split } from './gatt.js';
+import { isSame } from "./bytes.js";
+import { Lost, Silent } from "./errors.js";
+import { Reassembler, split } from "./gatt.js";
 
 /** Fragments kept for a caller who does not receive; what exceeds them is dropped. */
 const MOST_UNREAD = 256;
@@ -44,7 +44,7 @@ export class PhoneLink {
    * @returns {Promise<Uint8Array>}
    */
   readHello() {
-    return this.#transport.read('hello');
+    return this.#transport.read("hello");
   }
 
   /**
@@ -84,7 +84,7 @@ export class PhoneLink {
         const message = this.#reassembler.take(this.#heard.shift(), this.#clock());
         if (message instanceof Uint8Array) return message;
       }
-      if (this.#isGone) throw new Lost('the connection has ended');
+      if (this.#isGone) throw new Lost("the connection has ended");
       const leftMs = deadlineMs - this.#clock();
       if (leftMs <= 0) return null;
       await this.#pause(leftMs);
@@ -103,10 +103,10 @@ export class PhoneLink {
   }
 
   async #readMessage() {
-    const value = await this.#transport.read('result');
+    const value = await this.#transport.read("result");
     const message = new Reassembler().take(value, this.#clock());
     if (!(message instanceof Uint8Array) || isSame(message, this.#last)) {
-      throw new Silent('the locker did not answer in time');
+      throw new Silent("the locker did not answer in time");
     }
     return message;
   }

@@ -1,7 +1,7 @@
 /** The text form of a locker id: base64url without padding, 11 characters for 8 bytes. */
-import { asBase64Url, fromBase64Url } from './bytes.js';
-import { Malformed } from './errors.js';
-import { ID_SIZE } from './fields.js';
+import { asBase64Url, fromBase64Url } from "./bytes.js";
+import { Malformed } from "./errors.js";
+import { ID_SIZE } from "./fields.js";
 
 /**
  * @param {Uint8Array} lid
@@ -18,6 +18,6 @@ export function lockerText(lid) {
  */
 export function parseLockerText(text) {
   const lid = fromBase64Url(text);
-  if (lid.length !== ID_SIZE) throw new Malformed('a locker id is 11 characters of base64url');
+  if (lid.length !== ID_SIZE) throw new Malformed("a locker id is 11 characters of base64url");
   return lid;
 }

@@ -1,7 +1,7 @@
 /** What a phone carries to a locker: what of it is news there, and what one message takes. */
-import { MAX_STATEMENTS } from './frames.js';
-import { MAX_MESSAGE } from './gatt.js';
-import { parseStatement, StatementType } from './statements.js';
+import { MAX_STATEMENTS } from "./frames.js";
+import { MAX_MESSAGE } from "./gatt.js";
+import { parseStatement, StatementType } from "./statements.js";
 
 /** @typedef {import('./frames.js').Carried} Carried */
 
@@ -12,10 +12,10 @@ import { parseStatement, StatementType } from './statements.js';
 
 /** The name in a hello of how new a locker's statements of a type are, keys first. */
 const KNOWN = new Map([
-  [StatementType.KEY_SET, 'keys'],
-  [StatementType.REVOCATIONS, 'rev'],
-  [StatementType.CONFIGURATION, 'cfg'],
-  [StatementType.ACKNOWLEDGEMENT, 'acked'],
+  [StatementType.KEY_SET, "keys"],
+  [StatementType.REVOCATIONS, "rev"],
+  [StatementType.CONFIGURATION, "cfg"],
+  [StatementType.ACKNOWLEDGEMENT, "acked"],
 ]);
 const ORDER = [...KNOWN.keys()];
 

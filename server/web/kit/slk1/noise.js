@@ -2,14 +2,14 @@
  * `Noise_KN_25519_ChaChaPoly_SHA256` (Noise revision 34), the responder's side, without I/O. The
  * locker is the initiator with the static key that the phone knows; the phone is anonymous.
  */
-import { join, utf8 } from './bytes.js';
-import { Cipher } from './cipher.js';
-import { hkdf, sha256 } from './digest.js';
-import { Malformed } from './errors.js';
+import { join, utf8 } from "./bytes.js";
+import { Cipher } from "./cipher.js";
+import { hkdf, sha256 } from "./digest.js";
+import { Malformed } from "./errors.js";
 
 export const KEY_SIZE = 32;
 
-const PROTOCOL_NAME = utf8('Noise_KN_25519_ChaChaPoly_SHA256'); // 32 bytes: h starts as the name
+const PROTOCOL_NAME = utf8("Noise_KN_25519_ChaChaPoly_SHA256"); // 32 bytes: h starts as the name
 
 /**
  * What a finished handshake leaves.
@@ -23,7 +23,7 @@ const PROTOCOL_NAME = utf8('Noise_KN_25519_ChaChaPoly_SHA256'); // 32 bytes: h s
  * @returns {Promise<CryptoKeyPair>}
  */
 export function makeEphemeral() {
-  return crypto.subtle.generateKey('X25519', false, ['deriveBits']);
+  return crypto.subtle.generateKey("X25519", false, ["deriveBits"]);
 }
 
 /**
@@ -37,7 +37,7 @@ export class Responder {
   #h = PROTOCOL_NAME;
   #chainingKey = PROTOCOL_NAME;
   #key = null;
-  #step = 'read';
+  #step = "read";
 
   /**
    * @param {{remoteStatic: Uint8Array, ephemeral: CryptoKeyPair}} keys
@@ -55,12 +55,12 @@ export class Responder {
    * @returns {Promise<Uint8Array>}
    */
   async read(prologue, message) {
-    this.#enter('read', 'write');
-    if (message.length < KEY_SIZE) throw new Malformed('a handshake message too short');
+    this.#enter("read", "write");
+    if (message.length < KEY_SIZE) throw new Malformed("a handshake message too short");
     const remote = message.slice(0, KEY_SIZE);
     const payload = message.slice(KEY_SIZE);
     const { publicKey, privateKey } = this.#ephemeral;
-    this.#own = new Uint8Array(await crypto.subtle.exportKey('raw', publicKey));
+    this.#own = new Uint8Array(await crypto.subtle.exportKey("raw", publicKey));
     for (const data of [prologue, this.#remoteStatic, remote, payload, this.#own]) {
       await this.#mixHash(data);
     }
@@ -83,7 +83,7 @@ export class Responder {
    * @returns {Promise<{message: Uint8Array, transport: Transport}>}
    */
   async write(payload) {
-    this.#enter('write', 'done');
+    this.#enter("write", "done");
     const sealed = new Cipher(this.#key).seal(payload, this.#h);
     const [first, second] = await hkdf(this.#chainingKey, new Uint8Array(0));
     const transport = { receiving: new Cipher(first), sending: new Cipher(second) };
@@ -91,7 +91,7 @@ export class Responder {
   }
 
   #enter(step, next) {
-    if (this.#step !== step) throw new TypeError('a handshake is read once, then written once');
+    if (this.#step !== step) throw new TypeError("a handshake is read once, then written once");
     this.#step = next;
   }
 
@@ -108,13 +108,13 @@ export class Responder {
 async function agree(privateKey, remote) {
   let shared;
   try {
-    const key = await crypto.subtle.importKey('raw', remote, 'X25519', false, []);
-    const bits = await crypto.subtle.deriveBits({ name: 'X25519', public: key }, privateKey, 256);
+    const key = await crypto.subtle.importKey("raw", remote, "X25519", false, []);
+    const bits = await crypto.subtle.deriveBits({ name: "X25519", public: key }, privateKey, 256);
     shared = new Uint8Array(bits);
   } catch (cause) {
     if (!(cause instanceof DOMException)) throw cause;
-    throw new Malformed('a public key of low order or wrong length', { cause });
+    throw new Malformed("a public key of low order or wrong length", { cause });
   }
-  if (shared.every((byte) => byte === 0)) throw new Malformed('a public key of low order');
+  if (shared.every((byte) => byte === 0)) throw new Malformed("a public key of low order");
   return shared;
 }

@@ -1,14 +1,14 @@
 /** The way in without a radio that a phone can show: a token's QR code, bound to this minute. */
-import { asBase45, fromBase45 } from './base45.js';
-import { bigEndian, join, utf8 } from './bytes.js';
-import { SIGNATURE_SIZE, sign, verify } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { parseToken } from './tokens.js';
+import { asBase45, fromBase45 } from "./base45.js";
+import { bigEndian, join, utf8 } from "./bytes.js";
+import { SIGNATURE_SIZE, sign, verify } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { parseToken } from "./tokens.js";
 
 /** Seconds for which one code is shown; the locker takes the neighbouring ones too (PROTOCOL 9). */
 export const QR_STEP_S = 60;
 
-const PREFIX = 'SLK1:';
+const PREFIX = "SLK1:";
 const STEP_SIZE = 4;
 const MAX_TEXT = 2048;
 
@@ -39,11 +39,11 @@ export async function showToken(token, signer, now) {
  */
 export function parseShownToken(text) {
   if (!text.startsWith(PREFIX) || text.length > MAX_TEXT) {
-    throw new Malformed('not the code of an unlock token');
+    throw new Malformed("not the code of an unlock token");
   }
   const data = fromBase45(text.slice(PREFIX.length));
   const size = data.length - SIGNATURE_SIZE - STEP_SIZE;
-  if (size <= 0) throw new Malformed('a code that is too short');
+  if (size <= 0) throw new Malformed("a code that is too short");
   const step = new DataView(data.buffer).getUint32(data.length - STEP_SIZE);
   const signature = data.slice(size, -STEP_SIZE);
   return Object.freeze({ token: parseToken(data.slice(0, size)), step, signature });
@@ -61,5 +61,5 @@ export async function isProvedAt({ token, step, signature }, now) {
 }
 
 function proofMessage(step, token) {
-  return join(utf8('SLK1-qr'), bigEndian(step, STEP_SIZE), token);
+  return join(utf8("SLK1-qr"), bigEndian(step, STEP_SIZE), token);
 }

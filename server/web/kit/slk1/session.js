@@ -2,14 +2,14 @@
  * One visit at the door, from the phone's side: prove, open, watch, and carry bytes both ways.
  * Knows the protocol and a link; knows no server and keeps nothing.
  */
-import { Code, DoorEvent, Operation } from './codes.js';
-import { Malformed, NotVouched, Silent } from './errors.js';
-import { MAX_ENVELOPE } from './frames.js';
-import { MAX_ATTRIBUTE } from './gatt.js';
-import { verifyHead } from './journal.js';
-import { newerThan, partForRequest, partForSync, weigh } from './luggage.js';
-import { makeEphemeral } from './noise.js';
-import { PhoneVisit } from './visit.js';
+import { Code, DoorEvent, Operation } from "./codes.js";
+import { Malformed, NotVouched, Silent } from "./errors.js";
+import { MAX_ENVELOPE } from "./frames.js";
+import { MAX_ATTRIBUTE } from "./gatt.js";
+import { verifyHead } from "./journal.js";
+import { newerThan, partForRequest, partForSync, weigh } from "./luggage.js";
+import { makeEphemeral } from "./noise.js";
+import { PhoneVisit } from "./visit.js";
 
 /** How long a phone waits for an answer that the locker owes it. */
 export const ANSWER_MS = 10_000;
@@ -140,7 +140,7 @@ export class Session {
     const deadlineMs = this.#clock() + this.#answerMs;
     for (;;) {
       const frame = await this.#nextFrame(deadlineMs);
-      if (frame.kind === 'report' && !this.#keep(outcome, frame)) {
+      if (frame.kind === "report" && !this.#keep(outcome, frame)) {
         this.#awaitsDoor ||= frame.code === Code.OK;
         return frame;
       }
@@ -166,9 +166,9 @@ export class Session {
       await this.#link.send(this.#visit.writeSync(brought, room));
       const answer = await this.#syncAnswer(outcome);
       if (answer === null) {
-        if (longest === READABLE_ENVELOPE) throw new Silent('no answer to a short sync either');
+        if (longest === READABLE_ENVELOPE) throw new Silent("no answer to a short sync either");
         longest = READABLE_ENVELOPE;
-      } else if (answer.kind === 'report') {
+      } else if (answer.kind === "report") {
         return answer;
       } else if (this.#take(outcome, answer)) {
         return null;
@@ -235,7 +235,7 @@ export class Session {
 
   /** Keeps a door event; false for any other frame. */
   #keep(outcome, frame) {
-    if (frame.kind !== 'report' || frame.code < DoorEvent.DOOR_OPENED) return false;
+    if (frame.kind !== "report" || frame.code < DoorEvent.DOOR_OPENED) return false;
     outcome.events.push(frame);
     if (FINAL.has(frame.code)) this.#awaitsDoor = false;
     return true;
@@ -244,7 +244,7 @@ export class Session {
   async #nextFrame(deadlineMs) {
     const visit = this.#visit;
     const frame = await this.#next((bytes) => visit.readFrame(bytes), deadlineMs);
-    if (frame.kind === 'report') await this.#check(frame);
+    if (frame.kind === "report") await this.#check(frame);
     return frame;
   }
 
@@ -257,7 +257,7 @@ export class Session {
         return read(message);
       } catch (cause) {
         if (!(cause instanceof Malformed)) throw cause;
-        if (this.#clock() >= deadlineMs) throw new Silent('no answer that opens came', { cause });
+        if (this.#clock() >= deadlineMs) throw new Silent("no answer that opens came", { cause });
       }
     }
   }
@@ -265,7 +265,7 @@ export class Session {
   async #check(report) {
     const { lid, signPublic } = this.#keys;
     if (!(await verifyHead(signPublic, { lid, ...report }))) {
-      throw new NotVouched('the locker does not vouch for its answer');
+      throw new NotVouched("the locker does not vouch for its answer");
     }
   }
 }

@@ -2,12 +2,12 @@
  * Passing a parcel on from phone to phone, with no server between. The neighbour's phone shows its
  * key (invites.js); the holder's phone signs for that key, and for no other.
  */
-import { asBase64, isSame } from './bytes.js';
-import { readPass } from './bundles.js';
-import { findFault, parseChain } from './chains.js';
-import { Operation } from './codes.js';
-import { Malformed, NotShared } from './errors.js';
-import { delegate } from './tokens.js';
+import { asBase64, isSame } from "./bytes.js";
+import { readPass } from "./bundles.js";
+import { findFault, parseChain } from "./chains.js";
+import { Operation } from "./codes.js";
+import { Malformed, NotShared } from "./errors.js";
+import { delegate } from "./tokens.js";
 
 /**
  * The device key as sharing needs it.
@@ -25,15 +25,15 @@ import { delegate } from './tokens.js';
 export async function share(bundle, { signer, publicKey }, { holder, until, now }) {
   const { operation, chain } = readChain(bundle);
   if (operation !== Operation.OPEN || !chain.isExtendable) {
-    throw new NotShared('NOT_EXTENDABLE', 'this cannot be passed on any further');
+    throw new NotShared("NOT_EXTENDABLE", "this cannot be passed on any further");
   }
   if (!isSame(chain.holder, publicKey)) {
-    throw new NotShared('NOT_HOLDER', 'another phone holds this: share from that one');
+    throw new NotShared("NOT_HOLDER", "another phone holds this: share from that one");
   }
   if (until > chain.exp) {
-    throw new NotShared('TOO_LONG', `only what this phone holds can be shared, until ${chain.exp}`);
+    throw new NotShared("TOO_LONG", `only what this phone holds can be shared, until ${chain.exp}`);
   }
-  if (until <= now) throw new NotShared('PAST', 'that time is over');
+  if (until <= now) throw new NotShared("PAST", "that time is over");
   const terms = { exp: until, holder, actions: Operation.OPEN };
   const shared = asBase64(await delegate(signer, chain.raw.at(-1), terms));
   return { ...bundle, delegations: [...(bundle.delegations ?? []), shared] };
@@ -49,10 +49,10 @@ export async function share(bundle, { signer, publicKey }, { holder, until, now 
 export async function checkTaken(bundle, publicKey) {
   const { chain } = readChain(bundle);
   if (chain.delegations.length === 0 || !isSame(chain.holder, publicKey)) {
-    throw new NotShared('NOT_FOR_US', 'this was not shared with this phone');
+    throw new NotShared("NOT_FOR_US", "this was not shared with this phone");
   }
   const fault = await findFault(chain);
-  if (fault !== null) throw new NotShared('BROKEN', `this opens nothing: ${fault}`);
+  if (fault !== null) throw new NotShared("BROKEN", `this opens nothing: ${fault}`);
 }
 
 /**
@@ -70,6 +70,6 @@ function readChain(bundle) {
     return { operation, chain: parseChain(chain) };
   } catch (cause) {
     if (!(cause instanceof Malformed)) throw cause;
-    throw new NotShared('BROKEN', 'this bundle cannot be read', { cause });
+    throw new NotShared("BROKEN", "this bundle cannot be read", { cause });
   }
 }

@@ -2,13 +2,13 @@
  * The one way from server to locker: five kinds of signed statement that any phone may carry.
  * Reading checks form alone; a phone needs no more of them than how new each is.
  */
-import { isSame, utf8 } from './bytes.js';
-import { decode } from './codec.js';
-import { Aad, KEY_ID_SIZE, parseObject } from './cose.js';
-import { sha256 } from './digest.js';
-import { PUBLIC_KEY_SIZE } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { asArray, asBytes, asFlag, asMap, asUint, ID_SIZE } from './fields.js';
+import { isSame, utf8 } from "./bytes.js";
+import { decode } from "./codec.js";
+import { Aad, KEY_ID_SIZE, parseObject } from "./cose.js";
+import { sha256 } from "./digest.js";
+import { PUBLIC_KEY_SIZE } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { asArray, asBytes, asFlag, asMap, asUint, ID_SIZE } from "./fields.js";
 
 /** The number that announces a statement's type in a request (PROTOCOL 4). */
 export const StatementType = Object.freeze({
@@ -27,7 +27,7 @@ export const MAX_KEYS = 8;
 
 const NONCE_SIZE = 16;
 const HEAD_SIZE = 32;
-const EVERY_LOCKER = utf8('*');
+const EVERY_LOCKER = utf8("*");
 const CFG_PRESENCE_CODE = 1;
 const CFG_CLOSE_OVERDUE_S = 2;
 const CFG_ZONES = [17, 18]; // the product's own: numbers of cooled compartments, one byte each
@@ -52,7 +52,7 @@ const [CLOSE_OVERDUE_MIN_S, CLOSE_OVERDUE_MAX_S] = [30, 3600];
  */
 export function parseStatement(type, raw) {
   const read = READERS.get(type);
-  if (read === undefined) throw new Malformed('a statement of unknown type');
+  if (read === undefined) throw new Malformed("a statement of unknown type");
   const signed = parseObject(raw, { withKid: true });
   return Object.freeze({ type, raw, signed, ...read(decode(signed.payload)) });
 }
@@ -73,7 +73,7 @@ export function statementAad(type) {
  * @returns {Promise<Uint8Array>}
  */
 export async function timeNonce(hello) {
-  return (await sha256(utf8('SLK1-tnonce'), hello)).slice(0, NONCE_SIZE);
+  return (await sha256(utf8("SLK1-tnonce"), hello)).slice(0, NONCE_SIZE);
 }
 
 const READERS = new Map([
@@ -121,7 +121,7 @@ function readConfiguration(value) {
   if (known.has(CFG_CLOSE_OVERDUE_S)) checkOverdue(known.get(CFG_CLOSE_OVERDUE_S));
   for (const key of CFG_ZONES) {
     if (asBytes(known.get(key) ?? new Uint8Array(0)).length > MAX_COOLED) {
-      throw new Malformed('more compartments of a zone than there are numbers');
+      throw new Malformed("more compartments of a zone than there are numbers");
     }
   }
   return { lid: asAudience(lid), number: asUint(seq) };
@@ -143,7 +143,7 @@ function asBounded(value, most) {
 function asAudience(value) {
   const lid = asBytes(value);
   if (lid.length !== ID_SIZE && !isSame(lid, EVERY_LOCKER)) {
-    throw new Malformed('a statement is for one locker id or for every locker');
+    throw new Malformed("a statement is for one locker id or for every locker");
   }
   return lid;
 }
@@ -151,6 +151,6 @@ function asAudience(value) {
 function checkOverdue(value) {
   const seconds = asUint(value);
   if (seconds < CLOSE_OVERDUE_MIN_S || seconds > CLOSE_OVERDUE_MAX_S) {
-    throw new Malformed('seconds until CLOSE_OVERDUE must be from 30 to 3600');
+    throw new Malformed("seconds until CLOSE_OVERDUE must be from 30 to 3600");
   }
 }

@@ -2,12 +2,12 @@
  * Unlock tokens and delegations: bytes in, claims out. Reading checks form alone; whether a token
  * is genuine, current and sufficient is the locker's to judge.
  */
-import { decode, encode } from './codec.js';
-import { Aad, parseObject, signObject } from './cose.js';
-import { sha256 } from './digest.js';
-import { PUBLIC_KEY_SIZE } from './ed25519.js';
-import { Malformed } from './errors.js';
-import { asArray, asBytes, asCompartment, asMap, asText, asUint, ID_SIZE } from './fields.js';
+import { decode, encode } from "./codec.js";
+import { Aad, parseObject, signObject } from "./cose.js";
+import { sha256 } from "./digest.js";
+import { PUBLIC_KEY_SIZE } from "./ed25519.js";
+import { Malformed } from "./errors.js";
+import { asArray, asBytes, asCompartment, asMap, asText, asUint, ID_SIZE } from "./fields.js";
 
 /** Compartment numbers that one token may name (PROTOCOL 2). */
 export const MAX_COMPARTMENTS = 64;
@@ -149,26 +149,26 @@ function parseScope(raw) {
 }
 
 function checkVersion(version) {
-  if (asUint(version) !== SCOPE_VERSION) throw new Malformed('a scope of another version');
+  if (asUint(version) !== SCOPE_VERSION) throw new Malformed("a scope of another version");
 }
 
 function parseConfirmation(value) {
   const key = asMap(asMap(value, [COSE_KEY]).get(COSE_KEY), [KTY, CRV, PUBLIC]);
   if (key.get(KTY) !== OKP || key.get(CRV) !== ED25519) {
-    throw new Malformed('the device key must be an Ed25519 public key');
+    throw new Malformed("the device key must be an Ed25519 public key");
   }
   return asBytes(key.get(PUBLIC), PUBLIC_KEY_SIZE);
 }
 
 function parseCompartments(value) {
   const comps = asArray(value);
-  if (comps.length > MAX_COMPARTMENTS) throw new Malformed('too many compartments in a token');
+  if (comps.length > MAX_COMPARTMENTS) throw new Malformed("too many compartments in a token");
   return comps.map(asCompartment);
 }
 
 function parseStay(value) {
   const stay = asBytes(value);
   if (stay.length !== 0 && stay.length !== ID_SIZE)
-    throw new Malformed('a stay is 8 bytes or none');
+    throw new Malformed("a stay is 8 bytes or none");
   return stay;
 }

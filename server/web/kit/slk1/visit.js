@@ -2,8 +2,8 @@
  * One visit at the door as a state machine of whole messages, no I/O: a hello, one request, its
  * result, then the session's frames.
  */
-import { isSame, join, utf8 } from './bytes.js';
-import { Malformed } from './errors.js';
+import { isSame, join, utf8 } from "./bytes.js";
+import { Malformed } from "./errors.js";
 import {
   parseFirst,
   parseFrame,
@@ -11,8 +11,8 @@ import {
   writeReopen,
   writeRequest,
   writeSync,
-} from './frames.js';
-import { Responder } from './noise.js';
+} from "./frames.js";
+import { Responder } from "./noise.js";
 
 /** @typedef {import('./frames.js').Carried} Carried */
 /** @typedef {import('./frames.js').Wish} Wish */
@@ -42,8 +42,8 @@ export class PhoneVisit {
    */
   static async begin(message, { lid, noisePublic, ephemeral }) {
     const noise = new Responder({ remoteStatic: noisePublic, ephemeral });
-    const hello = parseHello(await noise.read(join(utf8('SLK1'), lid), message));
-    if (!isSame(hello.lid, lid)) throw new Malformed('a hello of another locker');
+    const hello = parseHello(await noise.read(join(utf8("SLK1"), lid), message));
+    if (!isSame(hello.lid, lid)) throw new Malformed("a hello of another locker");
     return new PhoneVisit(noise, hello);
   }
 
@@ -111,7 +111,7 @@ export class PhoneVisit {
   }
 
   #session() {
-    if (this.#transport === null) throw new TypeError('the request was not written yet');
+    if (this.#transport === null) throw new TypeError("the request was not written yet");
     return this.#transport;
   }
 }
