@@ -97,7 +97,9 @@ def test_evidence_that_is_not_what_was_told_is_refused(
 
 def test_no_bit_of_evidence_can_be_changed(hostile_inputs: int) -> None:
     trust = make_trust()
-    for bit in random.Random(5).sample(range(len(EVIDENCE) * 8), hostile_inputs // 20):
+    budget, bits = hostile_inputs // 20, len(EVIDENCE) * 8
+    chosen = range(bits) if budget >= bits else random.Random(5).sample(range(bits), budget)
+    for bit in chosen:
         changed = bytearray(EVIDENCE)
         changed[bit // 8] ^= 1 << bit % 8
         with pytest.raises(Refused):
