@@ -11,6 +11,7 @@ from server.people.roles import Role
 from server.people.rules import read_contact
 from server.people.service.accounts import ensure_person
 from server.people.tables import Membership
+from tests.browser.axe import find_barriers
 from tests.browser.test_app import deposit
 from tests.fakes.town import key_of
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 ADDRESS = "staff@example.org"
 
 
-async def employ(district: District, role: Role) -> None:
-    """Somebody is given a role at the hub before they ever signed in."""
+async def employ(district: District, role: Role, hub: str = "hub") -> None:
+    """Somebody is given a role at a hub before they ever signed in."""
     house = district.house
     contact, now = read_contact(ADDRESS), house.clock.now()
     assert contact is not None
@@ -36,7 +37,7 @@ async def employ(district: District, role: Role) -> None:
                 created_at=now,
                 person_id=person,
                 role=role,
-                subject=key_of("hub"),
+                subject=key_of(hub),
             )
         )
 
@@ -128,6 +129,25 @@ async def test_closure_is_written_and_hours_that_nobody_can_mean_are_not(
         await page.get_by_role("dialog").get_by_role("button", name="Add a closure").click()
         await expect(page.get_by_text("Stocktaking")).to_be_visible()
         await expect(page.get_by_text("Shut now")).to_be_visible()
+    assert chromium.complaints == []
+
+
+async def test_whoever_works_at_two_hubs_chooses_one(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_CLERK)
+    await employ(district, Role.HUB_MANAGER, "mill")
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await expect(page.get_by_role("img", name="Where your hubs are")).to_be_visible()
+        assert await find_barriers(page) == []
+        await page.get_by_role("link", name="2. Old Mill").click()
+        await expect(page.get_by_role("button", name="B1")).to_be_visible()
+        await expect(page.get_by_role("link", name="Incidents")).to_be_visible()
+        await page.get_by_role("link", name="Hubs").click()
+        await page.get_by_role("link", name="1. Corner Shop").click()
+        await expect(page.get_by_role("button", name="A1")).to_be_visible()
+        await expect(page.get_by_role("link", name="Incidents")).to_have_count(0)
     assert chromium.complaints == []
 
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
+import { projectionOf } from "../../server/web/console/map.js";
 import { hubsOf, isEverywhere, offersAt } from "../../server/web/console/rights.js";
 import { Unreadable, readSpans, writeSpans } from "../../server/web/console/spans.js";
 import words from "../../server/web/console/words.js";
@@ -87,4 +88,19 @@ test("buttons are offered where somebody holds the role, and nowhere else", () =
   assert.deepEqual(["incidents", "hours"].map(offersAt(roles, "B")), [true, true]);
   assert.equal(offersAt(roles, "C")("inspect"), false);
   assert.ok(isEverywhere([{ role: "OPERATOR", place: null }]));
+});
+
+test("a kilometre is as long across as it is down, north is up, and all hubs are on the map", () => {
+  const hubs = [
+    { latitude: 60, longitude: 24 },
+    { latitude: 60.1, longitude: 24.2 },
+    { latitude: 60, longitude: 24.2 },
+  ];
+  const { x, y } = projectionOf(hubs);
+  const across = x(hubs[2]) - x(hubs[0]);
+  const down = y(hubs[2]) - y(hubs[1]);
+  assert.ok(Math.abs(across / down - 1) < 0.01);
+  for (const hub of hubs) assert.ok(x(hub) > 0 && x(hub) < 720 && y(hub) > 0 && y(hub) < 360);
+  const alone = projectionOf([hubs[0]]);
+  assert.deepEqual([alone.x(hubs[0]), alone.y(hubs[0])], [360, 180]);
 });

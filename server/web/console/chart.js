@@ -1,8 +1,8 @@
 /** A small chart of shares over time: the likely course as a line, what is possible as a band. */
 
 import { el } from "../kit/dom.js";
+import { shape, shapeOfText } from "./shapes.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [720, 220];
 const [LEFT, RIGHT, TOP, BOTTOM] = [44, 8, 10, 26];
 const SHARES = [0, 0.25, 0.5, 0.75, 1];
@@ -29,12 +29,12 @@ export function chartOf(slots, { title, sayDay, sayShare }) {
   for (const share of SHARES)
     picture.append(
       shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(share), y2: y(share) }),
-      label(sayShare(share), { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }),
+      shapeOfText(sayShare(share), { x: LEFT - 6, y: y(share) + 4, "text-anchor": "end" }),
     );
   for (const at of daysBetween(start, end))
     picture.append(
       shape("line", { class: "grid", x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }),
-      label(sayDay(at), { x: x(at) + 4, y: HEIGHT - 8 }),
+      shapeOfText(sayDay(at), { x: x(at) + 4, y: HEIGHT - 8 }),
     );
   picture.append(
     shape("polygon", { class: "band", points: bandOf(slots, x, y) }),
@@ -69,18 +69,4 @@ function daysBetween(start, end) {
   day.setHours(24, 0, 0, 0);
   for (; day.getTime() < end; day.setDate(day.getDate() + 1)) days.push(day.getTime());
   return days;
-}
-
-/** @param {string} text @param {Record<string, string | number>} traits */
-function label(text, traits) {
-  const made = shape("text", traits);
-  made.textContent = text;
-  return made;
-}
-
-/** @param {string} name @param {Record<string, string | number>} traits */
-function shape(name, traits) {
-  const made = document.createElementNS(SVG, name);
-  for (const [trait, value] of Object.entries(traits)) made.setAttribute(trait, String(value));
-  return made;
 }

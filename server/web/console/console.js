@@ -5,7 +5,7 @@ import { el, fill } from "../kit/dom.js";
 import { findSession, keepLost, showSignIn } from "../kit/sign_in.js";
 import { dropAll, find, keep } from "../kit/store.js";
 import { sayError } from "../kit/telling.js";
-import { LANGUAGES, chooseLanguage, isSpoken, learn, say, speak, spoken } from "../kit/words.js";
+import { LANGUAGES, chooseLanguage, isSpoken, learn, say, sayUntil, speak, spoken } from "../kit/words.js";
 import { closeDialogs, told } from "./dialogs.js";
 import { Feed } from "./feed.js";
 import { showHubs } from "./hubs.js";
@@ -100,8 +100,10 @@ function showScreen(place, { hub, name, me, isCurrent }) {
   const drawNav = drawnIn(nav, (counts) => tabsOf(offered, { hub, current: screen.name, counts }));
   let isDrawn = false;
   nav.hidden = false;
+  const drawLink = drawnIn(link, () => [sayLink(followed)]);
   unwatch = followed.watch(() => {
-    fill(link, sayLink(followed));
+    const isBroken = followed.link === "broken";
+    drawLink([followed.link, isBroken && sayUntil(followed.heardAt)]);
     if (!followed.state) return;
     document.title = `${followed.state.hub.name} · Restante`;
     fill(title, followed.state.hub.name);

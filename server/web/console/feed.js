@@ -2,6 +2,9 @@
 
 import { follow } from "../kit/live.js";
 
+/** So often those who watch are told at least: what they say of times would go stale. */
+const MINUTE_MS = 60_000;
+
 const EXPECTED = ["ANNOUNCED", "IN_TRANSIT", "OUT_FOR_DELIVERY"];
 const HERE = [
   "DROPPED_OFF",
@@ -79,6 +82,7 @@ export class Feed {
       this.link = link;
       this.#tell();
     };
+    this.clock = setInterval(() => this.#tell(), MINUTE_MS);
     this.following = follow(FEED, { hub }, { onState, onLink, onEnd });
   }
 
@@ -94,6 +98,7 @@ export class Feed {
   }
 
   leave() {
+    clearInterval(this.clock);
     this.following.leave();
     this.#listeners.clear();
   }

@@ -3,10 +3,12 @@
 import { ask } from "../kit/account.js";
 import { el, fill } from "../kit/dom.js";
 import { say } from "../kit/words.js";
+import { mapOf } from "./map.js";
 import { hubsOf, isEverywhere } from "./rights.js";
 
-const ALL = `query { hubs(first: 100) { edges { node { id name street city } } } }`;
-const ONE = `query($id: ID!) { hub(id: $id) { id name street city } }`;
+const HUB = "id name street city latitude longitude";
+const ALL = `query { hubs(first: 100) { edges { node { ${HUB} } } } }`;
+const ONE = `query($id: ID!) { hub(id: $id) { ${HUB} } }`;
 
 /**
  * @param {HTMLElement} place
@@ -18,7 +20,7 @@ export async function showHubs(place, { me, isCurrent }) {
   const hubs = isEverywhere(me.roles) ? await fetchAll() : await fetchThese(mine);
   if (!isCurrent()) return;
   const title = el("h1", {}, say("console.hubs.title"));
-  if (hubs.length > 0) return fill(place, title, listOf(hubs));
+  if (hubs.length > 0) return fill(place, title, placesOf(hubs), listOf(hubs));
   fill(
     place,
     title,
@@ -45,18 +47,21 @@ async function fetchThese(ids) {
 }
 
 /** @param {any[]} hubs */
+const placesOf = (hubs) => el("figure.chart.sheet", {}, mapOf(hubs, say("console.map")));
+
+/** @param {any[]} hubs */
 const listOf = (hubs) =>
   el(
-    "ul.hubs",
+    "ol.hubs",
     {},
-    ...hubs.map(({ id, name, street, city }) =>
+    ...hubs.map(({ id, name, street, city }, index) =>
       el(
         "li",
         {},
         el(
           "a.sheet",
           { href: addressOf(id) },
-          el("strong", {}, name),
+          el("strong", {}, `${index + 1}. ${name}`),
           el("span.faint", {}, `${street}, ${city}`),
         ),
       ),

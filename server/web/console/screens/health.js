@@ -22,22 +22,27 @@ const CLOCKS = { SYNCED: "●", DRIFTING: "△", UNTRUSTED: "▲" };
 export function show(place, { onState, isCurrent }) {
   const cards = el("div.stack");
   place.append(cards);
-  const draw = drawnIn(cards, (lockers) =>
-    lockers.length === 0
-      ? [el("p.sheet", {}, say("wall.none"))]
-      : lockers.map((/** @type {any} */ locker) => card(locker, isCurrent)),
-  );
+  /** @type {Map<string, HTMLElement>} what is known of each until it is fetched anew */
+  const known = new Map();
+  const cardOf = (/** @type {any} */ locker) => {
+    const statements = known.get(locker.id) ?? el("div");
+    known.set(locker.id, statements);
+    fillStatements(statements, locker.id, isCurrent);
+    return card(locker, statements);
+  };
+  const none = () => el("p.sheet", {}, say("wall.none"));
+  const draw = drawnIn(cards, (all) => (all.length === 0 ? [none()] : all.map(cardOf)), {
+    isTimed: true,
+  });
   onState(({ lockers }) => draw(lockers.map(({ compartments: _, ...locker }) => locker)));
 }
 
 /**
  * @param {any} locker
- * @param {() => boolean} isCurrent
+ * @param {HTMLElement} statements
  */
-function card(locker, isCurrent) {
+function card(locker, statements) {
   const { serial, lockerId, state, lastFactAt, timeQuality, hasKeypad } = locker;
-  const statements = el("div", { role: "status" });
-  fillStatements(statements, locker.id, isCurrent);
   return el(
     "section.sheet",
     { "aria-label": serial },

@@ -20,11 +20,12 @@ export const count = ({ incidents }) => incidents.rows.length;
 export function show(place, { onState }) {
   const list = el("div.stack");
   place.append(list);
-  const draw = drawnIn(list, ({ rows, hasMore }) => [
+  const cards = (/** @type {import("../feed.js").Page} */ { rows, hasMore }) => [
     rows.length === 0 ? el("p.sheet", {}, say("incidents.none")) : null,
     ...rows.map(card),
     hasMore ? el("p.faint", {}, say("console.more.than", { count: rows.length })) : null,
-  ]);
+  ];
+  const draw = drawnIn(list, cards, { isTimed: true });
   onState(({ incidents }) => draw(incidents));
 }
 

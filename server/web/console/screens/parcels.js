@@ -26,10 +26,11 @@ export const count = ({ here }) => here.rows.length;
 export function show(place, { onState, may }) {
   const tables = el("div.stack");
   place.append(tables);
-  const draw = drawnIn(tables, ({ here, expected }) => [
+  const sections = (/** @type {Record<string, import("../feed.js").Page>} */ { here, expected }) => [
     section("here", here, may),
     section("expected", expected, may),
-  ]);
+  ];
+  const draw = drawnIn(tables, sections, { isTimed: true });
   onState(({ here, expected }) => draw({ here, expected }));
 }
 

@@ -260,4 +260,5 @@ export default {
   "dispute.NOT_OPENED": "die Tür ging nicht auf",
   "dispute.NOT_MINE": "es war ein anderes Paket",
   "dispute.NOT_ME": "jemand anders hat es geholt",
+  "console.map": "Wo deine Abholstellen sind; Nummern wie in der Liste",
 };

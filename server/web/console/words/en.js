@@ -260,4 +260,5 @@ export default {
   "dispute.NOT_OPENED": "the door did not open",
   "dispute.NOT_MINE": "it was another parcel",
   "dispute.NOT_ME": "somebody else fetched it",
+  "console.map": "Where your hubs are; numbers as in the list",
 };

@@ -260,4 +260,5 @@ export default {
   "dispute.NOT_OPENED": "la puerta no se abrió",
   "dispute.NOT_MINE": "era otro paquete",
   "dispute.NOT_ME": "otra persona lo recogió",
+  "console.map": "Dónde están tus puntos; números como en la lista",
 };

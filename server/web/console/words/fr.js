@@ -260,4 +260,5 @@ export default {
   "dispute.NOT_OPENED": "la porte ne s’est pas ouverte",
   "dispute.NOT_MINE": "c’était un autre colis",
   "dispute.NOT_ME": "quelqu’un d’autre l’a pris",
+  "console.map": "Où sont vos points relais ; numéros comme dans la liste",
 };
