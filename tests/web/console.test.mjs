@@ -6,8 +6,11 @@ import { test } from "node:test";
 import { projectionOf } from "../../server/web/console/map.js";
 import { hubsOf, isEverywhere, offersAt } from "../../server/web/console/rights.js";
 import { Unreadable, readSpans, writeSpans } from "../../server/web/console/spans.js";
-import words from "../../server/web/console/words.js";
+import languages from "../../server/web/console/words.js";
 import shared from "../../server/web/kit/words/en.js";
+
+const words = {};
+for (const [language, load] of Object.entries(languages)) words[language] = (await load()).default;
 
 const CONSOLE = new URL("../../server/web/console/", import.meta.url);
 const SCHEMA = readFileSync(new URL("../../schema/api.graphql", import.meta.url), "utf8");

@@ -203,7 +203,7 @@ function drawBar(isSignedIn) {
 async function change({ target }) {
   const chosen = /** @type {any} */ (/** @type {HTMLSelectElement} */ (target).value);
   await keep(LANGUAGE, chosen);
-  speak(chosen);
+  await speak(chosen);
   await show({ moveFocus: true });
 }
 
@@ -223,7 +223,7 @@ async function leave() {
 async function start() {
   learn(words);
   const chosen = await find(LANGUAGE);
-  speak(isSpoken(chosen) ? chosen : chooseLanguage(navigator.languages));
+  await speak(isSpoken(chosen) ? chosen : chooseLanguage(navigator.languages));
   const page = /** @type {HTMLElement} */ (document.getElementById("console"));
   page.className = "console";
   const toContent = (/** @type {Event} */ event) => {

@@ -1,14 +1,14 @@
-/** Files that the browser saves for whoever works here. */
+/** Receipts and proofs, kept as files. */
 
-import { el } from "../kit/dom.js";
+import { saveFile } from "../kit/telling.js";
 
 /**
- * @param {string} fileName
+ * @param {string} name
  * @param {string} base64 its bytes
  */
-export function saveFile(fileName, base64) {
-  const bytes = Uint8Array.from(atob(base64), (one) => one.charCodeAt(0));
-  const href = URL.createObjectURL(new Blob([bytes]));
-  el("a", { href, download: fileName }).click();
-  URL.revokeObjectURL(href);
-}
+export const saveBytes = (name, base64) =>
+  saveFile(
+    name,
+    Uint8Array.from(atob(base64), (one) => one.charCodeAt(0)),
+    "application/octet-stream",
+  );

@@ -5,7 +5,7 @@ import { el, fill } from "../kit/dom.js";
 import { say, sayTime } from "../kit/words.js";
 import { openDialog } from "./dialogs.js";
 import { tellFailure } from "./failing.js";
-import { saveFile } from "./files.js";
+import { saveBytes } from "./files.js";
 import { sayOf } from "./signs.js";
 
 const STORY = `query($id: ID!) { parcel(id: $id) { trackingNo widthMm heightMm depthMm
@@ -85,7 +85,7 @@ function receiptOf(parcel, told) {
     try {
       const { receipt } = await ask(RECEIPT, { parcel: parcel.id }, "receipt");
       const name = `${parcel.code}.receipt`;
-      saveFile(name, receipt);
+      saveBytes(name, receipt);
       fill(told, el("p.note.good", {}, say("story.saved", { name })));
     } catch (error) {
       tellFailure(told, error);

@@ -1,8 +1,8 @@
-/** The console's words, in the four languages of the notices. */
+/** The console's words, in the four languages of the notices; only the spoken one is loaded. */
 
-import de from "./words/de.js";
-import en from "./words/en.js";
-import es from "./words/es.js";
-import fr from "./words/fr.js";
-
-export default { de, en, es, fr };
+export default {
+  de: () => import("./words/de.js"),
+  en: () => import("./words/en.js"),
+  es: () => import("./words/es.js"),
+  fr: () => import("./words/fr.js"),
+};

@@ -19,6 +19,9 @@ let locale = "en";
 /** @type {Record<string, string>} */
 let words = {};
 
+/** @type {Partial<Record<Language, () => Promise<{default: Record<string, string>}>>>} */
+let learnt = {};
+
 /**
  * The first of the wished languages that is spoken here; English else.
  * @param {readonly string[]} wishes language tags, the dearest first
@@ -33,12 +36,11 @@ export function chooseLanguage(wishes) {
 }
 
 /**
- * Adds the words of one page to those that all pages share.
- * @param {Record<Language, Record<string, string>>} more
+ * What a page says beyond what all pages share: heard from the next `speak` on, in its language only.
+ * @param {Record<Language, () => Promise<{default: Record<string, string>}>>} more
  */
 export function learn(more) {
-  for (const [name, words] of Object.entries(more))
-    Object.assign(SPOKEN[/** @type {Language} */ (name)], words);
+  learnt = more;
 }
 
 /** What each language calls itself. */
@@ -58,7 +60,8 @@ export const spoken = () => language;
  * @param {Language} chosen
  */
 export async function speak(chosen) {
-  words = (await SPOKEN[chosen]()).default;
+  const [shared, own] = await Promise.all([SPOKEN[chosen](), learnt[chosen]?.()]);
+  words = { ...shared.default, ...own?.default };
   language = chosen;
   locale = navigator.languages.find((tag) => tag.split("-")[0] === chosen) ?? chosen;
   document.documentElement.lang = chosen;

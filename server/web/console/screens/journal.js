@@ -4,7 +4,7 @@ import { ask } from "../../kit/account.js";
 import { el, fill } from "../../kit/dom.js";
 import { say, sayTime } from "../../kit/words.js";
 import { tellFailure } from "../failing.js";
-import { saveFile } from "../files.js";
+import { saveBytes } from "../files.js";
 import { sayOf, signed } from "../signs.js";
 
 export const name = "journal";
@@ -81,7 +81,7 @@ function row({ seq, kind, at, clockQuality }, { locker, told }) {
   const save = async () => {
     try {
       const { receipt } = await ask(PROOF, { locker, seq }, "entryProof");
-      saveFile(`entry-${seq}.receipt`, receipt);
+      saveBytes(`entry-${seq}.receipt`, receipt);
       fill(told, el("p.note.good", {}, say("journal.saved", { seq })));
     } catch (error) {
       tellFailure(told, error);
