@@ -109,9 +109,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how many hostile inputs the parsers are fed together; CI's longer gate: 1000000",
     )
     parser.addoption(
-        "--both-themes",
+        "--every-screen",
         action="store_true",
-        help="look at each screen in light and dark, not in light alone; CI does",
+        help="drive every page by browser, in both themes, not the way to a door alone; CI does",
     )
     parser.addoption(
         "--events",

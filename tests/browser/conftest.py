@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +17,14 @@ from tests.fakes.district import District, open_district
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 
     from server.app import House
     from server.kit.guard import GuardedSchema
     from tests.fakes.stores import SqliteTemplate
+
+FOLDER = Path(__file__).parent
 
 CHROMIUM = shutil.which("chromium")
 
@@ -116,8 +118,19 @@ def chromium(district: District, tmp_path: Path) -> Chromium:
     return Chromium(tmp_path / "profile", district)
 
 
+ON_EACH_COMMIT = "test_app.py"
+"""The way to an open door. A browser takes seconds for each story: the others are CI's."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leaves the other stories out, unless every screen is asked for."""
+    is_story = collection_path.parent == FOLDER and collection_path.name.startswith("test_")
+    if is_story and collection_path.name != ON_EACH_COMMIT:
+        return None if config.getoption("--every-screen") else True
+    return None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each theme is looked at by CI's longer gate, the light one on each commit."""
+    """Each theme of every screen is looked at."""
     if "scheme" in metafunc.fixturenames:
-        is_both = metafunc.config.getoption("--both-themes")
-        metafunc.parametrize("scheme", ["light", "dark"] if is_both else ["light"])
+        metafunc.parametrize("scheme", ["light", "dark"])
