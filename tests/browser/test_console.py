@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from playwright.async_api import expect
 
+from server.lockers.rules import Allocation
+from server.lockers.tables import Compartment
 from server.parcels.states import ParcelState
 from server.people.roles import Role
 from server.people.rules import read_contact
@@ -81,6 +83,10 @@ async def test_clerk_sees_a_deposit_on_the_wall_and_closes_a_door_for_a_check(
         await expect(page.get_by_text("door A1")).to_be_visible()
         await page.get_by_role("button", name="What happened to parcel").click()
         await expect(page.get_by_role("dialog").get_by_text("in the locker")).to_be_visible()
+        await page.get_by_role("button", name="Close", exact=True).click()
+        await page.get_by_role("button", name="Help at the door").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Help at the door").click()
+        await expect(page.get_by_text("It is kept that you help with parcel.")).to_be_visible()
     assert chromium.complaints == []
 
 
@@ -148,6 +154,22 @@ async def test_whoever_works_at_two_hubs_chooses_one(
         await page.get_by_role("link", name="1. Corner Shop").click()
         await expect(page.get_by_role("button", name="A1")).to_be_visible()
         await expect(page.get_by_role("link", name="Incidents")).to_have_count(0)
+    assert chromium.complaints == []
+
+
+async def test_door_in_doubt_is_not_cleared_by_words_alone(
+    district: District, chromium: Chromium
+) -> None:
+    await employ(district, Role.HUB_CLERK)
+    async with district.house.database.write() as session:
+        door = await session.get_one(Compartment, key_of("door 4"))
+        door.allocation = Allocation.UNKNOWN
+    async with chromium.open() as (_, page), district.online():
+        await sign_in(district, page)
+        await tile(page, "A4").filter(has_text="unknown").click()
+        await page.get_by_role("button", name="Say what is inside").click()
+        await give_reason(page, "Say what is inside", "Nothing there.")
+        await expect(page.get_by_role("alert")).to_contain_text("That did not work")
     assert chromium.complaints == []
 
 

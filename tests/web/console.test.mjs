@@ -28,6 +28,7 @@ const FAMILIES = {
   proof: "IdentityProof",
   why: "CounterReason",
   hold: "HoldOutcome",
+  found: "InspectionFinding",
   clock: "TimeQuality",
   statement: "StatementType",
   entry: "JournalKind",
@@ -76,7 +77,13 @@ test("hours are read as they are written", () => {
   assert.deepEqual(readSpans(0, " "), []);
 });
 
-for (const text of ["9 to 5", "12:00-09:00", "09:60-10:00", "23:00-24:01", "09:00-10:00; 11:00-12:00"])
+for (const text of [
+  "9 to 5",
+  "12:00-09:00",
+  "09:60-10:00",
+  "23:00-24:01",
+  "09:00-10:00; 11:00-12:00",
+])
   test(`"${text}" is no time span`, () => assert.throws(() => readSpans(0, text), Unreadable));
 
 test("buttons are offered where somebody holds the role, and nowhere else", () => {

@@ -22,13 +22,23 @@ const DOOR = { locker: "ID!", number: "Int!", reason: "String!" };
 export const quarantine = act("quarantineCompartment", DOOR);
 export const takeOutOfService = act("takeOutOfService", DOOR);
 export const returnToService = act("returnToService", DOOR);
+export const recordInspection = act("recordInspection", {
+  locker: "ID!",
+  number: "Int!",
+  found: "InspectionFinding!",
+  note: "String!",
+});
+export const recordAssistance = act("recordAssistance", { parcel: "ID!" });
 export const resolveIncident = act("resolveIncident", { incident: "ID!", reason: "String!" });
 export const resolveHold = act("resolveHold", {
   parcel: "ID!",
   outcome: "HoldOutcome!",
   reason: "String!",
 });
-export const recordArrival = act("recordArrivalAtCounter", { parcel: "ID!", why: "CounterReason!" });
+export const recordArrival = act("recordArrivalAtCounter", {
+  parcel: "ID!",
+  why: "CounterReason!",
+});
 export const handOver = act("handOverAtCounter", {
   parcel: "ID!",
   proof: "IdentityProof!",

@@ -23,9 +23,14 @@ const SHARES = [0, 0.25, 0.5, 0.75, 1];
  */
 export function chartOf(slots, { title, sayDay, sayShare }) {
   const [start, end] = [slots[0].from, slots[slots.length - 1].to];
-  const x = (/** @type {number} */ at) => LEFT + ((at - start) / (end - start)) * (WIDTH - LEFT - RIGHT);
+  const x = (/** @type {number} */ at) =>
+    LEFT + ((at - start) / (end - start)) * (WIDTH - LEFT - RIGHT);
   const y = (/** @type {number} */ share) => TOP + (1 - share) * (HEIGHT - TOP - BOTTOM);
-  const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title });
+  const picture = shape("svg", {
+    viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+    role: "img",
+    "aria-label": title,
+  });
   for (const share of SHARES)
     picture.append(
       shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(share), y2: y(share) }),
@@ -53,7 +58,9 @@ export function chartOf(slots, { title, sayDay, sayShare }) {
  * @param {Scale} y
  */
 const courseOf = (slots, which, x, y) =>
-  slots.flatMap((slot) => [slot.from, slot.to].map((at) => `${round(x(at))},${round(y(slot[which]))}`));
+  slots.flatMap((slot) =>
+    [slot.from, slot.to].map((at) => `${round(x(at))},${round(y(slot[which]))}`),
+  );
 
 /** @param {Slot[]} slots @param {Scale} x @param {Scale} y */
 const bandOf = (slots, x, y) =>

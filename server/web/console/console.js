@@ -5,7 +5,16 @@ import { el, fill } from "../kit/dom.js";
 import { findSession, keepLost, showSignIn } from "../kit/sign_in.js";
 import { dropAll, find, keep } from "../kit/store.js";
 import { sayError } from "../kit/telling.js";
-import { LANGUAGES, chooseLanguage, isSpoken, learn, say, sayUntil, speak, spoken } from "../kit/words.js";
+import {
+  LANGUAGES,
+  chooseLanguage,
+  isSpoken,
+  learn,
+  say,
+  sayUntil,
+  speak,
+  spoken,
+} from "../kit/words.js";
 import { closeDialogs, told } from "./dialogs.js";
 import { Feed } from "./feed.js";
 import { showHubs } from "./hubs.js";
@@ -157,7 +166,11 @@ function joinFeed(hub) {
     if (reason === "signed-out") return void lose();
     turn += 1;
     leaveFeed();
-    fill(main, failure(say("console.refused")), el("a.button", { href: "#/" }, say("console.hubs")));
+    fill(
+      main,
+      failure(say("console.refused")),
+      el("a.button", { href: "#/" }, say("console.hubs")),
+    );
   });
   return feed;
 }

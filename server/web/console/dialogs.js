@@ -114,7 +114,9 @@ const choicesOf = (options, value) =>
 
 /** @param {HTMLInputElement | HTMLSelectElement} input */
 const valueOf = (input) =>
-  input instanceof HTMLInputElement && input.type === "checkbox" ? input.checked : input.value.trim();
+  input instanceof HTMLInputElement && input.type === "checkbox"
+    ? input.checked
+    : input.value.trim();
 
 /** @param {Field} field @param {HTMLElement} input */
 function wrap(field, input) {

@@ -35,7 +35,12 @@ export function mapOf(hubs, title) {
     const at = { x: x(hub), y: y(hub) };
     picture.append(
       shape("circle", { class: "hub", cx: at.x, cy: at.y, r: 12 }),
-      shapeOfText(String(index + 1), { class: "number", x: at.x, y: at.y + 4, "text-anchor": "middle" }),
+      shapeOfText(String(index + 1), {
+        class: "number",
+        x: at.x,
+        y: at.y + 4,
+        "text-anchor": "middle",
+      }),
     );
   });
   picture.append(...scaleBar(scale));

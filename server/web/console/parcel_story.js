@@ -72,7 +72,13 @@ function pause({ cause, startedAt, endedAt, reason }) {
 /** @param {any} dispute */
 function dispute({ openedAt, reason, outcome, resolution }) {
   const end = outcome === null ? say("story.pending") : sayOf("state", outcome);
-  const parts = [say("story.dispute"), sayOf("dispute", reason), sayTime(openedAt), end, resolution];
+  const parts = [
+    say("story.dispute"),
+    sayOf("dispute", reason),
+    sayTime(openedAt),
+    end,
+    resolution,
+  ];
   return el("p.note.bad", {}, parts.filter(Boolean).join(" · "));
 }
 
@@ -91,5 +97,9 @@ function receiptOf(parcel, told) {
       tellFailure(told, error);
     }
   };
-  return el("div.row", {}, el("button.button", { type: "button", onclick: save }, say("parcel.receipt")));
+  return el(
+    "div.row",
+    {},
+    el("button.button", { type: "button", onclick: save }, say("parcel.receipt")),
+  );
 }

@@ -25,7 +25,9 @@ const OFFERED = {
 
 /** @param {HeldRole[]} roles @returns {string[]} global ids of the hubs that somebody works at */
 export const hubsOf = (roles) => [
-  ...new Set(roles.filter(({ role }) => WATCHERS.includes(role)).flatMap(({ place }) => place ?? [])),
+  ...new Set(
+    roles.filter(({ role }) => WATCHERS.includes(role)).flatMap(({ place }) => place ?? []),
+  ),
 ];
 
 /** @param {HeldRole[]} roles @returns {boolean} whether all hubs are open to them */
@@ -38,8 +40,6 @@ export const isEverywhere = (roles) =>
  * @returns {(offer: Offer) => boolean}
  */
 export function offersAt(roles, hub) {
-  const held = roles
-    .filter(({ place }) => place === null || place === hub)
-    .map(({ role }) => role);
+  const held = roles.filter(({ place }) => place === null || place === hub).map(({ role }) => role);
   return (offer) => OFFERED[offer].some((role) => held.includes(role));
 }

@@ -28,7 +28,11 @@ export function readSpans(weekday, text) {
   const parts = text.split(",").map((part) => part.trim());
   return parts.filter(Boolean).map((part) => {
     const [opensHour, opens, closesHour, closes] = (SPAN.exec(part) ?? []).slice(1).map(Number);
-    const span = { weekday, opensMinute: opensHour * 60 + opens, closesMinute: closesHour * 60 + closes };
+    const span = {
+      weekday,
+      opensMinute: opensHour * 60 + opens,
+      closesMinute: closesHour * 60 + closes,
+    };
     const isSpan = opens < 60 && closes < 60 && span.closesMinute <= DAY_MINUTES;
     if (!isSpan || span.opensMinute >= span.closesMinute) throw new Unreadable(part);
     return span;

@@ -52,7 +52,10 @@ function card(locker, statements) {
       {},
       ...fact("health.state", sayOf("locker", state)),
       ...fact("health.id", lockerId),
-      ...fact("health.last", lastFactAt ? `${sayTime(lastFactAt)}, ${sayUntil(lastFactAt)}` : say("health.never")),
+      ...fact(
+        "health.last",
+        lastFactAt ? `${sayTime(lastFactAt)}, ${sayUntil(lastFactAt)}` : say("health.never"),
+      ),
       ...fact("health.clock", timeQuality ? clockOf(timeQuality) : say("health.never")),
       ...fact("health.keypad", say(hasKeypad ? "console.yes" : "console.no")),
     ),
@@ -90,7 +93,13 @@ const tableOf = (progress) =>
     el(
       "thead",
       {},
-      el("tr", {}, ...["kind", "applied", "newest", "news"].map((key) => el("th", { scope: "col" }, say(`health.${key}`)))),
+      el(
+        "tr",
+        {},
+        ...["kind", "applied", "newest", "news"].map((key) =>
+          el("th", { scope: "col" }, say(`health.${key}`)),
+        ),
+      ),
     ),
     el(
       "tbody",
@@ -102,7 +111,11 @@ const tableOf = (progress) =>
           el("th", { scope: "row" }, sayOf("statement", type)),
           el("td", {}, applied),
           el("td", {}, newest),
-          el("td", {}, isBehind ? signed("△", say("health.behind")) : signed("●", say("health.current"))),
+          el(
+            "td",
+            {},
+            isBehind ? signed("△", say("health.behind")) : signed("●", say("health.current")),
+          ),
         ),
       ),
     ),

@@ -20,7 +20,11 @@ export function show(place, { onState, may }) {
   const content = el("div.stack");
   place.append(content);
   const mayWrite = may("hours");
-  const draw = drawnIn(content, (hub) => [nowOf(hub), weekOf(hub, mayWrite), closuresOf(hub, mayWrite)]);
+  const draw = drawnIn(content, (hub) => [
+    nowOf(hub),
+    weekOf(hub, mayWrite),
+    closuresOf(hub, mayWrite),
+  ]);
   onState(({ hub }) => draw(hub));
 }
 
@@ -56,7 +60,12 @@ function weekOf(hub, mayWrite) {
             el("dd", {}, writeSpans(hub.openingHours, day) || say("hours.closed")),
           ]),
         ),
-    mayWrite && el("div.row", {}, el("button.button", { "data-key": "week", onclick: change }, say("hours.change"))),
+    mayWrite &&
+      el(
+        "div.row",
+        {},
+        el("button.button", { "data-key": "week", onclick: change }, say("hours.change")),
+      ),
   );
 }
 
@@ -72,8 +81,13 @@ function closuresOf(hub, mayWrite) {
     el("h2", {}, say("hours.closures")),
     hub.closures.length === 0
       ? el("p.faint", {}, say("hours.closures.none"))
-      : el("ul.rows", {}, ...hub.closures.map((/** @type {any} */ one) => closure(hub, one, mayWrite))),
-    mayWrite && el("div.row", {}, el("button.button", { "data-key": "add", onclick: add }, say("hours.add"))),
+      : el(
+          "ul.rows",
+          {},
+          ...hub.closures.map((/** @type {any} */ one) => closure(hub, one, mayWrite)),
+        ),
+    mayWrite &&
+      el("div.row", {}, el("button.button", { "data-key": "add", onclick: add }, say("hours.add"))),
   );
 }
 
@@ -137,7 +151,13 @@ const addClosure = (hub) =>
       { name: "firstDay", label: say("hours.first"), kind: "date" },
       { name: "lastDay", label: say("hours.last"), kind: "date" },
       { name: "reason", label: say("hours.why"), isOptional: true },
-      { name: "shiftsDeadlines", label: say("hours.shifts"), kind: "check", value: "yes", isOptional: true },
+      {
+        name: "shiftsDeadlines",
+        label: say("hours.shifts"),
+        kind: "check",
+        value: "yes",
+        isOptional: true,
+      },
     ],
     async work(added) {
       await write(hub, { closures: [...hub.closures, { planned: true, ...added }] });
@@ -152,7 +172,9 @@ const dropClosure = (hub, dropped, days) =>
     lead: days,
     fields: [],
     async work() {
-      await write(hub, { closures: hub.closures.filter((/** @type {any} */ one) => one !== dropped) });
+      await write(hub, {
+        closures: hub.closures.filter((/** @type {any} */ one) => one !== dropped),
+      });
       return say("hours.changed");
     },
   });

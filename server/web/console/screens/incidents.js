@@ -41,12 +41,18 @@ function card(incident) {
     el("p", {}, severityOf(severity), ` · ${sayTime(openedAt)}`),
     el(isLate ? "p.note.bad" : "p", {}, due),
     detail ? el("p", {}, detail) : null,
-    journalSeq === null ? null : el("p.faint.small", {}, say("incidents.entry", { seq: journalSeq })),
+    journalSeq === null
+      ? null
+      : el("p.faint.small", {}, say("incidents.entry", { seq: journalSeq })),
     nextSteps.length > 0 ? stepsOf(nextSteps) : null,
     el(
       "div.row",
       {},
-      el("button.button", { "data-key": id, onclick: () => resolve(incident) }, say("incidents.resolve")),
+      el(
+        "button.button",
+        { "data-key": id, onclick: () => resolve(incident) },
+        say("incidents.resolve"),
+      ),
     ),
   );
 }

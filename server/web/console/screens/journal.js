@@ -91,8 +91,20 @@ function row({ seq, kind, at, clockQuality }, { locker, told }) {
     "tr",
     {},
     el("th", { scope: "row" }, String(seq)),
-    el("td", {}, clockQuality > 0 ? sayTime(at) : signed("△", say("journal.about", { time: sayTime(at) }))),
+    el(
+      "td",
+      {},
+      clockQuality > 0 ? sayTime(at) : signed("△", say("journal.about", { time: sayTime(at) })),
+    ),
     el("td", {}, kind === null ? say("journal.newer") : sayOf("entry", kind)),
-    el("td", {}, el("button.button", { onclick: save, "aria-label": say("journal.save.one", { seq }) }, say("journal.save"))),
+    el(
+      "td",
+      {},
+      el(
+        "button.button",
+        { onclick: save, "aria-label": say("journal.save.one", { seq }) },
+        say("journal.save"),
+      ),
+    ),
   );
 }

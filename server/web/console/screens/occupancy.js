@@ -87,7 +87,11 @@ const tableOf = (slots) =>
 
 /** @param {...string} keys */
 const head = (...keys) =>
-  el("thead", {}, el("tr", {}, ...keys.map((key) => el("th", { scope: "col" }, say(`occupancy.${key}`)))));
+  el(
+    "thead",
+    {},
+    el("tr", {}, ...keys.map((key) => el("th", { scope: "col" }, say(`occupancy.${key}`)))),
+  );
 
 /** @param {any[] | null} pickups */
 const pickupsOf = (pickups) =>
@@ -102,7 +106,11 @@ const pickupsOf = (pickups) =>
           "ul.history",
           {},
           ...pickups.map(({ start, end, chosen }) =>
-            el("li", {}, `${sayTime(start)} – ${sayTime(end)}: ${say("occupancy.people", { count: chosen })}`),
+            el(
+              "li",
+              {},
+              `${sayTime(start)} – ${sayTime(end)}: ${say("occupancy.people", { count: chosen })}`,
+            ),
           ),
         ),
   );

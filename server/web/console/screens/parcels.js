@@ -2,7 +2,7 @@
 
 import { el } from "../../kit/dom.js";
 import { say, sayTime, sayUntil } from "../../kit/words.js";
-import { extendPickup, handOver, recordArrival, resolveHold } from "../acts.js";
+import { extendPickup, handOver, recordArrival, recordAssistance, resolveHold } from "../acts.js";
 import { askAndAct, reasonField } from "../dialogs.js";
 import { showStory } from "../parcel_story.js";
 import { drawnIn } from "../redraw.js";
@@ -26,10 +26,9 @@ export const count = ({ here }) => here.rows.length;
 export function show(place, { onState, may }) {
   const tables = el("div.stack");
   place.append(tables);
-  const sections = (/** @type {Record<string, import("../feed.js").Page>} */ { here, expected }) => [
-    section("here", here, may),
-    section("expected", expected, may),
-  ];
+  const sections = (
+    /** @type {Record<string, import("../feed.js").Page>} */ { here, expected },
+  ) => [section("here", here, may), section("expected", expected, may)];
   const draw = drawnIn(tables, sections, { isTimed: true });
   onState(({ here, expected }) => draw({ here, expected }));
 }
@@ -109,8 +108,13 @@ function buttonsOf(parcel, may) {
   const offered = [
     { words: "hand", begin: hand, if: may("counter") && state === "AT_HUB" },
     { words: "arrive", begin: arrive, if: may("counter") && state === "OUT_FOR_DELIVERY" },
+    { words: "help", begin: help, if: may("counter") && state === "READY_FOR_PICKUP" },
     { words: "hold", begin: decide, if: may("holds") && state === "ON_HOLD" },
-    { words: "extend", begin: extend, if: may("extend") && EXTENDABLE.includes(state) && !pauseCause },
+    {
+      words: "extend",
+      begin: extend,
+      if: may("extend") && EXTENDABLE.includes(state) && !pauseCause,
+    },
   ];
   return offered
     .filter((one) => one.if)
@@ -149,7 +153,12 @@ function hand(parcel) {
     title: say("parcels.hand"),
     lead: titled(parcel),
     fields: [
-      { name: "proof", label: say("hand.proof"), kind: "choice", options: optionsOf("proof", PROOFS) },
+      {
+        name: "proof",
+        label: say("hand.proof"),
+        kind: "choice",
+        options: optionsOf("proof", PROOFS),
+      },
       { name: "digits", label: say("hand.digits"), isOptional: true },
       ...(parcel.ageRestricted ? [check("ageChecked", say("hand.age"))] : []),
       ...(owed ? [check("codPaid", say("hand.paid"))] : []),
@@ -170,10 +179,25 @@ function arrive(parcel) {
   askAndAct({
     title: say("parcels.arrive"),
     lead: titled(parcel),
-    fields: [{ name: "why", label: say("arrive.why"), kind: "choice", options: optionsOf("why", WHYS) }],
+    fields: [
+      { name: "why", label: say("arrive.why"), kind: "choice", options: optionsOf("why", WHYS) },
+    ],
     async work({ why }) {
       await recordArrival({ parcel: parcel.id, why });
       return say("parcels.arrive.done", { code: parcel.code });
+    },
+  });
+}
+
+/** @param {any} parcel */
+function help(parcel) {
+  askAndAct({
+    title: say("parcels.help"),
+    lead: `${titled(parcel)}. ${say("parcels.help.lead")}`,
+    fields: [],
+    async work() {
+      await recordAssistance({ parcel: parcel.id });
+      return say("parcels.help.done", { code: parcel.code });
     },
   });
 }

@@ -3,7 +3,7 @@
 import { ask } from "../../kit/account.js";
 import { el, fill } from "../../kit/dom.js";
 import { say, sayTime } from "../../kit/words.js";
-import { quarantine, returnToService, takeOutOfService } from "../acts.js";
+import { quarantine, recordInspection, returnToService, takeOutOfService } from "../acts.js";
 import { askAndAct, openDialog, reasonField } from "../dialogs.js";
 import { tellFailure } from "../failing.js";
 import { drawnIn } from "../redraw.js";
@@ -36,7 +36,10 @@ export function show(place, context) {
     if (before.size > 0) tellChanges(changed, before, now);
     before = now;
     drawSummary(countsOf(all));
-    drawLockers({ all: all.map(({ lastFactAt: _, ...locker }) => locker), inside: insideOf(here.rows) });
+    drawLockers({
+      all: all.map(({ lastFactAt: _, ...locker }) => locker),
+      inside: insideOf(here.rows),
+    });
   });
 }
 
@@ -124,7 +127,12 @@ function cabinet(locker, inside, context) {
     const open = () => showDoor(locker, door, { parcels, context });
     const tile = el(
       "button.tile",
-      { type: "button", onclick: open, "data-key": `${locker.id} ${door.number}`, "data-status": door.status },
+      {
+        type: "button",
+        onclick: open,
+        "data-key": `${locker.id} ${door.number}`,
+        "data-status": door.status,
+      },
       el("strong", {}, door.label),
       doorState(door.status),
       el("span.small.faint", {}, `${door.sizeClass} · ${sayOf("zone", door.climateZone)}`),
@@ -180,22 +188,33 @@ const placeOf = (door) =>
 function buttonsOf(locker, door, { may, close }) {
   const isBroken = door.status === "OUT_OF_SERVICE";
   const isQuarantined = door.status === "QUARANTINED";
+  const why = { fields: [reasonField()], read: (/** @type {any} */ { reason }) => ({ reason }) };
+  const seen = {
+    fields: [foundField(), reasonField(say("door.inspected.note"))],
+    read: (/** @type {any} */ { found, reason }) => ({ found, note: reason }),
+  };
   const offered = [
     { words: "quarantine", act: quarantine, if: may("inspect") && !isBroken && !isQuarantined },
+    {
+      words: "inspected",
+      act: recordInspection,
+      form: seen,
+      if: may("inspect") && door.status === "UNKNOWN",
+    },
     { words: "return", act: returnToService, if: may("closeDoor") && isQuarantined },
     { words: "broken", act: takeOutOfService, if: may("closeDoor") && !isBroken },
   ];
   return offered
     .filter((one) => one.if)
-    .map(({ words, act }) => {
+    .map(({ words, act, form: { fields, read } = why }) => {
       const begin = () => {
         close();
         askAndAct({
           title: say(`door.${words}`),
           lead: `${locker.serial}, ${door.label}. ${say(`door.${words}.lead`)}`,
-          fields: [reasonField()],
-          async work({ reason }) {
-            await act({ locker: locker.id, number: door.number, reason });
+          fields,
+          async work(values) {
+            await act({ locker: locker.id, number: door.number, ...read(values) });
             return say(`door.${words}.done`, { label: door.label });
           },
         });
@@ -203,6 +222,14 @@ function buttonsOf(locker, door, { may, close }) {
       return el("button.button", { type: "button", onclick: begin }, say(`door.${words}`));
     });
 }
+
+/** @returns {import("../dialogs.js").Field} */
+const foundField = () => ({
+  name: "found",
+  label: say("door.found"),
+  kind: "choice",
+  options: { EMPTY: say("found.EMPTY"), OCCUPIED: say("found.OCCUPIED") },
+});
 
 /**
  * @param {HTMLElement} place

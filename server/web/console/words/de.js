@@ -3,11 +3,14 @@
 /** @type {Record<string, string>} */
 export default {
   "console.sign.title": "Die Konsole deiner Abholstelle",
-  "console.sign.lead": "Türen, Pakete und Vorfälle, wie sie jetzt sind. Melde dich mit der Adresse an, die deine Abholstelle kennt.",
-  "console.sign.lost": "Dieser Browser hat den Schlüssel dieses Geräts vergessen, oder er wurde entfernt. Melde dich neu an.",
+  "console.sign.lead":
+    "Türen, Pakete und Vorfälle, wie sie jetzt sind. Melde dich mit der Adresse an, die deine Abholstelle kennt.",
+  "console.sign.lost":
+    "Dieser Browser hat den Schlüssel dieses Geräts vergessen, oder er wurde entfernt. Melde dich neu an.",
   "console.hubs": "Abholstellen",
   "console.hubs.title": "Deine Abholstellen",
-  "console.hubs.none": "Dieses Konto arbeitet an keiner Abholstelle. Wer die Abholstelle leitet, kann diese Adresse einladen:",
+  "console.hubs.none":
+    "Dieses Konto arbeitet an keiner Abholstelle. Wer die Abholstelle leitet, kann diese Adresse einladen:",
   "console.to.app": "Zu deinen eigenen Paketen",
   "console.out": "Abmelden",
   "console.loading": "Wird geholt …",
@@ -31,7 +34,8 @@ export default {
   "wall.none": "Hier steht noch kein Schrank.",
   "wall.not.yours": "Die Türen sieht nur, wer sie prüfen darf.",
   "door.title": "Tür {label} von {serial}",
-  "door.place": "{side}, Spalte {column}, Reihe {row}. {width} × {height} × {depth} mm, Unterkante auf {sill} mm.",
+  "door.place":
+    "{side}, Spalte {column}, Reihe {row}. {width} × {height} × {depth} mm, Unterkante auf {sill} mm.",
   "door.quarantine": "Zur Prüfung sperren",
   "door.quarantine.lead": "Nichts Neues kommt hinein; was darin liegt, kann abgeholt werden.",
   "door.quarantine.done": "Tür {label} ist zur Prüfung gesperrt.",
@@ -39,7 +43,8 @@ export default {
   "door.return.lead": "Sie muss seit der Sperre geprüft worden sein.",
   "door.return.done": "Tür {label} ist wieder in Betrieb.",
   "door.broken": "Außer Betrieb nehmen",
-  "door.broken.lead": "Sie ist defekt. Was darin liegt, wird zurückgehalten, und die Abholfrist hält an.",
+  "door.broken.lead":
+    "Sie ist defekt. Was darin liegt, wird zurückgehalten, und die Abholfrist hält an.",
   "door.broken.done": "Tür {label} ist außer Betrieb.",
   "door.history": "Was entschieden wurde",
   "door.history.none": "Noch nichts.",
@@ -193,7 +198,8 @@ export default {
   "hours.always": "Nie geschlossen.",
   "hours.closed": "geschlossen",
   "hours.change": "Zeiten ändern",
-  "hours.how": "Etwa 09:00-12:30, 14:00-18:00; leer heißt den ganzen Tag geschlossen. Alles leer heißt nie geschlossen.",
+  "hours.how":
+    "Etwa 09:00-12:30, 14:00-18:00; leer heißt den ganzen Tag geschlossen. Alles leer heißt nie geschlossen.",
   "hours.changed": "Die Zeiten sind geändert.",
   "hours.unreadable": "{day}: „{text}“ ist keine Zeitspanne.",
   "hours.closures": "Schließtage",
@@ -205,7 +211,8 @@ export default {
   "hours.why": "Warum",
   "hours.shifts": "Die Abholfrist steht währenddessen still",
   "hours.shifts.not": "Die Abholfrist läuft weiter",
-  "journal.lead": "Was ein Schrank aufschrieb, in seiner eigenen Reihenfolge. Der Nachweis eines Eintrags zeigt, dass das öffentliche Log ihn enthält.",
+  "journal.lead":
+    "Was ein Schrank aufschrieb, in seiner eigenen Reihenfolge. Der Nachweis eines Eintrags zeigt, dass das öffentliche Log ihn enthält.",
   "journal.locker": "Schrank",
   "journal.more": "Mehr Einträge",
   "journal.none": "Noch nichts wurde heimgebracht.",
@@ -261,4 +268,16 @@ export default {
   "dispute.NOT_MINE": "es war ein anderes Paket",
   "dispute.NOT_ME": "jemand anders hat es geholt",
   "console.map": "Wo deine Abholstellen sind; Nummern wie in der Liste",
+  "door.inspected": "Sagen, was darin ist",
+  "door.inspected.lead":
+    "Die Tür muss für eine Prüfung geöffnet worden sein, seit sie im Zweifel ist.",
+  "door.inspected.note": "Was du gesehen hast (wird aufbewahrt)",
+  "door.inspected.done": "Tür {label}: was darin war, ist notiert.",
+  "door.found": "Darin",
+  "found.EMPTY": "nichts",
+  "found.OCCUPIED": "ein Paket",
+  "parcels.help": "An der Tür helfen",
+  "parcels.help.lead":
+    "Der Berechtigte öffnet mit seinem Telefon oder Code. Dies öffnet nichts; dass du hilfst, wird aufbewahrt.",
+  "parcels.help.done": "Es ist notiert, dass du bei {code} hilfst.",
 };

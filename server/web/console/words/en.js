@@ -3,11 +3,14 @@
 /** @type {Record<string, string>} */
 export default {
   "console.sign.title": "The console of your hub",
-  "console.sign.lead": "Doors, parcels and incidents as they are now. Sign in with the address that your hub knows.",
-  "console.sign.lost": "This browser has forgotten the key of this device, or it was removed. Sign in again.",
+  "console.sign.lead":
+    "Doors, parcels and incidents as they are now. Sign in with the address that your hub knows.",
+  "console.sign.lost":
+    "This browser has forgotten the key of this device, or it was removed. Sign in again.",
   "console.hubs": "Hubs",
   "console.hubs.title": "Your hubs",
-  "console.hubs.none": "This account works at no hub. Whoever manages the hub can invite this address:",
+  "console.hubs.none":
+    "This account works at no hub. Whoever manages the hub can invite this address:",
   "console.to.app": "To your own parcels",
   "console.out": "Sign out",
   "console.loading": "Fetching…",
@@ -31,7 +34,8 @@ export default {
   "wall.none": "No locker stands here yet.",
   "wall.not.yours": "The doors are shown to those who may inspect them.",
   "door.title": "Door {label} of {serial}",
-  "door.place": "{side}, column {column}, row {row}. {width} × {height} × {depth} mm, sill at {sill} mm.",
+  "door.place":
+    "{side}, column {column}, row {row}. {width} × {height} × {depth} mm, sill at {sill} mm.",
   "door.quarantine": "Close for a check",
   "door.quarantine.lead": "Nothing new comes in; what lies inside can be collected.",
   "door.quarantine.done": "Door {label} is closed for a check.",
@@ -205,7 +209,8 @@ export default {
   "hours.why": "Why",
   "hours.shifts": "The time to collect stands still meanwhile",
   "hours.shifts.not": "The time to collect goes on",
-  "journal.lead": "What a locker wrote down, in its own order. The proof of an entry shows that the public log holds it.",
+  "journal.lead":
+    "What a locker wrote down, in its own order. The proof of an entry shows that the public log holds it.",
   "journal.locker": "Locker",
   "journal.more": "More entries",
   "journal.none": "Nothing was brought home yet.",
@@ -261,4 +266,15 @@ export default {
   "dispute.NOT_MINE": "it was another parcel",
   "dispute.NOT_ME": "somebody else fetched it",
   "console.map": "Where your hubs are; numbers as in the list",
+  "door.inspected": "Say what is inside",
+  "door.inspected.lead": "The door must have been opened for an inspection since it was in doubt.",
+  "door.inspected.note": "What you saw (it is kept)",
+  "door.inspected.done": "Door {label}: what was inside is written down.",
+  "door.found": "Inside",
+  "found.EMPTY": "nothing",
+  "found.OCCUPIED": "a parcel",
+  "parcels.help": "Help at the door",
+  "parcels.help.lead":
+    "The holder opens with their own phone or code. It opens nothing; it is kept that you helped.",
+  "parcels.help.done": "It is kept that you help with {code}.",
 };

@@ -3,11 +3,14 @@
 /** @type {Record<string, string>} */
 export default {
   "console.sign.title": "La consola de tu punto de recogida",
-  "console.sign.lead": "Puertas, paquetes e incidencias, como están ahora. Inicia sesión con la dirección que tu punto conoce.",
-  "console.sign.lost": "Este navegador ha olvidado la clave de este dispositivo, o fue retirada. Inicia sesión de nuevo.",
+  "console.sign.lead":
+    "Puertas, paquetes e incidencias, como están ahora. Inicia sesión con la dirección que tu punto conoce.",
+  "console.sign.lost":
+    "Este navegador ha olvidado la clave de este dispositivo, o fue retirada. Inicia sesión de nuevo.",
   "console.hubs": "Puntos",
   "console.hubs.title": "Tus puntos de recogida",
-  "console.hubs.none": "Esta cuenta no trabaja en ningún punto de recogida. Quien lo dirige puede invitar a esta dirección:",
+  "console.hubs.none":
+    "Esta cuenta no trabaja en ningún punto de recogida. Quien lo dirige puede invitar a esta dirección:",
   "console.to.app": "A tus propios paquetes",
   "console.out": "Cerrar sesión",
   "console.loading": "Cargando…",
@@ -31,7 +34,8 @@ export default {
   "wall.none": "Aquí no hay todavía ninguna taquilla.",
   "wall.not.yours": "Las puertas se muestran a quien puede inspeccionarlas.",
   "door.title": "Puerta {label} de {serial}",
-  "door.place": "{side}, columna {column}, fila {row}. {width} × {height} × {depth} mm, umbral a {sill} mm.",
+  "door.place":
+    "{side}, columna {column}, fila {row}. {width} × {height} × {depth} mm, umbral a {sill} mm.",
   "door.quarantine": "Cerrar para revisión",
   "door.quarantine.lead": "No entra nada nuevo; lo que hay dentro se puede recoger.",
   "door.quarantine.done": "La puerta {label} está cerrada para revisión.",
@@ -193,7 +197,8 @@ export default {
   "hours.always": "Nunca cierra.",
   "hours.closed": "cerrado",
   "hours.change": "Cambiar el horario",
-  "hours.how": "Como 09:00-12:30, 14:00-18:00; vacío es cerrado todo el día. Todo vacío es que nunca cierra.",
+  "hours.how":
+    "Como 09:00-12:30, 14:00-18:00; vacío es cerrado todo el día. Todo vacío es que nunca cierra.",
   "hours.changed": "El horario está cambiado.",
   "hours.unreadable": "{day}: «{text}» no es un intervalo de horas.",
   "hours.closures": "Cierres",
@@ -205,7 +210,8 @@ export default {
   "hours.why": "Por qué",
   "hours.shifts": "El plazo de recogida se para mientras tanto",
   "hours.shifts.not": "El plazo de recogida sigue",
-  "journal.lead": "Lo que una taquilla anotó, en su propio orden. La prueba de una entrada muestra que el registro público la contiene.",
+  "journal.lead":
+    "Lo que una taquilla anotó, en su propio orden. La prueba de una entrada muestra que el registro público la contiene.",
   "journal.locker": "Taquilla",
   "journal.more": "Más entradas",
   "journal.none": "Todavía no se ha traído nada.",
@@ -261,4 +267,15 @@ export default {
   "dispute.NOT_MINE": "era otro paquete",
   "dispute.NOT_ME": "otra persona lo recogió",
   "console.map": "Dónde están tus puntos; números como en la lista",
+  "door.inspected": "Decir qué hay dentro",
+  "door.inspected.lead": "La puerta debe haberse abierto para una inspección desde que hay duda.",
+  "door.inspected.note": "Lo que viste (se conserva)",
+  "door.inspected.done": "Puerta {label}: lo que había dentro está anotado.",
+  "door.found": "Dentro",
+  "found.EMPTY": "nada",
+  "found.OCCUPIED": "un paquete",
+  "parcels.help": "Ayudar en la puerta",
+  "parcels.help.lead":
+    "El titular abre con su teléfono o código. Esto no abre nada; se conserva que ayudaste.",
+  "parcels.help.done": "Queda anotado que ayudas con {code}.",
 };

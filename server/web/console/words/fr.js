@@ -3,11 +3,14 @@
 /** @type {Record<string, string>} */
 export default {
   "console.sign.title": "La console de votre point relais",
-  "console.sign.lead": "Portes, colis et incidents, tels qu’ils sont maintenant. Connectez-vous avec l’adresse que votre point relais connaît.",
-  "console.sign.lost": "Ce navigateur a oublié la clé de cet appareil, ou elle a été retirée. Connectez-vous à nouveau.",
+  "console.sign.lead":
+    "Portes, colis et incidents, tels qu’ils sont maintenant. Connectez-vous avec l’adresse que votre point relais connaît.",
+  "console.sign.lost":
+    "Ce navigateur a oublié la clé de cet appareil, ou elle a été retirée. Connectez-vous à nouveau.",
   "console.hubs": "Points relais",
   "console.hubs.title": "Vos points relais",
-  "console.hubs.none": "Ce compte ne travaille dans aucun point relais. La personne qui le dirige peut inviter cette adresse :",
+  "console.hubs.none":
+    "Ce compte ne travaille dans aucun point relais. La personne qui le dirige peut inviter cette adresse :",
   "console.to.app": "Vers vos propres colis",
   "console.out": "Se déconnecter",
   "console.loading": "Chargement…",
@@ -31,7 +34,8 @@ export default {
   "wall.none": "Aucune consigne n’est encore ici.",
   "wall.not.yours": "Les portes sont montrées à qui peut les inspecter.",
   "door.title": "Porte {label} de {serial}",
-  "door.place": "{side}, colonne {column}, rangée {row}. {width} × {height} × {depth} mm, seuil à {sill} mm.",
+  "door.place":
+    "{side}, colonne {column}, rangée {row}. {width} × {height} × {depth} mm, seuil à {sill} mm.",
   "door.quarantine": "Fermer pour contrôle",
   "door.quarantine.lead": "Rien de nouveau n’entre ; ce qui est dedans peut être retiré.",
   "door.quarantine.done": "La porte {label} est fermée pour contrôle.",
@@ -39,7 +43,8 @@ export default {
   "door.return.lead": "Elle doit avoir été inspectée depuis sa fermeture.",
   "door.return.done": "La porte {label} est de nouveau en service.",
   "door.broken": "Mettre hors service",
-  "door.broken.lead": "Elle est en panne. Ce qui est dedans est retenu, et le délai de retrait s’arrête.",
+  "door.broken.lead":
+    "Elle est en panne. Ce qui est dedans est retenu, et le délai de retrait s’arrête.",
   "door.broken.done": "La porte {label} est hors service.",
   "door.history": "Ce qui a été décidé",
   "door.history.none": "Rien encore.",
@@ -193,7 +198,8 @@ export default {
   "hours.always": "Jamais fermé.",
   "hours.closed": "fermé",
   "hours.change": "Changer les heures",
-  "hours.how": "Comme 09:00-12:30, 14:00-18:00 ; vide signifie fermé tout le jour. Tout vide signifie jamais fermé.",
+  "hours.how":
+    "Comme 09:00-12:30, 14:00-18:00 ; vide signifie fermé tout le jour. Tout vide signifie jamais fermé.",
   "hours.changed": "Les heures sont changées.",
   "hours.unreadable": "{day} : « {text} » n’est pas une plage horaire.",
   "hours.closures": "Fermetures",
@@ -205,7 +211,8 @@ export default {
   "hours.why": "Pourquoi",
   "hours.shifts": "Le délai de retrait s’arrête pendant ce temps",
   "hours.shifts.not": "Le délai de retrait continue",
-  "journal.lead": "Ce qu’une consigne a noté, dans son propre ordre. La preuve d’une entrée montre que le registre public la contient.",
+  "journal.lead":
+    "Ce qu’une consigne a noté, dans son propre ordre. La preuve d’une entrée montre que le registre public la contient.",
   "journal.locker": "Consigne",
   "journal.more": "Plus d’entrées",
   "journal.none": "Rien n’a encore été rapporté.",
@@ -261,4 +268,15 @@ export default {
   "dispute.NOT_MINE": "c’était un autre colis",
   "dispute.NOT_ME": "quelqu’un d’autre l’a pris",
   "console.map": "Où sont vos points relais ; numéros comme dans la liste",
+  "door.inspected": "Dire ce qui est dedans",
+  "door.inspected.lead": "La porte doit avoir été ouverte pour une inspection depuis le doute.",
+  "door.inspected.note": "Ce que vous avez vu (cela est conservé)",
+  "door.inspected.done": "Porte {label} : ce qui était dedans est noté.",
+  "door.found": "Dedans",
+  "found.EMPTY": "rien",
+  "found.OCCUPIED": "un colis",
+  "parcels.help": "Aider à la porte",
+  "parcels.help.lead":
+    "Le titulaire ouvre avec son téléphone ou son code. Ceci n’ouvre rien ; votre aide est notée.",
+  "parcels.help.done": "Votre aide pour {code} est notée.",
 };
