@@ -28,6 +28,12 @@ SCREENS = {
 
 HEADINGS = {"de": "Türen", "fr": "Portes", "es": "Puertas"}
 WIDTH = 1280
+AGE = """async () => {
+  const [version] = await caches.keys();
+  const kept = await caches.open(version);
+  await kept.put("/web/kit/dom.js", new Response("throw new Error('of an older version')"));
+}"""
+"""What the app keeps is of another version than the server's."""
 
 
 async def test_no_screen_of_the_console_keeps_anybody_out(
@@ -103,3 +109,15 @@ async def test_gap_is_told_and_what_was_missed_is_there_after_it(
             await deposit(district)
             await expect(tile(page, "A1")).to_contain_text("holds a parcel", timeout=40_000)
             await expect(page.locator("header").get_by_text("Live")).to_be_visible()
+
+
+async def test_console_comes_from_the_server_where_the_app_is_kept_too(
+    district: District, chromium: Chromium
+) -> None:
+    async with chromium.open() as (_, page), district.online():
+        await page.goto(f"{district.url}/app/")
+        await page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        await page.evaluate(AGE)
+        await page.goto(f"{district.url}/console/")
+        await expect(page.get_by_role("heading", name="The console of your hub")).to_be_visible()
+    assert chromium.complaints == []
