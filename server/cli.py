@@ -483,6 +483,21 @@ def _bench(argv: list[str]) -> int:
     _become("tests.bench", *argv)
 
 
+def _shots(argv: list[str]) -> int:
+    parser = _parser("shots", "Needs chromium and Node, as the tests of the pages do.")
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path(".restante/shots"),
+        help="where the pictures go (default: .restante/shots)",
+    )
+    folder = parser.parse_args(argv).folder
+    os.chdir(ROOT)
+    words = ("--every-screen", "-k", "keeps_anybody_out", "--shots", str(folder))
+    _become("pytest", "-q", "-n", "0", "tests/browser", *words)
+
+
 def _bluez(argv: list[str]) -> int:
     _become("tests.bluez", *argv)
 
@@ -547,6 +562,7 @@ VERBS = {
     "check": Verb("run the static checks: lint, format, types, imports, SDL", EVERYTHING, _check),
     "sdl": Verb("write the API's schema to schema/api.graphql", SERVER, _sdl),
     "bench": Verb("measure what is promised", EVERYTHING, _bench, explains_itself=False),
+    "shots": Verb("take pictures of every screen of every face", EVERYTHING, _shots),
     "bluez": Verb(
         "test the radio on the real BlueZ, in a virtual machine",
         (*AGENT, "test"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -112,6 +113,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--every-screen",
         action="store_true",
         help="drive every page by browser, in both themes, not the way to a door alone; CI does",
+    )
+    parser.addoption(
+        "--shots",
+        type=Path,
+        metavar="FOLDER",
+        help="put a picture of each screen that every-screen tests look at there",
     )
     parser.addoption(
         "--events",

@@ -13,6 +13,7 @@ from playwright.async_api import async_playwright
 
 from server.kit.web_build import OLDEST_NODE, build_web, find_node
 from tests.browser.air import LONG_POLL, WITH_BLUETOOTH
+from tests.browser.axe import album
 from tests.fakes.district import District, open_district
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ def chromium(district: District, tmp_path: Path) -> Chromium:
 
 ON_EACH_COMMIT = "test_app.py"
 """The way to an open door. A browser takes seconds for each story: the others are CI's."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where pictures go, if they are wanted."""
+    folder: Path | None = config.getoption("--shots")
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        album.append(folder)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
