@@ -102,7 +102,7 @@ function askCode(form, told, { request, onSignedIn }) {
     event.preventDefault();
     const code = /** @type {HTMLInputElement} */ (input).value.replace(/\s/g, "");
     await attempt(enter, told, async () => {
-      await signIn(request, code, navigator.userAgent.slice(0, NAME_SIZE));
+      await signIn(request, code, nameOfDevice());
       await keepSignedIn();
       await onSignedIn();
     });
@@ -139,4 +139,13 @@ async function attempt(button, told, work) {
   } finally {
     button.removeAttribute("disabled");
   }
+}
+
+/** @returns {string} what its owner knows this device by: the browser and the system it runs on */
+function nameOfDevice() {
+  const known = navigator.userAgentData;
+  const brands =
+    known?.brands.map((one) => one.brand).filter((name) => !/not.?a/i.test(name)) ?? [];
+  const name = known ? `${brands.at(-1) ?? ""} ${known.platform}` : navigator.userAgent;
+  return name.trim().slice(0, NAME_SIZE);
 }
