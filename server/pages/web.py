@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ WORKER_PATH = "/sw.js"
 
 SHELL = ("kit", "app", "vendor")
 """Folders of which the app needs every file, with or without a network."""
+
+FOLDERS = frozenset({*SHELL, "console"})
+"""What is fetched lies in these."""
 
 SERVED = frozenset({".css", ".js", ".svg", ".webmanifest", ".woff2"})
 """Endings of what pages load; how it is built stays here, and pages have addresses of their own."""
@@ -80,7 +84,7 @@ class _Files(StaticFiles):
     """Files of the folders that are served, with our headers."""
 
     async def get_response(self, path: str, scope: MutableMapping[str, Any]) -> Response:
-        if Path(path).suffix not in SERVED:
+        if Path(path).suffix not in SERVED or Path(path).parts[0] not in FOLDERS:
             return Response(status_code=404)
         response = await super().get_response(path, scope)
         response.headers.update(FILE_HEADERS)
@@ -98,9 +102,12 @@ def web_routes(web: Path = WEB) -> list[BaseRoute]:
     async def get_console(_request: Request) -> Response:
         return FileResponse(web / "console" / "index.html", headers=HEADERS)
 
+    # Files do not change under a running server: a stranger's request reads none of them.
+    worker = cache(write_worker)
+
     async def get_worker(_request: Request) -> Response:
         headers = {**HEADERS, "service-worker-allowed": "/"}
-        return Response(write_worker(web), media_type="text/javascript", headers=headers)
+        return Response(worker(web), media_type="text/javascript", headers=headers)
 
     async def to_app(_request: Request) -> Response:
         return RedirectResponse(APP_PATH, 308)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 def web(tmp_path: Path) -> Path:
     """The pages as they are shipped, with nothing built yet."""
     left_out = shutil.ignore_patterns("node_modules", "vendor")
-    return shutil.copytree(WEB, tmp_path / "web", ignore=left_out)
+    web: Path = shutil.copytree(WEB, tmp_path / "web", ignore=left_out)
+    (web / "node_modules" / "left").mkdir(parents=True)
+    (web / "node_modules" / "left" / "over.js").write_text("")
+    return web
 
 
 @pytest.fixture
@@ -66,6 +69,8 @@ def check_policy(answer: httpx.Response) -> None:
         "/web/build.mjs",
         "/web/app/",
         "/web/app/index.html",
+        "/web/node_modules/left/over.js",
+        "/web/sw.js",
         "/web/app/nothing.js",
         "/web/../app.py",
         "/web/%2e%2e/app.py",
