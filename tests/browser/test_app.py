@@ -127,6 +127,8 @@ async def test_door_opens_while_the_server_is_gone_and_the_journal_comes_home_la
         async with time_at(locker):
             await hold(page)
             await expect(page.get_by_text("That is yours now.")).to_be_visible(timeout=20_000)
+            # The phone still takes the journal; when it has, the button is free again.
+            await expect(page.get_by_role("button", name="Hold to open")).to_be_enabled()
         assert not locker.stays_in_now()
         assert await district.state(parcel) is ParcelState.READY_FOR_PICKUP
         async with district.online(origin):
