@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 assert TABLES, "the metadata must be whole before the templates are made"
 
 
+IN_CI = "both_databases_in_ci"
+
+
 def pytest_configure() -> None:
     """A property holds or not, however busy the machine is: no example is timed."""
     settings.register_profile("untimed", deadline=None)
@@ -38,6 +41,22 @@ def pytest_collection_finish() -> None:
     """What was imported stays to the end: the collector need not look at it again and again."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Stories of many processes run on SQLite on each commit, and in CI on both databases."""
+    if config.getoption("--every-fault"):
+        return
+    left_out = [item for item in items if item.get_closest_marker(IN_CI) and _is_postgres(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_postgres(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and (
+        item.callspec.params.get("database_url") == "postgresql"
+    )
 
 
 @pytest.fixture(scope="session")

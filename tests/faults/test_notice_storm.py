@@ -30,6 +30,7 @@ FIRST = (Blow.WORKER_IN_SEND, Blow.VALKEY_EMPTY, Blow.SERVER, Blow.ALL_IN_SEND)
 """Each storm has these; a longer one goes on with any."""
 
 
+@pytest.mark.both_databases_in_ci
 async def test_no_notice_is_lost_in_a_storm_of_kills(
     database: Database, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -143,7 +143,8 @@ def letters(week: Week) -> Counter[str]:
     return Counter(subject for subject in told.values() if "code" not in subject.lower())
 
 
-async def test_a_process_that_ends_at_any_commit_loses_nothing_and_doubles_nothing(
+@pytest.mark.both_databases_in_ci
+async def test_a_process_that_ends_at_any_commit_loses_nothing(
     quiet: Week, roof: Roof, database: Database, database_url: str
 ) -> None:
     week = roof.week(database_url, Guillotine())

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlmodel import select
 
 from schema.checkpoint.notes import NoteKey
@@ -39,6 +40,7 @@ def run(*argv: str, **settings: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.both_databases_in_ci
 async def test_operator_is_added_once(database: Database, database_url: str) -> None:
     for _ in range(2):
         added = run("operator", "add", "Op@example.org", RESTANTE_DATABASE_URL=database_url)
@@ -61,6 +63,7 @@ def test_operator_needs_an_email_address() -> None:
     assert refused.stderr == "restante: +4930123456 is no e-mail address\n"
 
 
+@pytest.mark.both_databases_in_ci
 async def test_outbox_is_looked_at_from_the_command_line(
     database: Database, database_url: str
 ) -> None:
@@ -83,6 +86,7 @@ def test_unknown_setting_stops_the_server_with_a_sentence() -> None:
     assert "RESTANTE_LISTEN_PROT is no setting" in refused.stderr
 
 
+@pytest.mark.both_databases_in_ci
 async def test_key_set_is_drafted_signed_offline_and_published(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -118,6 +122,7 @@ def test_words_of_keys_that_cannot_be_done_end_in_a_sentence(tmp_path: Path) -> 
     assert "--locker" in run("keys", "draft", "x", "--locker", "nowhere").stderr
 
 
+@pytest.mark.both_databases_in_ci
 async def test_the_public_log_is_told_with_its_key(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
