@@ -109,6 +109,7 @@ class Shop:
         return [one.title for one in self.worker.push.sent]
 
 
+@pytest.mark.both_databases_in_ci
 async def test_food_is_kept_cold_told_of_in_time_and_held_when_it_is_not_safe(
     district: District,
 ) -> None:

@@ -215,6 +215,7 @@ async def tell_heads(network: Network, *seqs: int) -> None:
             assert await ledger.keep_signed_head(session, row, now=network.clock.now()) is True
 
 
+@pytest.mark.both_databases_in_ci
 async def test_forty_lockers_are_proved_by_files_alone(
     network: Network, tmp_path: Path, events: int
 ) -> None:

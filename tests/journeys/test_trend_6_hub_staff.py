@@ -274,6 +274,7 @@ async def two_persons(district: District) -> None:
     assert given["parcel"]["state"] == "COLLECTED"
 
 
+@pytest.mark.both_databases_in_ci
 async def test_staff_keep_a_hub_going_and_open_no_parcels_door_alone(district: District) -> None:
     async with district.online():
         await district.meet("courier", "anna", *STAFF)

@@ -212,6 +212,7 @@ async def meanwhile_the_server_decides(district: District, p: dict[str, str]) ->
     assert await district.state(p["expired"]) is S.READY_FOR_PICKUP
 
 
+@pytest.mark.both_databases_in_ci
 async def test_round_without_a_server_is_believed_when_it_becomes_known(
     district: District,
 ) -> None:

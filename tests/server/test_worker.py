@@ -111,6 +111,7 @@ async def is_all_done(database: Database) -> bool:
     return all(state is OutboxState.DONE for state in states)
 
 
+@pytest.mark.both_databases_in_ci
 async def test_worker_killed_while_it_sends_loses_no_notice(
     database: Database, database_url: str, valkey: Valkey, tmp_path: Path, ids: CountedIds
 ) -> None:

@@ -258,6 +258,7 @@ async def stage(
     return made
 
 
+@pytest.mark.both_databases_in_ci
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_nobody_is_asked_to_fetch_what_was_collected_or_is_not_there(
     stage: Stage, seed: int

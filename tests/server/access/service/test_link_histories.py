@@ -51,6 +51,7 @@ class Book:
         self.ends_at, self.is_withdrawn = None, is_withdrawn
 
 
+@pytest.mark.both_databases_in_ci
 @pytest.mark.parametrize("seed", range(4))
 async def test_links_live_as_long_as_the_book_says_and_show_their_own_parcel_alone(
     database: Database,

@@ -153,6 +153,7 @@ class Week:
             self.ward.push.answers["fcm"] = Later("quota", 60)
 
 
+@pytest.mark.both_databases_in_ci
 @pytest.mark.parametrize("seed", range(HISTORIES))
 async def test_whoever_is_reminded_still_waits_is_awake_and_hears_it_once(
     ward: Ward, seed: int

@@ -277,6 +277,7 @@ async def wait(database: Database, town: Town, ids: CountedIds) -> Wait:
     return Wait(database, town, ids)
 
 
+@pytest.mark.both_databases_in_ci
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_no_random_week_takes_time_from_anybody_or_gives_it_for_ever(
     wait: Wait, seed: int
