@@ -289,9 +289,19 @@ def _runnable(binaries: Path, account: tuple[int, int] | None, *, spare: Path) -
     try:
         run_to_end(_as_account(account, binaries / "initdb", "--version"), within_s=CALL_S)
     except ProcessError:
-        shutil.copytree(binaries.parent, spare, symlinks=True)
-        return spare / "bin"
+        return _copy_install(binaries.resolve().parent, spare) / "bin"
     return binaries
+
+
+def _copy_install(install: Path, spare: Path) -> Path:
+    """The installation in `spare`, with the libraries that a wheel keeps beside its package."""
+    package = install.parent
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, spare / libraries.name, symlinks=True)
+    copied = spare / package.name / install.name
+    shutil.copytree(install, copied, symlinks=True)
+    return copied
 
 
 def _as_account(account: tuple[int, int] | None, program: Path, *words: str) -> Command:

