@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 from server.kit.web_build import OLDEST_NODE, build_web, find_node
 from tests.browser.air import LONG_POLL, WITH_BLUETOOTH
@@ -39,6 +39,9 @@ QUIET = (
     "--disable-sync",
 )
 """What Chromium would otherwise ask the internet for."""
+
+PATIENCE_MS = 30_000
+"""A page that does what it should is never waited for as long as that, on whatever machine."""
 
 PHONE: ViewportSize = {"width": 390, "height": 780}
 
@@ -124,7 +127,8 @@ ON_EACH_COMMIT = "test_app.py"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where pictures go, if they are wanted."""
+    """How long a page is waited for, and where pictures go, if they are wanted."""
+    expect.set_options(timeout=PATIENCE_MS)
     folder: Path | None = config.getoption("--shots")
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -114,7 +114,7 @@ async def test_door_opens_while_the_server_is_gone_and_the_journal_comes_home_la
         await Air(locker).surround(browser, page)
         async with time_at(locker):
             await hold(page)
-            await expect(page.get_by_text("That is yours now.")).to_be_visible(timeout=20_000)
+            await expect(page.get_by_text("That is yours now.")).to_be_visible()
             # The phone still takes the journal; when it has, the button is free again.
             await expect(page.get_by_role("button", name="Hold to open")).to_be_enabled()
         assert not locker.stays_in_now()
@@ -143,5 +143,5 @@ async def test_tampered_token_opens_nothing(district: District, chromium: Chromi
         async with time_at(locker):
             await hold(page)
             refusal = page.get_by_text("The locker refused")
-            await expect(refusal).to_be_visible(timeout=20_000)
+            await expect(refusal).to_be_visible()
         assert locker.stays_in_now() == {1}
